@@ -1,0 +1,7 @@
+#include "common/version.h"
+
+const char *
+version_text(void)
+{
+	return LUMINOUS_VERSION;
+}

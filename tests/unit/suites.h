@@ -1,0 +1,21 @@
+/*
+ * The suites of build/unit, one a line: SUITE(name) stands for the function
+ * `Suite *name_suite(void)` in tests/unit/test_name.c. Included as it is, this
+ * file declares them all; the runner makes its table with a SUITE of its own.
+ */
+#include <check.h>
+
+#ifndef SUITE
+#define SUITE(name) Suite *name##_suite(void);
+#endif
+
+SUITE(codec)
+SUITE(base64)
+SUITE(hash)
+SUITE(text)
+SUITE(json)
+SUITE(metrics)
+SUITE(rng)
+SUITE(list)
+SUITE(log)
+SUITE(panic)
