@@ -1,0 +1,464 @@
+#ifndef RAFT_RAFT_H
+#define RAFT_RAFT_H
+
+/*
+ * The Raft core: a pure value. Events go in and only change state; raft_take()
+ * collects the work that follows from them; the completion of work is itself
+ * an event. It knows no clock, no I/O, no payload bytes, and no randomness but
+ * its own seeded generator, so that the daemon and the simulator run the same
+ * code and a run is repeated by repeating its inputs.
+ *
+ * The driver's duty, once per turn:
+ *
+ *	raft_receive / raft_propose / raft_read / raft_timeout ...   any number
+ *	raft_take -> SEND what there is, then PERSIST in one durable commit
+ *	raft_persisted(ticket)
+ *	raft_take -> SEND (answers that waited for the disk), APPLY, READ, ROLE
+ *	raft_applied
+ *
+ * Which answer has to wait for which commit is decided in here (Ongaro's
+ * thesis 3.8, 10.2.1): vote requests, granted votes and append
+ * acknowledgements leave raft_take() only after the (term, vote, entries) that
+ * they promise were reported durable. A leader's appends leave at once, so
+ * that the followers' disks work while its own does.
+ *
+ * Errors are returned for whatever a peer or a client can cause. A breach of
+ * the protocol's invariants becomes one RAFT_OP_FATAL, after which every input
+ * answers ERR_STOPPED and nothing more is sent.
+ *
+ * Sections named in comments are those of Ongaro and Ousterhout's paper (the
+ * extended version) and, with "thesis", of Ongaro's dissertation.
+ */
+
+#include "common/err.h"
+#include "common/macros.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint64_t raft_id;     /* a member, never 0 and never used again */
+typedef uint64_t raft_index;  /* of a log entry, the first is 1 */
+typedef uint64_t raft_term;   /* 0 before the first election */
+typedef uint64_t raft_ticket; /* of a PERSIST, growing by one */
+typedef uint64_t raft_usec;   /* monotonic microseconds, told by the driver */
+
+#define RAFT_NEVER       UINT64_MAX /* a deadline that does not come */
+#define RAFT_MEMBERS_MAX 9
+/* Terms and indices above this are refused as malformed (scenario A36). */
+#define RAFT_NUMBER_MAX (UINT64_C(1) << 62)
+
+enum raft_role {
+	RAFT_FOLLOWER,
+	RAFT_PRECANDIDATE,
+	RAFT_CANDIDATE,
+	RAFT_LEADER,
+	RAFT_STOPPED /* after RAFT_OP_FATAL */
+};
+
+/* The lower-case name of a role: "follower", "pre-candidate", ... */
+const char *raft_role_name(enum raft_role role);
+
+enum raft_entry_type {
+	RAFT_ENTRY_NOOP = 1, /* a new leader's first entry, section 8 */
+	RAFT_ENTRY_COMMAND = 2,
+	RAFT_ENTRY_MEMBERS = 3 /* the membership from this entry on */
+};
+
+enum raft_member_role { RAFT_MEMBER_NONE, RAFT_MEMBER_VOTER };
+
+struct raft_member {
+	raft_id id;
+	enum raft_member_role role_old; /* in the outgoing half; see below */
+	enum raft_member_role role_new; /* in the incoming half */
+};
+
+/*
+ * A membership. When `joint` (section 6), a quorum needs a majority of
+ * role_old voters and one of role_new voters; otherwise only role_new counts
+ * and role_old equals it. Ids ascend.
+ */
+struct raft_members {
+	raft_index index; /* of the entry that holds it; 0: the initial one */
+	bool joint;
+	unsigned count;
+	struct raft_member member[RAFT_MEMBERS_MAX];
+};
+
+/* What the core keeps of an entry; the bytes stay with the driver. */
+struct raft_entry {
+	raft_term term;
+	enum raft_entry_type type;
+	/* Of the encoded entry, for limits and quotas; 0 for the entries that
+	 * a leader adds itself. */
+	uint32_t size;
+	/* Only for RAFT_ENTRY_MEMBERS; borrowed during the call. */
+	const struct raft_members *members;
+};
+
+/* All limits and times in one place. raft_new() checks them. */
+struct raft_params {
+	raft_id id;
+	raft_usec election_timeout;    /* deadlines fall in 1x .. 2x of it */
+	raft_usec heartbeat_interval;  /* at most a third of it */
+	uint32_t append_entries_max;   /* in one append request */
+	uint32_t append_bytes_max;     /* a larger single entry goes alone */
+	uint32_t inflight_appends_max; /* per peer, with entries; 1 .. 64 */
+	uint32_t inflight_bytes_max;   /* per peer; one append always may */
+	uint32_t inflight_rounds_max;  /* rounds under way for reads */
+	uint32_t entry_bytes_max;
+	uint64_t uncommitted_bytes_max; /* quota of a leader's proposals */
+	uint32_t pending_reads_max;
+	raft_usec disk_stall_max; /* a PERSIST open longer: step down */
+	bool lease_reads; /* reads without a round; bounds clock drift by 5 % */
+	uint64_t seed;
+};
+
+/* What the driver read from its disk. Everything is borrowed by raft_new(). */
+struct raft_boot {
+	uint64_t boot_id; /* fresh at each start, never 0 */
+	raft_term term;
+	raft_id vote; /* 0: none */
+	/* The entry before the first kept one: (0, 0) when nothing was cut. */
+	raft_index compacted_index;
+	raft_term compacted_term;
+	const struct raft_entry *entries; /* compacted_index + 1 and on */
+	size_t entries_count;
+	/*
+	 * The membership at compacted_index (the initial one when 0).
+	 * Memberships in `entries` take effect over it, in order.
+	 */
+	struct raft_members members;
+	raft_index applied_index; /* what the durable state machine holds */
+	raft_index commit_hint;   /* may lag the truth; 0: unknown */
+};
+
+enum raft_message_kind {
+	RAFT_PREVOTE_REQUEST = 1, /* thesis 9.6 */
+	RAFT_PREVOTE_RESPONSE,
+	RAFT_VOTE_REQUEST, /* section 5.2 */
+	RAFT_VOTE_RESPONSE,
+	RAFT_APPEND_REQUEST, /* section 5.3; without entries: a heartbeat */
+	RAFT_APPEND_RESPONSE
+};
+
+/*
+ * A response repeats its request's sequence, boot_id, round and sent_at. Each
+ * request is answered, but one response answers all of its kind from the same
+ * life of the same peer up to its sequence.
+ */
+struct raft_message {
+	enum raft_message_kind kind;
+	raft_id from;
+	raft_id to;
+	raft_term term; /* the sender's; in a pre-vote the one it would take */
+	uint64_t boot_id;    /* the sender's life */
+	uint64_t to_boot_id; /* response: the boot_id that asked; else 0 */
+	uint64_t sequence;   /* of the request, growing within a life */
+
+	/* Vote and pre-vote requests: the candidate's last durable entry. */
+	raft_index last_index;
+	raft_term last_term;
+	/* Vote and pre-vote responses. */
+	bool granted;
+
+	/* Append requests. */
+	raft_index prev_index;
+	raft_term prev_term;
+	raft_index commit_index;
+	raft_index everywhere_index; /* all members hold all up to here */
+	uint64_t round;              /* see raft_read; echoed */
+	raft_usec sent_at;           /* on the leader's clock; echoed */
+	uint32_t entries_count;
+	/* In: borrowed during raft_receive. Out: valid as the op is. */
+	const struct raft_entry *entries;
+	/*
+	 * Out only: changes whenever entries were cut from the log's end. A
+	 * driver that fills in bytes later drops the message if
+	 * raft_log_epoch() has moved on (scenario C24).
+	 */
+	uint64_t log_epoch;
+
+	/* Append responses. */
+	bool success;
+	/* For so long from sent_at on the sender, which runs with lease_reads,
+	 * refuses votes, over a restart and a refused connection as well; its
+	 * own election timeout, which need not be the leader's. 0: it makes no
+	 * such promise. */
+	raft_usec promise;
+	raft_index match_index; /* success: durable and equal up to here */
+	/* Refusal: the request's prev_index, and where to try next: the
+	 * last index of the run of hint_term that may agree (thesis 5.3). */
+	raft_index rejected_index;
+	raft_index hint_index;
+	raft_term hint_term;
+};
+
+/* What raft_receive took over from an append request. */
+struct raft_accepted {
+	raft_index first; /* first entry newly in the log; 0: none */
+	uint32_t offset;  /* its place in message->entries */
+	uint32_t count;   /* all from `first` on; the log ends with them */
+};
+
+enum raft_op_kind {
+	RAFT_OP_SEND,
+	RAFT_OP_PERSIST,
+	RAFT_OP_APPLY,
+	RAFT_OP_READ,
+	RAFT_OP_ROLE,
+	RAFT_OP_MEMBERS,
+	RAFT_OP_DROPPED,
+	RAFT_OP_ALARM,
+	RAFT_OP_FATAL
+};
+
+/*
+ * One durable commit: cut the log from truncate_from on (0: nothing), append
+ * first .. last (first 0: nothing), store term and vote. All or nothing.
+ */
+struct raft_op_persist {
+	raft_ticket ticket;
+	raft_term term;
+	raft_id vote;
+	raft_index truncate_from;
+	raft_index first;
+	raft_index last;
+	raft_index commit_index; /* a hint, stored without a sync of its own */
+};
+
+struct raft_op_send {
+	const struct raft_message *message;
+	raft_index first; /* index of message->entries[0] */
+};
+
+/*
+ * Apply first .. last in order, then call raft_applied. They are committed,
+ * and durable here too, though others may have committed them earlier.
+ */
+struct raft_op_apply {
+	raft_index first;
+	raft_index last;
+};
+
+/* status 0: serve the read now. ERR_NOT_LEADER: it was not confirmed. */
+struct raft_op_read {
+	uint64_t read_id;
+	int status;
+};
+
+/* What has changed since the last take; raft_get_status() after raft_new. */
+struct raft_op_role {
+	enum raft_role role;
+	raft_term term;
+	raft_id leader; /* 0: none known */
+};
+
+/*
+ * Entries first .. last of `term`, once in this log, were cut and replaced:
+ * clients that wait for them will learn their outcome from what is applied.
+ */
+struct raft_op_dropped {
+	raft_index first;
+	raft_index last;
+	raft_term term;
+};
+
+enum raft_alarm {
+	/* The peer's durable log is shorter than it said: it is not moved
+	 * back, so it stays behind. Once for each life of the peer. */
+	RAFT_ALARM_LOST_TAIL,
+	/* The peer needs entries that are cut. Once in a term. */
+	RAFT_ALARM_NEEDS_COMPACTED
+};
+
+struct raft_op_alarm {
+	enum raft_alarm alarm;
+	raft_id peer;
+	raft_index index;
+};
+
+struct raft_op_fatal {
+	const char *reason; /* static storage, names the invariant */
+	raft_index index;
+	raft_term term;
+};
+
+struct raft_op {
+	enum raft_op_kind kind;
+	union {
+		struct raft_op_send send;
+		struct raft_op_persist persist;
+		struct raft_op_apply apply;
+		struct raft_op_read read;
+		struct raft_op_role role;
+		const struct raft_members *members; /* now in effect */
+		struct raft_op_dropped dropped;
+		struct raft_op_alarm alarm;
+		struct raft_op_fatal fatal;
+	};
+};
+
+struct raft;
+
+/*
+ * Makes a follower out of the durable state. Copies all it needs. A sole voter
+ * has its first deadline at once. ERR_INVALID
+ * for parameters out of range, ERR_CORRUPT for a boot state that cannot be
+ * (entries above the stored term, applied beyond the log, no voter).
+ * A node that is not (yet) a voter of the membership stays quiet.
+ */
+int raft_new(struct raft **ret_raft, const struct raft_params *params,
+    const struct raft_boot *boot, raft_usec now) ATTR_MUST_CHECK;
+
+void raft_free(struct raft *raft); /* NULL is fine */
+
+/* ---- Events. Each changes state at most; none emits. ---- */
+
+/*
+ * A message of an authenticated member of this cluster and group, addressed to
+ * this node. ERR_INVALID: malformed, nothing changed. The caller keeps the
+ * message; *ret_accepted is always written.
+ */
+int raft_receive(struct raft *raft, raft_usec now,
+    const struct raft_message *message, struct raft_accepted *ret_accepted);
+
+/* Time passed. Wanted at raft_deadline(), harmless at any other moment. */
+int raft_timeout(struct raft *raft, raft_usec now);
+
+/*
+ * Appends `count` entries of type COMMAND (their terms are ignored) to a
+ * leader's log: all or none. Gives the index of the first and their term.
+ * ERR_NOT_LEADER; ERR_BUSY: the quota of uncommitted bytes is used up;
+ * ERR_TOO_LARGE: an entry over entry_bytes_max.
+ */
+int
+raft_propose(struct raft *raft, raft_usec now, const struct raft_entry *entries,
+    uint32_t count, raft_index *ret_first, raft_term *ret_term) ATTR_MUST_CHECK;
+
+/*
+ * Asks for a linearizable read on the leader (thesis 6.4): answered by one
+ * RAFT_OP_READ with this id, when a quorum has confirmed a round begun after
+ * this call, an entry of the own term is committed, and all committed at the
+ * call is applied; or at once within a lease, if lease_reads. `read_id` is the
+ * caller's, unique among pending ones. ERR_NOT_LEADER; ERR_BUSY.
+ */
+int
+raft_read(struct raft *raft, raft_usec now, uint64_t read_id) ATTR_MUST_CHECK;
+
+/*
+ * The PERSIST with this ticket, and all before it, are durable; an older
+ * ticket changes nothing, an unknown one is FATAL. There is no call for a
+ * failed one: a driver whose commit failed stops the node.
+ */
+int raft_persisted(struct raft *raft, raft_usec now, raft_ticket ticket);
+
+/* Everything up to `index` is applied to the state machine. */
+int raft_applied(struct raft *raft, raft_usec now, raft_index index);
+
+/*
+ * The link to `peer` broke: what was in flight to it may be lost. Its appends
+ * start over from what it is known to hold.
+ */
+int raft_peer_unreachable(struct raft *raft, raft_usec now, raft_id peer);
+
+/*
+ * The process of `peer` is gone: its connections were reset and a new one was
+ * refused. If it led, and leases are off, this node campaigns soon and no
+ * longer refuses votes on its behalf (identity of the leader is forgotten).
+ */
+int raft_peer_refused(struct raft *raft, raft_usec now, raft_id peer);
+
+/*
+ * Forgets entries up to `index`, which must be applied, and held by every
+ * member (everywhere_index of raft_status). ERR_INVALID otherwise.
+ */
+int raft_compact(struct raft *raft, raft_index index);
+
+/* ---- Work ---- */
+
+struct raft_ops {
+	const struct raft_op *op;
+	size_t count;
+};
+
+/*
+ * Hands out all work since the last call. The ops, and what they point to,
+ * stay valid until the next event or take. PERSIST: at most one in a take, and
+ * none while an earlier one is not completed. APPLY ranges are contiguous.
+ * Order within a take: SEND, PERSIST, DROPPED, APPLY, READ, MEMBERS, ROLE,
+ * ALARM, FATAL.
+ */
+void raft_take(struct raft *raft, struct raft_ops *ret_ops);
+
+/* When raft_timeout is wanted next; RAFT_NEVER if at no time. */
+raft_usec raft_deadline(const struct raft *raft);
+
+/* ---- Looking ---- */
+
+struct raft_status {
+	enum raft_role role;
+	raft_term term;
+	raft_id vote;
+	raft_id leader;
+	raft_index compacted_index;
+	raft_index last_index;
+	raft_index durable_index;
+	raft_index commit_index;
+	raft_index applied_index;
+	raft_index everywhere_index;
+	uint64_t uncommitted_bytes;
+	uint64_t round;
+	raft_usec lease_until;   /* 0: no lease */
+	uint64_t elections;      /* candidacies of this life */
+	uint64_t leader_changes; /* in this life */
+};
+
+enum raft_peer_state { RAFT_PEER_PROBE, RAFT_PEER_REPLICATE };
+
+struct raft_peer_status {
+	raft_id id;
+	enum raft_peer_state state;
+	raft_index match_index;
+	raft_index next_index;
+	uint32_t inflight_appends;
+	uint32_t inflight_bytes;
+	raft_usec heard_at; /* 0: not in this term */
+	raft_usec rtt;      /* of the last echo; 0: none yet */
+};
+
+void raft_get_status(const struct raft *raft, struct raft_status *ret_status);
+
+/* Leader only: ERR_NOT_LEADER, ERR_NOT_FOUND. */
+int raft_get_peer(
+    const struct raft *raft, raft_id peer, struct raft_peer_status *ret_peer);
+
+/* The membership in effect; valid until the next event. */
+const struct raft_members *raft_get_members(const struct raft *raft);
+
+/* Entry at `index` of the log: ERR_NOT_FOUND when cut or not there. The
+ * members pointer is set for RAFT_ENTRY_MEMBERS, valid until the next event. */
+int raft_get_entry(
+    const struct raft *raft, raft_index index, struct raft_entry *ret_entry);
+
+uint64_t raft_log_epoch(const struct raft *raft);
+
+/* ---- Checks ---- */
+
+/*
+ * Every invariant that one node can judge by itself. True if all hold; else
+ * `why` (of `size` bytes) says which one does not.
+ */
+bool raft_check(const struct raft *raft, char *why, size_t size);
+
+/* Hash of the whole state, to compare two runs. */
+uint64_t raft_digest(const struct raft *raft);
+
+/*
+ * The largest value that a quorum of `members` has reached, where
+ * values[i] belongs to members->member[i]; over both halves when joint. One
+ * function for commit index, rounds, leases and votes. At least one voter.
+ */
+uint64_t
+raft_quorum_value(const struct raft_members *members, const uint64_t *values);
+
+#endif

@@ -1,0 +1,302 @@
+/*
+ * Owns what must be true between two events: each sentence as code, in the
+ * order of the parts of `struct raft`. The cost grows with members and runs
+ * of terms, not with entries, so that it can be called after every event.
+ */
+
+#include "raft/raft_impl.h"
+
+#include <string.h>
+
+struct finding {
+	bool holds;
+	const char *sentence;
+};
+
+/* The first sentence that does not hold; NULL if all do. */
+static const char *
+first_broken(const struct finding *findings, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (!findings[i].holds)
+			return findings[i].sentence;
+	}
+	return NULL;
+}
+
+#define BROKEN(findings) first_broken(findings, ARRAY_COUNT(findings))
+
+static const char *
+check_order(const struct raft *raft)
+{
+	const struct raft_log *log = &raft->log;
+	const struct finding findings[] = {
+		{ log->compacted_index <= raft->applied_index,
+		    "only what is applied is cut from the front" },
+		{ raft->applied_index <= raft->applying_index,
+		    "only what was given is applied" },
+		{ raft->applying_index <= log->commit_index,
+		    "only what is committed is given to be applied" },
+		{ raft->applying_index <= log->durable_index,
+		    "only what is durable here is given to be applied" },
+		{ log->commit_index <= log->last_index,
+		    "only what is in the log is committed" },
+		{ log->durable_index <= log->handed_index,
+		    "only what was given to a PERSIST is durable" },
+		{ log->handed_index <= log->last_index,
+		    "only what is in the log was given to a PERSIST" },
+		{ raft->verified_index <= log->last_index,
+		    "only what is in the log agrees with the leader's" },
+		{ raft->everywhere_index <= log->durable_index,
+		    "what every member holds is durable here" },
+		{ log->truncate_from == 0 ||
+			log->truncate_from == log->handed_index + 1,
+		    "the disk is cut where the next PERSIST begins" },
+		{ log->commit_index < log->last_index ||
+			log->uncommitted_bytes == 0,
+		    "the quota is free when all is committed" },
+	};
+
+	return BROKEN(findings);
+}
+
+static const char *
+check_runs(const struct raft *raft)
+{
+	const struct raft_log *log = &raft->log;
+	size_t i;
+
+	if ((log->runs_count == 0) != (log->last_index == log->compacted_index))
+		return "an empty log has no runs";
+	if (log->runs_count > 0 &&
+	    log->runs[0].first != log->compacted_index + 1)
+		return "the first run begins with the first kept entry";
+	if (log->runs_count > 0 && log->runs[0].term < log->compacted_term)
+		return "terms never fall along the log";
+	for (i = 1; i < log->runs_count; i++) {
+		if (log->runs[i].first <= log->runs[i - 1].first)
+			return "runs have entries";
+		if (log->runs[i].term <= log->runs[i - 1].term)
+			return "terms grow from run to run";
+	}
+	if (log->runs_count > 0 &&
+	    log->runs[log->runs_count - 1].first > log->last_index)
+		return "the last run has entries";
+	if (raft_log_last_term(log) > raft->term)
+		return "no entry is of a later term than this node";
+	return NULL;
+}
+
+static const char *
+check_history(const struct raft *raft)
+{
+	const struct raft_history *history = &raft->history;
+	size_t i;
+
+	if (history->count == 0)
+		return "a membership is in effect";
+	if (history->members[0].index > raft->log.compacted_index)
+		return "the oldest membership was in effect before the log";
+	for (i = 0; i < history->count; i++) {
+		if (!raft_members_valid(&history->members[i]))
+			return "memberships are valid";
+		if (i > 0 &&
+		    (history->members[i].index <= raft->log.compacted_index ||
+			history->members[i].index <=
+			    history->members[i - 1].index ||
+			history->members[i].index > raft->log.last_index))
+			return "memberships are entries of the log, in order";
+	}
+	for (i = 0; i < raft_active(raft)->count; i++) {
+		if (raft->peers[i].id != raft_active(raft)->member[i].id)
+			return "peers are the members in effect";
+	}
+	return NULL;
+}
+
+static const char *
+check_persist(const struct raft *raft)
+{
+	const struct raft_persist *persist = &raft->persist;
+	const struct raft_log *log = &raft->log;
+	const struct finding findings[] = {
+		{ persist->durable_term <= persist->term,
+		    "a durable term was given to a PERSIST" },
+		{ persist->term <= raft->term, "the term never goes back" },
+		{ persist->open || persist->durable_term == persist->term,
+		    "what was given is durable if no PERSIST is open" },
+		{ persist->open || persist->durable_vote == persist->vote,
+		    "the vote that was given is durable with its term" },
+		{ persist->open || log->durable_index == log->handed_index,
+		    "entries that were given are durable too" },
+		{ persist->term < raft->term || persist->vote == 0 ||
+			persist->vote == raft->vote,
+		    "a vote is given once in a term (section 5.2)" },
+	};
+
+	return BROKEN(findings);
+}
+
+static const char *
+check_leader(const struct raft *raft)
+{
+	const struct raft_log *log = &raft->log;
+	const struct finding findings[] = {
+		{ raft->leader == raft->params.id, "a leader knows itself" },
+		{ raft->term_leader == raft->params.id,
+		    "a leader is its term's only one" },
+		{ raft->vote == raft->params.id, "a leader voted for itself" },
+		{ raft_vote_durable(raft), "a leader's own vote is durable" },
+		{ raft->term_start > 0 && raft->term_start <= log->last_index,
+		    "a leader began its term with an entry" },
+		{ raft_log_last_term(log) == raft->term,
+		    "a leader's last entry is its own" },
+		{ raft->round_confirmed <= raft->round,
+		    "only rounds that began are confirmed" },
+	};
+
+	return BROKEN(findings);
+}
+
+static const char *
+check_role(const struct raft *raft)
+{
+	switch (raft->role) {
+	case RAFT_STOPPED: return NULL;
+	case RAFT_LEADER: return check_leader(raft);
+	case RAFT_CANDIDATE:
+		if (raft->vote != raft->params.id)
+			return "a candidate votes for itself";
+		return raft->leader != 0 ? "a candidate knows no leader" : NULL;
+	case RAFT_PRECANDIDATE:
+		return raft->leader != 0 ? "a pre-candidate knows no leader"
+					 : NULL;
+	case RAFT_FOLLOWER:
+		if (raft->leader != 0 && raft->leader != raft->term_leader)
+			return "a follower's leader is that of the term";
+		return raft->leader == raft->params.id
+			   ? "a follower does not follow itself"
+			   : NULL;
+	}
+	return "the role is a known one";
+}
+
+static const char *
+check_window(const struct raft *raft, const struct raft_peer *peer)
+{
+	raft_index last = peer->match_index;
+	uint64_t bytes = 0;
+	uint32_t i;
+
+	for (i = 0; i < peer->inflight_count; i++) {
+		const struct raft_inflight *inflight =
+		    &peer->inflight[(peer->inflight_head + i) %
+				    RAFT_INFLIGHT_MAX];
+
+		if (inflight->last <= last)
+			return "appends in flight bring something, in order";
+		last = inflight->last;
+		bytes += inflight->bytes;
+	}
+	if (bytes != peer->inflight_bytes)
+		return "the window's bytes are those of its appends";
+	if (peer->inflight_count > raft->params.inflight_appends_max)
+		return "the window is bounded in appends";
+	if (peer->inflight_count > 1 && bytes > raft->params.inflight_bytes_max)
+		return "the window is bounded in bytes";
+	if (peer->state == RAFT_PEER_PROBE)
+		return peer->inflight_count > 0 ? "a probe has no window"
+						: NULL;
+	return last + 1 != peer->next_index && peer->inflight_count > 0
+		   ? "what lies between match and next is in flight"
+		   : NULL;
+}
+
+static const char *
+check_peer(const struct raft *raft, const struct raft_peer *peer)
+{
+	const struct finding findings[] = {
+		{ peer->match_index < peer->next_index,
+		    "a peer's match is below its next" },
+		{ peer->next_index <= raft->log.last_index + 1,
+		    "a peer's next is at most one behind the log" },
+		{ peer->next_index > raft->log.compacted_index,
+		    "a peer's next is not cut" },
+		{ peer->round_echoed <= peer->round_sent ||
+			peer->round_echoed == 0,
+		    "a peer echoes rounds that it was sent" },
+	};
+	const char *broken = BROKEN(findings);
+
+	return broken != NULL ? broken : check_window(raft, peer);
+}
+
+static const char *
+check_peers(const struct raft *raft)
+{
+	unsigned i;
+
+	if (raft->role != RAFT_LEADER)
+		return NULL;
+	for (i = 0; i < raft_active(raft)->count; i++) {
+		const char *broken = NULL;
+
+		if (raft->peers[i].id != raft->params.id)
+			broken = check_peer(raft, &raft->peers[i]);
+		if (broken != NULL)
+			return broken;
+	}
+	return NULL;
+}
+
+static const char *
+check_reads(const struct raft *raft)
+{
+	const struct raft_reads *reads = &raft->reads;
+	const struct finding findings[] = {
+		{ reads->failed <= reads->count,
+		    "reads that failed are pending" },
+		{ reads->count <= raft->params.pending_reads_max,
+		    "pending reads are bounded" },
+		{ raft->role == RAFT_LEADER || reads->failed == reads->count,
+		    "only a leader has reads to answer" },
+		{ raft->role == RAFT_LEADER || !reads->round_wanted,
+		    "only a leader begins rounds" },
+		{ raft->callers_count <= RAFT_CALLERS_MAX,
+		    "owed answers are bounded" },
+	};
+
+	return BROKEN(findings);
+}
+
+bool
+raft_check(const struct raft *raft, char *why, size_t size)
+{
+	static const char *(*const checks[])(const struct raft *) = {
+		check_order,
+		check_runs,
+		check_history,
+		check_persist,
+		check_role,
+		check_peers,
+		check_reads,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_COUNT(checks); i++) {
+		const char *broken = checks[i](raft);
+		size_t length;
+
+		if (broken == NULL)
+			continue;
+		if (size == 0)
+			return false;
+		length = MIN(strlen(broken), size - 1);
+		memcpy(why, broken, length);
+		why[length] = '\0';
+		return false;
+	}
+	return true;
+}
