@@ -1,0 +1,208 @@
+#include "store/store_dir.h"
+
+#include "common/mem.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+struct store_dir {
+	int dir_fd;
+	int lock_fd;
+};
+
+/*
+ * File systems whose mmap, flock or fsync depends on another machine or
+ * another program: statfs(2) and linux/magic.h.
+ */
+static const uint32_t store_dir_refused_types[] = {
+	0x00006969, /* NFS */
+	0xff534d42, /* CIFS */
+	0xfe534d42, /* SMB2 */
+	0x0000517b, /* SMB */
+	0x0000564c, /* NCP */
+	0x01021997, /* 9p */
+	0x65735546, /* FUSE */
+	0x5346414f, /* AFS */
+	0x6b414653, /* AFS of kAFS */
+	0x73757245, /* Coda */
+	0x00c36400, /* Ceph */
+	0x0bd00bd0, /* Lustre */
+	0x786f4256, /* VirtualBox shared folder */
+	0xbacbacbc, /* VMware shared folder */
+};
+
+int
+store_dir_error(int error)
+{
+	switch (error) {
+	case ENOENT: return ERR_NOT_FOUND;
+	case EACCES:
+	case EPERM:
+	case EROFS: return ERR_DENIED;
+	case ENOSPC:
+	case EDQUOT: return ERR_NO_SPACE;
+	case ENOTDIR:
+	case ELOOP:
+	case ENAMETOOLONG: return ERR_INVALID;
+	default: return ERR_IO;
+	}
+}
+
+static int
+store_dir_check_local(int fd)
+{
+	struct statfs info;
+
+	if (fstatfs(fd, &info) != 0)
+		return store_dir_error(errno);
+	for (size_t i = 0; i < ARRAY_COUNT(store_dir_refused_types); i++)
+		if ((uint32_t)info.f_type == store_dir_refused_types[i])
+			return ERR_UNSUPPORTED;
+	return 0;
+}
+
+static int
+store_dir_sync_fds(int fd)
+{
+	int parent_fd;
+	int code = 0;
+
+	if (fsync(fd) != 0)
+		return store_dir_error(errno);
+	parent_fd = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent_fd < 0) {
+		/*
+		 * A parent that may be searched but not read cannot be opened;
+		 * whoever set it up so has created this directory as well.
+		 */
+		return errno == EACCES ? 0 : store_dir_error(errno);
+	}
+	if (fsync(parent_fd) != 0)
+		code = store_dir_error(errno);
+	(void)close(parent_fd); /* nothing was written through it */
+	return code;
+}
+
+static int
+store_dir_open_fd(const char *path, int *ret_fd)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return store_dir_error(errno);
+	*ret_fd = fd;
+	return 0;
+}
+
+int
+store_dir_sync(const char *path)
+{
+	int fd = -1;
+	int code = store_dir_open_fd(path, &fd);
+
+	if (code != 0)
+		return code;
+	code = store_dir_sync_fds(fd);
+	(void)close(fd); /* nothing was written through it */
+	return code;
+}
+
+/* Gives a descriptor of the directory, created, local and synced. */
+static int
+store_dir_create_fd(const char *path, int *ret_fd)
+{
+	int fd = -1;
+	int code;
+
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return store_dir_error(errno);
+	code = store_dir_open_fd(path, &fd);
+	if (code != 0)
+		return code;
+	code = store_dir_check_local(fd);
+	if (code == 0)
+		code = store_dir_sync_fds(fd);
+	if (code != 0) {
+		(void)close(fd); /* nothing was written through it */
+		return code;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int
+store_dir_create(const char *path)
+{
+	int fd = -1;
+	int code = store_dir_create_fd(path, &fd);
+
+	if (code == 0)
+		(void)close(fd); /* nothing was written through it */
+	return code;
+}
+
+static int
+store_dir_lock(int dir_fd, int *ret_fd)
+{
+	int fd = openat(
+	    dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int code;
+
+	if (fd < 0)
+		return store_dir_error(errno);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		*ret_fd = fd;
+		return 0;
+	}
+	code = errno == EWOULDBLOCK ? ERR_LOCKED : ERR_IO;
+	(void)close(fd); /* nothing was written through it */
+	return code;
+}
+
+int
+store_dir_open(const char *path, struct store_dir **ret_dir)
+{
+	struct store_dir *dir;
+	int dir_fd = -1;
+	int lock_fd = -1;
+	int code;
+
+	code = store_dir_create_fd(path, &dir_fd);
+	if (code != 0)
+		return code;
+	code = store_dir_lock(dir_fd, &lock_fd);
+	if (code != 0) {
+		(void)close(dir_fd); /* nothing was written through it */
+		return code;
+	}
+	dir = mem_alloc(sizeof(*dir));
+	*dir = (struct store_dir){ .dir_fd = dir_fd, .lock_fd = lock_fd };
+	*ret_dir = dir;
+	return 0;
+}
+
+void
+store_dir_close(struct store_dir *dir)
+{
+	if (dir == NULL)
+		return;
+	(void)close(dir->lock_fd); /* closing gives up the lock */
+	(void)close(dir->dir_fd);  /* nothing was written through it */
+	free(dir);
+}
+
+int
+store_dir_free_bytes(const struct store_dir *dir, uint64_t *ret_bytes)
+{
+	struct statvfs info;
+
+	if (fstatvfs(dir->dir_fd, &info) != 0)
+		return ERR_IO;
+	*ret_bytes = (uint64_t)info.f_bavail * info.f_frsize;
+	return 0;
+}

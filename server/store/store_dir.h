@@ -1,0 +1,48 @@
+#ifndef STORE_STORE_DIR_H
+#define STORE_STORE_DIR_H
+
+/*
+ * The data directory of one daemon: made durable when it is created, held
+ * against a second daemon for as long as it is open, and on a local disk only.
+ */
+
+#include "common/err.h"
+#include "common/macros.h"
+#include <stdint.h>
+
+struct store_dir;
+
+/*
+ * Creates the directory `path` (mode 0700) unless it is there, and syncs it
+ * and its parent; the parent must exist. Then takes the file `lock` in it
+ * exclusively until store_dir_close or the end of the process.
+ * ERR_LOCKED: another process holds it. ERR_UNSUPPORTED: a file system that is
+ * not local, whose locks and syncs cannot be trusted. ERR_NOT_FOUND: no
+ * parent. ERR_DENIED, ERR_NO_SPACE, ERR_INVALID (not a directory), ERR_IO.
+ */
+int
+store_dir_open(const char *path, struct store_dir **ret_dir) ATTR_MUST_CHECK;
+
+/* Lets go of the lock. NULL is fine. */
+void store_dir_close(struct store_dir *dir);
+
+/* Bytes that an unprivileged process may still write. ERR_IO. */
+int store_dir_free_bytes(
+    const struct store_dir *dir, uint64_t *ret_bytes) ATTR_MUST_CHECK;
+
+/*
+ * The first part of store_dir_open alone, for directories inside it: creates,
+ * syncs, checks the file system. Same errors, without ERR_LOCKED.
+ */
+int store_dir_create(const char *path) ATTR_MUST_CHECK;
+
+/*
+ * Makes the entries of the directory, and its own entry in its parent,
+ * durable: to be called after files were created in it.
+ */
+int store_dir_sync(const char *path) ATTR_MUST_CHECK;
+
+/* The ERR_* for an errno of a call on files. */
+int store_dir_error(int error);
+
+#endif
