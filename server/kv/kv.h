@@ -1,0 +1,173 @@
+#ifndef KV_KV_H
+#define KV_KV_H
+
+/*
+ * The state machine: keys with values and revisions, changed only by commands
+ * at log indices. The same commands at the same indices give the same state,
+ * the same results and the same hash on every replica: there is no clock, no
+ * randomness and no configuration in here.
+ *
+ * A struct kv owns the data store's one write transaction and keeps it open
+ * from turn to turn. All reads go through it and so see everything applied.
+ * kv_checkpoint() makes it durable, with the applied index and all counts in
+ * the same transaction as the effects, and begins the next. A crash loses only
+ * what was applied since; the log replays it from kv_applied_index() + 1, and
+ * each entry takes effect exactly once.
+ *
+ *	kv_open -> applied index A
+ *	kv_apply(A + 1), kv_skip(A + 2), ...    every log entry, in order
+ *	kv_get                                  between any two of them
+ *	kv_checkpoint                           every so often
+ *	kv_close                                what is not checkpointed is lost
+ *
+ * Errors: ERR_NOT_FOUND of a get is an answer. Every other error of any
+ * function here means that this replica must stop: the store is broken
+ * (ERR_IO, ERR_NO_SPACE), bytes are damaged (ERR_CORRUPT), or a newer version
+ * wrote them (ERR_VERSION). After one, every function that can fail gives
+ * ERR_STOPPED, so that a half-done change is never checkpointed.
+ *
+ * Revisions: one global number, grown by one by each command that changes
+ * something; a delete of a missing key changes nothing and takes none. The
+ * first change has revision 1. A put of the value that is there is a change.
+ */
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/macros.h"
+#include "store/store.h"
+
+#define KV_KEY_SIZE_MAX 480
+
+/* A command is at most this much larger than its value. */
+#define KV_COMMAND_OVERHEAD_MAX (10 + KV_KEY_SIZE_MAX)
+
+/*
+ * The tables of the data store, by position: it is opened with exactly these
+ * names, in this order.
+ */
+#define KV_TABLES_COUNT 2
+extern const char *const kv_tables[KV_TABLES_COUNT];
+
+struct kv;
+
+/*
+ * Opens the state in `data`, which stays the caller's and outlives the kv, and
+ * verifies all of it (kv_verify). An empty store is a new, empty state with
+ * applied index 0. ERR_CORRUPT, ERR_VERSION, or an error of the store.
+ */
+int kv_open(struct store *data, struct kv **ret_kv) ATTR_MUST_CHECK;
+
+/* Drops what was not checkpointed. NULL is fine. */
+void kv_close(struct kv *kv);
+
+/* ---- Commands ---- */
+
+/*
+ * Append one encoded command to `to`. The key has 1 .. KV_KEY_SIZE_MAX bytes,
+ * any of them; the value may be empty, and its limit is the caller's.
+ */
+void kv_encode_put(struct buf *to, struct slice key, struct slice value);
+void kv_encode_delete(struct buf *to, struct slice key);
+
+enum kv_outcome {
+	KV_CREATED,  /* put: the key was not there */
+	KV_REPLACED, /* put: the key was there */
+	KV_DELETED,  /* delete: the key was there */
+	KV_NOT_FOUND /* delete: the key was not there; nothing changed */
+};
+
+struct kv_result {
+	enum kv_outcome outcome;
+	uint64_t revision; /* of this change; the current one for NOT_FOUND */
+	/* Of the record written or deleted; 0 for NOT_FOUND. */
+	uint64_t created; /* revision that created the key */
+	uint64_t version; /* puts since then, 1 for the first */
+};
+
+/*
+ * Applies the command of the log entry at `index`, which is the applied index
+ * + 1. `cluster_time_us` is the entry's stamp; a lower one than before counts
+ * as the one before. ERR_CORRUPT: not a command; ERR_VERSION: one of a newer
+ * version. Neither is ever skipped, as the replica would differ from then on.
+ */
+int kv_apply(struct kv *kv, uint64_t index, uint64_t cluster_time_us,
+    struct slice command, struct kv_result *ret_result) ATTR_MUST_CHECK;
+
+/*
+ * Takes note of the log entry at `index`, the applied index + 1, that is not a
+ * command. ERR_STOPPED after an error.
+ */
+int kv_skip(struct kv *kv, uint64_t index) ATTR_MUST_CHECK;
+
+/*
+ * Makes everything applied durable: on 0 a power cut cannot undo it. Blocks
+ * for as long as the store's commit takes. After an error nothing of the state
+ * may be used any more: the disk holds this checkpoint or the one before.
+ */
+int kv_checkpoint(struct kv *kv) ATTR_MUST_CHECK;
+
+/* ---- Reading ---- */
+
+struct kv_item {
+	struct slice value; /* in the store: valid until the next change */
+	uint64_t created;   /* revision that created the key */
+	uint64_t modified;  /* revision that wrote this value */
+	uint64_t version;   /* puts since its creation, 1 for the first */
+};
+
+/*
+ * `key` has 1 .. KV_KEY_SIZE_MAX bytes. The item is valid until the next
+ * kv_apply, kv_set_meta, kv_checkpoint or kv_close. ERR_NOT_FOUND, or an error
+ * after which the node stops.
+ */
+int kv_get(
+    struct kv *kv, struct slice key, struct kv_item *ret_item) ATTR_MUST_CHECK;
+
+struct kv_stats {
+	uint64_t keys_count;
+	uint64_t live_bytes;       /* of all keys and values */
+	uint64_t dirty_bytes;      /* keys and records changed since ... */
+	uint64_t dirty_count;      /* ... and changes since the checkpoint */
+	uint64_t checkpoint_index; /* applied index that is durable */
+};
+
+void kv_get_stats(const struct kv *kv, struct kv_stats *ret_stats);
+
+uint64_t kv_revision(const struct kv *kv);
+uint64_t kv_applied_index(const struct kv *kv);
+/* Stamp of the last command: where a new leader's clock goes on. */
+uint64_t kv_cluster_time_us(const struct kv *kv);
+
+/*
+ * A number that is equal on all replicas that applied the same entries: of the
+ * applied index, the revision and all records. Costs nothing.
+ */
+uint64_t kv_state_hash(const struct kv *kv);
+
+/* ---- The node's own records ---- */
+
+#define KV_META_NAME_SIZE_MAX 64
+#define KV_META_SIZE_MAX      65536
+
+/*
+ * Small records beside the state, such as the replicated membership, durable
+ * together with it at the next checkpoint. They are covered by the checks but
+ * not by kv_state_hash. kv_set_meta replaces; `name` is a C string of
+ * 1 .. KV_META_NAME_SIZE_MAX bytes. What kv_get_meta gives is valid as a
+ * kv_item is; ERR_NOT_FOUND if there is none.
+ */
+int kv_set_meta(
+    struct kv *kv, const char *name, struct slice bytes) ATTR_MUST_CHECK;
+int kv_get_meta(
+    struct kv *kv, const char *name, struct slice *ret_bytes) ATTR_MUST_CHECK;
+
+/* ---- Checks ---- */
+
+/*
+ * Reads every record, checks each, and compares their count, bytes and hash
+ * with those kept: finds damaged, missing and extra records. ERR_CORRUPT, or
+ * an error of the store. Takes a second per gigabyte or so.
+ */
+int kv_verify(struct kv *kv) ATTR_MUST_CHECK;
+
+#endif

@@ -1,0 +1,76 @@
+/* The node's own records, beside the state in "meta". */
+
+#include "kv/kv_impl.h"
+
+#include "common/panic.h"
+
+#define KV_META_PREFIX "node."
+#define KV_META_KEY_SIZE_MAX                                                   \
+	(sizeof(KV_META_PREFIX) - 1 + KV_META_NAME_SIZE_MAX)
+
+/* The key of a name in "meta", in `to` of KV_META_KEY_SIZE_MAX bytes. */
+static struct slice
+kv_meta_key(const char *name, uint8_t *to)
+{
+	struct slice prefix = slice_from_text(KV_META_PREFIX);
+	struct slice text = slice_from_text(name);
+
+	ASSERT(text.size >= 1);
+	ASSERT(text.size <= KV_META_NAME_SIZE_MAX);
+	memcpy(to, prefix.data, prefix.size);
+	memcpy(to + prefix.size, text.data, text.size);
+	return slice_of(to, prefix.size + text.size);
+}
+
+static int
+kv_meta_put(struct kv *kv, struct slice key, struct slice bytes)
+{
+	struct slice old;
+	struct slice record;
+	int code = store_get(kv->txn, KV_TABLE_META, key, &old);
+
+	if (code != 0 && code != ERR_NOT_FOUND)
+		return code;
+	if (code == 0) {
+		kv->state.metas_count--;
+		kv->state.metas_hash -= kv_record_hash(key, old);
+	}
+	buf_reset(&kv->scratch);
+	kv_seal_begin(&kv->scratch);
+	buf_append_slice(&kv->scratch, bytes);
+	kv_seal_end(&kv->scratch, key);
+	record = buf_slice(&kv->scratch);
+	kv->state.metas_count++;
+	kv->state.metas_hash += kv_record_hash(key, record);
+	kv->dirty = true;
+	return store_put(kv->txn, KV_TABLE_META, key, record);
+}
+
+int
+kv_set_meta(struct kv *kv, const char *name, struct slice bytes)
+{
+	uint8_t key[KV_META_KEY_SIZE_MAX];
+
+	ASSERT(bytes.size <= KV_META_SIZE_MAX);
+	if (kv->failed)
+		return ERR_STOPPED;
+	return kv_note(kv, kv_meta_put(kv, kv_meta_key(name, key), bytes));
+}
+
+int
+kv_get_meta(struct kv *kv, const char *name, struct slice *ret_bytes)
+{
+	uint8_t bytes[KV_META_KEY_SIZE_MAX];
+	struct slice key = kv_meta_key(name, bytes);
+	struct slice record;
+	int code;
+
+	if (kv->failed)
+		return ERR_STOPPED;
+	code = store_get(kv->txn, KV_TABLE_META, key, &record);
+	if (code == ERR_NOT_FOUND)
+		return code;
+	if (code == 0)
+		code = kv_unseal(key, record, ret_bytes);
+	return kv_note(kv, code);
+}

@@ -1,0 +1,101 @@
+#include "tests/lib/kv_bench.h"
+
+#include "common/mem.h"
+#include "common/panic.h"
+#include <stdlib.h>
+
+void
+kv_bench_init(struct kv_bench *bench)
+{
+	*bench = (struct kv_bench){ 0 };
+	bench->disk = store_mem_disk_new(KV_TABLES_COUNT);
+	if (kv_bench_open(bench) != 0)
+		fatal("an empty disk does not open");
+}
+
+void
+kv_bench_release(struct kv_bench *bench)
+{
+	kv_bench_close(bench);
+	store_mem_disk_free(bench->disk);
+	for (size_t i = 0; i < bench->log_count; i++)
+		buf_release(&bench->log[i]);
+	free(bench->log);
+}
+
+void
+kv_bench_close(struct kv_bench *bench)
+{
+	kv_close(bench->kv);
+	store_close(bench->store);
+	bench->kv = NULL;
+	bench->store = NULL;
+}
+
+int
+kv_bench_open(struct kv_bench *bench)
+{
+	int code;
+
+	bench->store = store_mem_open(bench->disk);
+	code = kv_open(bench->store, &bench->kv);
+	if (code != 0)
+		kv_bench_close(bench);
+	return code;
+}
+
+/* The new entry, empty. */
+static struct buf *
+log_entry(struct kv_bench *bench)
+{
+	size_t count = bench->log_count + 1;
+
+	bench->log = mem_realloc(bench->log, count, sizeof(*bench->log));
+	bench->log_count = count;
+	bench->log[count - 1] = (struct buf){ 0 };
+	return &bench->log[count - 1];
+}
+
+void
+kv_bench_log_put(struct kv_bench *bench, struct slice key, struct slice value)
+{
+	kv_encode_put(log_entry(bench), key, value);
+}
+
+void
+kv_bench_log_delete(struct kv_bench *bench, struct slice key)
+{
+	kv_encode_delete(log_entry(bench), key);
+}
+
+void
+kv_bench_log_skip(struct kv_bench *bench)
+{
+	(void)log_entry(bench); /* stays empty */
+}
+
+/* The stamp that the entry at `index` is applied with. */
+static uint64_t
+entry_time_us(uint64_t index)
+{
+	return index * 1000;
+}
+
+int
+kv_bench_replay(struct kv_bench *bench)
+{
+	for (uint64_t i = kv_applied_index(bench->kv); i < bench->log_count;
+	     i++) {
+		const struct buf *command = &bench->log[i];
+		int code;
+
+		if (command->size == 0)
+			code = kv_skip(bench->kv, i + 1);
+		else
+			code = kv_apply(bench->kv, i + 1, entry_time_us(i + 1),
+			    buf_slice(command), &bench->result);
+		if (code != 0)
+			return code;
+	}
+	return 0;
+}

@@ -1,0 +1,39 @@
+#ifndef TESTS_KV_BENCH_H
+#define TESTS_KV_BENCH_H
+
+/*
+ * A state machine on a disk in memory, with a log of its own that outlives it:
+ * what a node does around a kv, for tests.
+ */
+
+#include "kv/kv.h"
+#include "tests/lib/store_mem.h"
+
+struct kv_bench {
+	struct store_mem_disk *disk;
+	struct store *store;
+	struct kv *kv;           /* NULL while closed */
+	struct buf *log;         /* commands; an empty one is to be skipped */
+	size_t log_count;        /* entry i has the index i + 1 */
+	struct kv_result result; /* of the last command applied */
+};
+
+/* Begins with an empty disk, opened. */
+void kv_bench_init(struct kv_bench *bench);
+void kv_bench_release(struct kv_bench *bench);
+
+/* Ends the process, as it were; what was not checkpointed is lost. */
+void kv_bench_close(struct kv_bench *bench);
+/* Starts it again, without replaying; gives the code of kv_open. */
+int kv_bench_open(struct kv_bench *bench);
+
+/* Append an entry to the log. */
+void
+kv_bench_log_put(struct kv_bench *bench, struct slice key, struct slice value);
+void kv_bench_log_delete(struct kv_bench *bench, struct slice key);
+void kv_bench_log_skip(struct kv_bench *bench);
+
+/* Applies what the log has above the applied index; the first error, or 0. */
+int kv_bench_replay(struct kv_bench *bench);
+
+#endif

@@ -1,0 +1,568 @@
+/* The rules of the state machine; its faults are in test_kv_faults.c. */
+
+#include "common/codec.h"
+#include "common/macros.h"
+#include "common/mem.h"
+#include "common/rng.h"
+#include "tests/lib/kv_bench.h"
+#include "tests/unit/suites.h"
+#include <stdlib.h>
+
+static struct kv_bench bench;
+
+static void
+set_up(void)
+{
+	kv_bench_init(&bench);
+}
+
+static void
+tear_down(void)
+{
+	kv_bench_release(&bench);
+}
+
+static void
+put_bytes(struct slice key, struct slice value)
+{
+	kv_bench_log_put(&bench, key, value);
+	ck_assert_int_eq(kv_bench_replay(&bench), 0);
+}
+
+static void
+put(const char *key, const char *value)
+{
+	put_bytes(slice_from_text(key), slice_from_text(value));
+}
+
+static void
+remove_key(const char *key)
+{
+	kv_bench_log_delete(&bench, slice_from_text(key));
+	ck_assert_int_eq(kv_bench_replay(&bench), 0);
+}
+
+static void
+skip(void)
+{
+	kv_bench_log_skip(&bench);
+	ck_assert_int_eq(kv_bench_replay(&bench), 0);
+}
+
+static void
+crash(void)
+{
+	kv_bench_close(&bench);
+	ck_assert_int_eq(kv_bench_open(&bench), 0);
+}
+
+static void
+checkpoint(void)
+{
+	ck_assert_int_eq(kv_checkpoint(bench.kv), 0);
+}
+
+static void
+expect_result(enum kv_outcome outcome, uint64_t revision, uint64_t created,
+    uint64_t version)
+{
+	ck_assert_int_eq(bench.result.outcome, outcome);
+	ck_assert_uint_eq(bench.result.revision, revision);
+	ck_assert_uint_eq(bench.result.created, created);
+	ck_assert_uint_eq(bench.result.version, version);
+}
+
+static struct kv_item
+get(struct slice key)
+{
+	struct kv_item item = { 0 };
+
+	ck_assert_int_eq(kv_get(bench.kv, key, &item), 0);
+	return item;
+}
+
+static void
+expect_missing(const char *key)
+{
+	struct kv_item item;
+
+	ck_assert_int_eq(
+	    kv_get(bench.kv, slice_from_text(key), &item), ERR_NOT_FOUND);
+}
+
+START_TEST(kv_put_creates_then_replaces)
+{
+	struct kv_item item;
+
+	expect_missing("a");
+	put("a", "1");
+	expect_result(KV_CREATED, 1, 1, 1);
+	put("b", "1");
+	expect_result(KV_CREATED, 2, 2, 1);
+	put("a", "2");
+	expect_result(KV_REPLACED, 3, 1, 2);
+	item = get(slice_from_text("a"));
+	ck_assert(slice_equal(item.value, slice_from_text("2")));
+	ck_assert_uint_eq(item.created, 1);
+	ck_assert_uint_eq(item.modified, 3);
+	ck_assert_uint_eq(item.version, 2);
+}
+END_TEST
+
+START_TEST(kv_same_value_is_a_change)
+{
+	put("a", "1");
+	put("a", "1");
+	expect_result(KV_REPLACED, 2, 1, 2);
+}
+END_TEST
+
+START_TEST(kv_delete_of_missing_key_takes_no_revision)
+{
+	put("a", "1");
+	remove_key("b");
+	expect_result(KV_NOT_FOUND, 1, 0, 0);
+	ck_assert_uint_eq(kv_revision(bench.kv), 1);
+	ck_assert_uint_eq(kv_applied_index(bench.kv), 2);
+}
+END_TEST
+
+START_TEST(kv_key_begins_anew_after_delete)
+{
+	put("a", "1");
+	put("a", "2");
+	remove_key("a");
+	expect_result(KV_DELETED, 3, 1, 2);
+	expect_missing("a");
+	put("a", "3");
+	expect_result(KV_CREATED, 4, 4, 1);
+}
+END_TEST
+
+START_TEST(kv_skip_moves_the_index_alone)
+{
+	put("a", "1");
+	skip();
+	ck_assert_uint_eq(kv_applied_index(bench.kv), 2);
+	ck_assert_uint_eq(kv_revision(bench.kv), 1);
+	put("a", "2");
+	expect_result(KV_REPLACED, 2, 1, 2);
+}
+END_TEST
+
+START_TEST(kv_keys_are_bytes)
+{
+	uint8_t longest[KV_KEY_SIZE_MAX];
+	struct slice keys[] = { slice_of("\0", 1), slice_of("\0\0", 2),
+		slice_of("\xff\xfe\0a", 4), slice_of(longest, 480),
+		slice_of(longest, 479) };
+
+	memset(longest, 0xff, sizeof(longest));
+	for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
+		put_bytes(keys[i], slice_of(&i, sizeof(i)));
+	for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
+		ck_assert(
+		    slice_equal(get(keys[i]).value, slice_of(&i, sizeof(i))));
+}
+END_TEST
+
+START_TEST(kv_values_of_any_size)
+{
+	static const size_t sizes[] = { 0, 1, 100000, 1u << 20, 0 };
+	uint8_t *value = mem_zalloc(1, 1u << 20);
+
+	for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+		struct slice wanted = slice_of(value, sizes[i]);
+
+		memset(value, (int)i, 1u << 20);
+		put_bytes(slice_from_text("k"), wanted);
+		ck_assert(slice_equal(get(slice_from_text("k")).value, wanted));
+	}
+	free(value);
+}
+END_TEST
+
+START_TEST(kv_cluster_time_never_goes_back)
+{
+	struct buf command = { 0 };
+	struct kv_result result;
+
+	kv_encode_delete(&command, slice_from_text("a"));
+	ck_assert_int_eq(
+	    kv_apply(bench.kv, 1, 500, buf_slice(&command), &result), 0);
+	ck_assert_int_eq(
+	    kv_apply(bench.kv, 2, 400, buf_slice(&command), &result), 0);
+	ck_assert_uint_eq(kv_cluster_time_us(bench.kv), 500);
+	checkpoint();
+	crash();
+	ck_assert_uint_eq(kv_cluster_time_us(bench.kv), 500);
+	buf_release(&command);
+}
+END_TEST
+
+START_TEST(kv_crash_goes_back_to_the_checkpoint)
+{
+	uint64_t hash;
+
+	put("a", "1");
+	checkpoint();
+	hash = kv_state_hash(bench.kv);
+	put("a", "2");
+	remove_key("a");
+	crash();
+	ck_assert_uint_eq(kv_applied_index(bench.kv), 1);
+	ck_assert_uint_eq(kv_state_hash(bench.kv), hash);
+	ck_assert(
+	    slice_equal(get(slice_from_text("a")).value, slice_from_text("1")));
+}
+END_TEST
+
+START_TEST(kv_checkpoint_of_nothing_writes_nothing)
+{
+	uint64_t commits;
+
+	put("a", "1");
+	checkpoint();
+	commits = store_mem_commits_count(bench.disk);
+	checkpoint();
+	ck_assert_uint_eq(store_mem_commits_count(bench.disk), commits);
+	skip();
+	checkpoint();
+	ck_assert_uint_eq(store_mem_commits_count(bench.disk), commits + 1);
+}
+END_TEST
+
+START_TEST(kv_stats_count_what_is_there)
+{
+	struct kv_stats stats;
+
+	put("a", "12345");
+	put("bb", "1");
+	put("a", "12");
+	skip();
+	kv_get_stats(bench.kv, &stats);
+	ck_assert_uint_eq(stats.keys_count, 2);
+	ck_assert_uint_eq(stats.live_bytes, 3 + 3);
+	ck_assert_uint_eq(stats.dirty_count, 3);
+	ck_assert_uint_gt(stats.dirty_bytes, 12);
+	ck_assert_uint_eq(stats.checkpoint_index, 0);
+	checkpoint();
+	remove_key("bb");
+	kv_get_stats(bench.kv, &stats);
+	ck_assert_uint_eq(stats.keys_count, 1);
+	ck_assert_uint_eq(stats.live_bytes, 3);
+	ck_assert_uint_eq(stats.dirty_count, 1);
+	ck_assert_uint_eq(stats.dirty_bytes, 2);
+	ck_assert_uint_eq(stats.checkpoint_index, 4);
+}
+END_TEST
+
+START_TEST(kv_state_hash_is_the_same_on_replicas)
+{
+	struct kv_bench other;
+
+	kv_bench_init(&other);
+	for (int i = 0; i < 2; i++) {
+		struct kv_bench *replica = i == 0 ? &bench : &other;
+
+		kv_bench_log_put(
+		    replica, slice_from_text("a"), slice_from_text("1"));
+		kv_bench_log_put(
+		    replica, slice_from_text("b"), slice_from_text("2"));
+		ck_assert_int_eq(kv_bench_replay(replica), 0);
+	}
+	checkpoint();
+	ck_assert_uint_eq(kv_state_hash(bench.kv), kv_state_hash(other.kv));
+	kv_bench_release(&other);
+}
+END_TEST
+
+/* The hash of the state after puts of two values to two keys. */
+static uint64_t
+hash_of(
+    const char *key1, const char *value1, const char *key2, const char *value2)
+{
+	struct kv_bench other;
+	uint64_t hash;
+
+	kv_bench_init(&other);
+	kv_bench_log_put(
+	    &other, slice_from_text(key1), slice_from_text(value1));
+	kv_bench_log_put(
+	    &other, slice_from_text(key2), slice_from_text(value2));
+	ck_assert_int_eq(kv_bench_replay(&other), 0);
+	hash = kv_state_hash(other.kv);
+	kv_bench_release(&other);
+	return hash;
+}
+
+START_TEST(kv_state_hash_tells_states_apart)
+{
+	uint64_t hash = hash_of("a", "1", "b", "2");
+
+	ck_assert_uint_eq(hash, hash_of("a", "1", "b", "2"));
+	ck_assert_uint_ne(hash, hash_of("b", "2", "a", "1"));
+	ck_assert_uint_ne(hash, hash_of("a", "2", "b", "1"));
+	ck_assert_uint_ne(hash, hash_of("a", "1", "c", "2"));
+	ck_assert_uint_ne(hash, hash_of("a", "1b", "b", "2"));
+}
+END_TEST
+
+START_TEST(kv_meta_is_durable_with_the_state)
+{
+	uint64_t hash = kv_state_hash(bench.kv);
+	struct slice bytes;
+
+	ck_assert_int_eq(
+	    kv_get_meta(bench.kv, "members", &bytes), ERR_NOT_FOUND);
+	ck_assert_int_eq(
+	    kv_set_meta(bench.kv, "members", slice_from_text("old")), 0);
+	ck_assert_int_eq(
+	    kv_set_meta(bench.kv, "members", slice_from_text("new")), 0);
+	ck_assert_int_eq(kv_set_meta(bench.kv, "m", slice_of(NULL, 0)), 0);
+	ck_assert_uint_eq(kv_state_hash(bench.kv), hash);
+	checkpoint();
+	ck_assert_int_eq(
+	    kv_set_meta(bench.kv, "members", slice_from_text("lost")), 0);
+	crash();
+	ck_assert_int_eq(kv_get_meta(bench.kv, "members", &bytes), 0);
+	ck_assert(slice_equal(bytes, slice_from_text("new")));
+	ck_assert_int_eq(kv_get_meta(bench.kv, "m", &bytes), 0);
+	ck_assert_uint_eq(bytes.size, 0);
+}
+END_TEST
+
+/* ---- Commands ---- */
+
+START_TEST(kv_command_bytes_never_change)
+{
+	static const uint8_t put_bytes_known[] = { 1, 1, 0, 0, 0, 2, 'k', 0, 0,
+		0, 0, 1, 'v' };
+	static const uint8_t delete_bytes_known[] = { 1, 2, 0, 0, 0, 1, 'k' };
+	struct buf command = { 0 };
+
+	kv_encode_put(&command, slice_of("k\0", 2), slice_from_text("v"));
+	ck_assert(slice_equal(buf_slice(&command),
+	    slice_of(put_bytes_known, sizeof(put_bytes_known))));
+	buf_reset(&command);
+	kv_encode_delete(&command, slice_from_text("k"));
+	ck_assert(slice_equal(buf_slice(&command),
+	    slice_of(delete_bytes_known, sizeof(delete_bytes_known))));
+	buf_release(&command);
+}
+END_TEST
+
+START_TEST(kv_command_overhead_is_bounded)
+{
+	uint8_t key[KV_KEY_SIZE_MAX] = { 0 };
+	struct buf command = { 0 };
+
+	kv_encode_put(&command, slice_of(key, sizeof(key)), slice_of("v", 1));
+	ck_assert_uint_eq(command.size, KV_COMMAND_OVERHEAD_MAX + 1);
+	buf_release(&command);
+}
+END_TEST
+
+/* Applies it to a fresh state, where it changes nothing if it is refused. */
+static void
+expect_refused(struct slice command, int expected)
+{
+	struct kv_result result = { .revision = 77 };
+	struct kv_bench fresh;
+
+	kv_bench_init(&fresh);
+	ck_assert_int_eq(kv_apply(fresh.kv, 1, 0, command, &result), expected);
+	ck_assert_uint_eq(result.revision, 77);
+	ck_assert_uint_eq(kv_applied_index(fresh.kv), 0);
+	/* Never skipped, and nothing of it ever stored. */
+	ck_assert_int_eq(kv_skip(fresh.kv, 1), ERR_STOPPED);
+	ck_assert_int_eq(kv_checkpoint(fresh.kv), ERR_STOPPED);
+	kv_bench_release(&fresh);
+}
+
+START_TEST(kv_command_cut_at_every_byte)
+{
+	struct buf commands[2] = { 0 };
+
+	kv_encode_put(
+	    &commands[0], slice_from_text("key"), slice_from_text("val"));
+	kv_encode_delete(&commands[1], slice_from_text("key"));
+	for (int i = 0; i < 2; i++) {
+		for (size_t size = 0; size < commands[i].size; size++)
+			expect_refused(
+			    slice_of(commands[i].data, size), ERR_CORRUPT);
+		codec_append_u8(&commands[i], 0);
+		expect_refused(buf_slice(&commands[i]), ERR_CORRUPT);
+		buf_release(&commands[i]);
+	}
+}
+END_TEST
+
+START_TEST(kv_command_of_other_version_or_op)
+{
+	struct buf command = { 0 };
+
+	kv_encode_delete(&command, slice_from_text("key"));
+	command.data[0] = 2;
+	expect_refused(buf_slice(&command), ERR_VERSION);
+	command.data[0] = 0;
+	expect_refused(buf_slice(&command), ERR_CORRUPT);
+	command.data[0] = 1;
+	command.data[1] = 3;
+	expect_refused(buf_slice(&command), ERR_CORRUPT);
+	command.data[1] = 0;
+	expect_refused(buf_slice(&command), ERR_CORRUPT);
+	buf_release(&command);
+}
+END_TEST
+
+START_TEST(kv_command_with_key_of_wrong_size)
+{
+	uint8_t key[KV_KEY_SIZE_MAX + 1] = { 0 };
+	struct buf command = { 0 };
+
+	codec_append_u16(&command, 0x0102); /* version 1, delete */
+	codec_append_bytes(&command, slice_of(key, 0));
+	expect_refused(buf_slice(&command), ERR_CORRUPT);
+	buf_reset(&command);
+	codec_append_u16(&command, 0x0102);
+	codec_append_bytes(&command, slice_of(key, sizeof(key)));
+	expect_refused(buf_slice(&command), ERR_CORRUPT);
+	buf_release(&command);
+}
+END_TEST
+
+/* ---- A model ---- */
+
+#define MODEL_KEYS  40
+#define MODEL_STEPS 3000
+
+struct model_key {
+	uint64_t created; /* 0: not there */
+	uint64_t modified;
+	uint64_t version;
+	uint64_t value;
+};
+
+struct model {
+	uint64_t revision;
+	struct model_key keys[MODEL_KEYS];
+};
+
+static struct slice
+model_name(uint64_t number, uint8_t *to)
+{
+	codec_store_u16(to, (uint16_t)number);
+	return slice_of(to, 2);
+}
+
+static void
+model_step(struct model *model, struct rng *rng)
+{
+	uint64_t number = rng_below(rng, MODEL_KEYS);
+	struct model_key *key = &model->keys[number];
+	uint64_t value = rng_next(rng);
+	uint8_t name[2];
+
+	if (rng_below(rng, 3) == 0) {
+		kv_bench_log_delete(&bench, model_name(number, name));
+		model->revision += key->created != 0;
+		*key = (struct model_key){ 0 };
+		return;
+	}
+	kv_bench_log_put(
+	    &bench, model_name(number, name), slice_of(&value, sizeof(value)));
+	model->revision++;
+	if (key->created == 0)
+		key->created = model->revision;
+	key->modified = model->revision;
+	key->version++;
+	key->value = value;
+}
+
+static void
+model_compare(const struct model *model, uint64_t seed)
+{
+	ck_assert_msg(kv_revision(bench.kv) == model->revision, "seed %lu",
+	    (unsigned long)seed);
+	for (uint64_t i = 0; i < MODEL_KEYS; i++) {
+		const struct model_key *key = &model->keys[i];
+		struct kv_item item = { 0 };
+		uint8_t name[2];
+		int code = kv_get(bench.kv, model_name(i, name), &item);
+
+		ck_assert_msg(code == (key->created == 0 ? ERR_NOT_FOUND : 0),
+		    "seed %lu key %lu", (unsigned long)seed, (unsigned long)i);
+		if (code != 0)
+			continue;
+		ck_assert_msg(
+		    item.created == key->created &&
+			item.modified == key->modified &&
+			item.version == key->version &&
+			slice_equal(item.value, slice_of(&key->value, 8)),
+		    "seed %lu key %lu", (unsigned long)seed, (unsigned long)i);
+	}
+}
+
+START_TEST(kv_random_commands_as_a_model)
+{
+	uint64_t seed = (uint64_t)_i + 1;
+	struct model model = { 0 };
+	struct rng rng;
+
+	rng_init(&rng, seed);
+	for (int i = 0; i < MODEL_STEPS; i++) {
+		model_step(&model, &rng);
+		if (rng_below(&rng, 50) == 0)
+			kv_bench_log_skip(&bench);
+		ck_assert_int_eq(kv_bench_replay(&bench), 0);
+		if (rng_below(&rng, 100) == 0)
+			checkpoint();
+		if (rng_below(&rng, 200) == 0) {
+			crash();
+			ck_assert_int_eq(kv_bench_replay(&bench), 0);
+		}
+		if (i % 16 == 0)
+			model_compare(&model, seed);
+	}
+	ck_assert_int_eq(kv_verify(bench.kv), 0);
+}
+END_TEST
+
+static void
+add_rules(TCase *core)
+{
+	tcase_add_test(core, kv_put_creates_then_replaces);
+	tcase_add_test(core, kv_same_value_is_a_change);
+	tcase_add_test(core, kv_delete_of_missing_key_takes_no_revision);
+	tcase_add_test(core, kv_key_begins_anew_after_delete);
+	tcase_add_test(core, kv_skip_moves_the_index_alone);
+	tcase_add_test(core, kv_keys_are_bytes);
+	tcase_add_test(core, kv_values_of_any_size);
+	tcase_add_test(core, kv_cluster_time_never_goes_back);
+	tcase_add_test(core, kv_crash_goes_back_to_the_checkpoint);
+	tcase_add_test(core, kv_checkpoint_of_nothing_writes_nothing);
+	tcase_add_test(core, kv_stats_count_what_is_there);
+	tcase_add_test(core, kv_state_hash_is_the_same_on_replicas);
+	tcase_add_test(core, kv_state_hash_tells_states_apart);
+	tcase_add_test(core, kv_meta_is_durable_with_the_state);
+}
+
+Suite *
+kv_suite(void)
+{
+	Suite *suite = suite_create("kv");
+	TCase *core = tcase_create("core");
+
+	tcase_add_checked_fixture(core, set_up, tear_down);
+	add_rules(core);
+	tcase_add_test(core, kv_command_bytes_never_change);
+	tcase_add_test(core, kv_command_overhead_is_bounded);
+	tcase_add_test(core, kv_command_cut_at_every_byte);
+	tcase_add_test(core, kv_command_of_other_version_or_op);
+	tcase_add_test(core, kv_command_with_key_of_wrong_size);
+	tcase_add_loop_test(core, kv_random_commands_as_a_model, 0, 5);
+	tcase_set_timeout(core, 30);
+	suite_add_tcase(suite, core);
+	return suite;
+}
