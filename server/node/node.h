@@ -1,0 +1,188 @@
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+
+/*
+ * One replica of one Raft group: the core, its log on disk, the state machine,
+ * and the clients that wait. Told the time, handed two stores and a host.
+ *
+ * Events (node_receive, node_write, node_read, ...) only note what happened.
+ * node_turn() then does everything, once, in the one order that is right; see
+ * node.c. Callbacks come from within node_turn() only.
+ */
+
+#include "common/list.h"
+#include "kv/kv.h"
+#include "node/transport.h"
+#include "store/store.h"
+
+/* The tables of the log store, by position, in this order. */
+#define NODE_LOG_TABLES_COUNT 3
+extern const char *const node_log_tables[NODE_LOG_TABLES_COUNT];
+
+struct node_params {
+	struct raft_params raft; /* its id and seed are set by the node */
+	char cluster[NODE_CLUSTER_SIZE_MAX + 1];
+	char name[NODE_NAME_SIZE_MAX + 1]; /* one of the members */
+	struct node_members members;       /* used by an empty directory only */
+	/* Random, fresh at each start, from the operating system. */
+	uint64_t boot_id;                         /* not 0 */
+	uint8_t directory_nonce[NODE_NONCE_SIZE]; /* for an empty directory */
+	uint8_t cluster_id[NODE_NONCE_SIZE]; /* if this node founds a cluster */
+	/* A checkpoint follows when about this many bytes of pages are dirty,
+	 * or this long after the first change, whichever is earlier. */
+	uint64_t checkpoint_bytes;
+	raft_usec checkpoint_interval;
+	uint64_t cache_bytes_max; /* of applied entries kept for peers */
+};
+
+enum node_state {
+	NODE_FORMING, /* waits to hear every listed member, empty as itself */
+	NODE_WIPED,   /* an empty directory, but the cluster remembers it */
+	NODE_MEMBER   /* takes part */
+};
+
+struct node;
+
+/*
+ * Opens the replica in `log` and `data`, which stay the caller's and outlive
+ * it: verifies all records, applies up to the stored commit hint. On failure
+ * `why` (of `size` bytes) says what was found and what to do:
+ * ERR_MISMATCH: the directory belongs to another node or cluster;
+ * ERR_CORRUPT: damage; ERR_VERSION: a newer format; or the store's error.
+ */
+int node_new(struct node **ret_node, const struct node_params *params,
+    struct store *log, struct store *data, const struct node_host *host,
+    raft_usec now, char *why, size_t size) ATTR_MUST_CHECK;
+
+/* Waiting writes and reads are forgotten without a call. NULL is fine. */
+void node_free(struct node *node);
+
+/* ---- The turn ---- */
+
+/*
+ * Does all that follows from the events since the last turn. 0, or an error
+ * after which the node must not be used any more: node_fault() names the
+ * reason, and the process ends.
+ */
+int node_turn(struct node *node, raft_usec now) ATTR_MUST_CHECK;
+
+/* When the next turn is wanted if nothing happens; RAFT_NEVER for none. */
+raft_usec node_deadline(const struct node *node);
+
+/* Why a turn failed: "log commit: no space left". */
+const char *node_fault(const struct node *node);
+
+/* ---- Clients ---- */
+
+enum node_outcome {
+	NODE_DONE, /* applied; the result is there */
+	NODE_LOST  /* surely not applied: another entry took its place */
+};
+
+/*
+ * A write that waits for its outcome (owned by the caller until done or
+ * cancelled). If neither comes by the caller's deadline, cancel it: its
+ * outcome is unknown. Losing the leadership answers nobody.
+ */
+struct node_write {
+	/* `result` only with NODE_DONE. */
+	void (*done)(struct node_write *write, enum node_outcome outcome,
+	    const struct kv_result *result);
+	/* The node's own. */
+	struct list link;
+	raft_index index;
+	raft_term term;
+};
+
+/*
+ * Proposes a command (kv_encode_...; copied). 0: `write` waits. ERR_NOT_LEADER,
+ * ERR_BUSY, ERR_TOO_LARGE: nothing happened, `write` is not used.
+ */
+int node_write(struct node *node, raft_usec now, struct node_write *write,
+    struct slice command) ATTR_MUST_CHECK;
+/* Stops waiting; the command may be applied all the same. */
+void node_write_cancel(struct node_write *write);
+
+/*
+ * A linearizable read that waits until it may be served from node_kv().
+ * status 0: now, within the call. ERR_NOT_LEADER: ask elsewhere.
+ */
+struct node_read {
+	void (*done)(struct node_read *read, int status);
+	struct list link; /* the node's own */
+};
+
+/* ERR_NOT_LEADER, ERR_BUSY: not waiting. */
+int node_read(struct node *node, struct node_read *read) ATTR_MUST_CHECK;
+void node_read_cancel(struct node_read *read);
+
+/* The state machine, for reading. ERR_... from it other than ERR_NOT_FOUND:
+ * tell node_fail. */
+struct kv *node_kv(struct node *node);
+
+/* Damage was found while reading: the next turn fails with this reason. */
+void node_fail(struct node *node, int error, const char *reason);
+
+/* ---- Peers ---- */
+
+void node_get_hello(
+    const struct node *node, raft_id to, struct node_hello *ret_hello);
+
+/*
+ * Judges a peer's hello, and learns from it whether the cluster can be formed
+ * or remembers this node's lost directory. 0: messages of this peer may be
+ * handed over. ERR_MISMATCH: they may not; `why` says what differs.
+ */
+int node_hear(struct node *node, raft_usec now, const struct node_hello *hello,
+    char *why, size_t size) ATTR_MUST_CHECK;
+
+/*
+ * A message from a peer whose hello was accepted. `records` are the
+ * message->entries_count records of an append request; message->entries is
+ * ignored. ERR_INVALID: malformed or damaged on the way, nothing changed;
+ * ERR_AGAIN: this node does not take part (yet). Any other error: the next turn
+ * fails with it.
+ */
+int node_receive(struct node *node, raft_usec now,
+    const struct raft_message *message, const struct slice *records);
+
+/* See raft_peer_unreachable and raft_peer_refused. */
+void node_peer_unreachable(struct node *node, raft_usec now, raft_id peer);
+void node_peer_refused(struct node *node, raft_usec now, raft_id peer);
+
+/* ---- Looking ---- */
+
+struct node_status {
+	enum node_state state;
+	raft_id id;
+	bool cluster_id_known;
+	uint8_t cluster_id[NODE_NONCE_SIZE];
+	struct raft_status raft; /* zeros (follower) unless NODE_MEMBER */
+	unsigned quorum;         /* voters needed */
+	unsigned reached; /* leader: voters heard within an election timeout,
+	                     itself included; forming: members heard */
+	uint64_t log_entries;
+	uint64_t log_bytes; /* of the records in the log */
+	uint64_t revision;
+};
+
+void node_get_status(
+    const struct node *node, raft_usec now, struct node_status *ret_status);
+int node_get_peer(const struct node *node, raft_id peer,
+    struct raft_peer_status *ret_peer) ATTR_MUST_CHECK;
+const struct node_members *node_get_members(const struct node *node);
+/* NULL if there is none. */
+const struct node_member *node_find_member(const struct node *node, raft_id id);
+bool node_is_leader(const struct node *node);
+/* 0: none known. */
+raft_id node_leader(const struct node *node);
+
+/* Invariants of the core and between log, core and state machine. */
+bool node_check(const struct node *node, char *why, size_t size);
+/* Hash of the core's state and the state machine, to compare runs. */
+uint64_t node_digest(const struct node *node);
+/* For the simulator's checker: entry at `index` of the log, ERR_NOT_FOUND. */
+int
+node_get_record(struct node *node, raft_index index, struct buf *ret_record);
+
+#endif

@@ -1,0 +1,102 @@
+#ifndef NODE_NODE_LOG_H
+#define NODE_NODE_LOG_H
+
+/*
+ * The Raft log of one group on disk, with the hard state, and a cache of its
+ * newest entries. Every entry is a record (node_record.h) under its index;
+ * the hard state is one record that is written by the same commit:
+ *
+ *	term, vote, commit hint, the last entry cut from the front (index,
+ *	term, running hash, cluster time), the last entry (index, running hash)
+ *
+ * so that at open a missing, foreign or additional record is seen, not only a
+ * damaged one. Since the store's commits are atomic there are no torn tails:
+ * whatever does not fit is damage, and never cut away.
+ *
+ * Memory runs ahead of the disk: append, adopt and truncate change what the
+ * next commit writes.
+ */
+
+#include "node/node_record.h"
+#include "node/transport.h"
+#include "store/store.h"
+
+struct node_log;
+
+struct node_log_state {
+	raft_term term;
+	raft_id vote;
+	raft_index commit_hint;
+	raft_index compacted_index; /* (0, 0): nothing was cut */
+	raft_term compacted_term;
+	raft_index last_index; /* in memory */
+	raft_index durable_index;
+	uint64_t last_time_us; /* cluster time of the last entry */
+	uint64_t bytes;        /* of the records in memory and on disk */
+};
+
+/*
+ * Called for each entry at open, in order; an error ends the open with it.
+ * The record is borrowed.
+ */
+typedef int node_log_visit_fn(
+    void *context, const struct node_record *record, uint32_t size);
+
+/*
+ * Reads and verifies the whole log. On an error, `why` says what was found.
+ * `cache_bytes_max` bounds the records of applied entries kept in memory.
+ */
+int node_log_open(struct store *store, uint64_t cache_bytes_max,
+    node_log_visit_fn *visit, void *context, struct node_log **ret_log,
+    char *why, size_t size) ATTR_MUST_CHECK;
+void node_log_free(struct node_log *log); /* NULL is fine */
+
+void node_log_get_state(
+    const struct node_log *log, struct node_log_state *ret_state);
+
+/*
+ * Makes a record out of a new entry of this node's own and puts it behind the
+ * last. `time_us` below the last entry's counts as the same.
+ */
+void node_log_append(struct node_log *log, enum raft_entry_type type,
+    raft_term term, uint64_t time_us, struct slice payload);
+
+/*
+ * Puts a received record (decodable, of index last + 1) behind the last.
+ * ERR_MISMATCH: its running hash, or its time, does not continue this log.
+ */
+int node_log_adopt(struct node_log *log, struct slice bytes) ATTR_MUST_CHECK;
+
+/* Drops all entries from `from` on; from > compacted_index. */
+int node_log_truncate(struct node_log *log, raft_index from) ATTR_MUST_CHECK;
+
+/*
+ * The one durable commit: the persist's cut, entries, term and vote, and what
+ * node_log_compact asked for. An error means that the node stops.
+ */
+int node_log_commit(struct node_log *log,
+    const struct raft_op_persist *persist) ATTR_MUST_CHECK;
+
+/*
+ * Entries up to `index` (durable) are no longer needed: later commits cut
+ * them, a bounded number each.
+ */
+void node_log_compact(struct node_log *log, raft_index index);
+
+/*
+ * The entry at `index`, from memory or disk; valid until node_log_tidy, a
+ * commit or a truncation. ERR_NOT_FOUND; else an error after which the node stops.
+ */
+int node_log_get(struct node_log *log, raft_index index,
+    struct node_entry **ret_entry) ATTR_MUST_CHECK;
+
+/*
+ * Frees what was read from disk, and cached entries up to `applied_index`
+ * that are over the limit.
+ */
+void node_log_tidy(struct node_log *log, raft_index applied_index);
+
+/* Tables of the log store, shared with node_identity.c. */
+enum { NODE_TABLE_IDENTITY, NODE_TABLE_STATE, NODE_TABLE_LOG };
+
+#endif

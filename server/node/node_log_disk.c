@@ -1,0 +1,363 @@
+#include "common/codec.h"
+#include "common/hash.h"
+#include "common/mem.h"
+#include "common/panic.h"
+#include "node/node_log_impl.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/*
+ * Entries are cut from the front when so many are to be cut: most commits then
+ * touch the end of the log alone. A commit cuts at most as many, and what it
+ * appends: the cut keeps pace with any write rate and no commit is long.
+ */
+#define COMPACT_ENTRIES 512
+
+enum {
+	STATE_VERSION = 1,
+	RING_CAPACITY_MIN = 1024,
+};
+
+static struct slice
+state_key(void)
+{
+	return slice_from_text("hard");
+}
+
+/* ---- Commit ---- */
+
+static int
+write_state(struct node_log *log, struct store_txn *txn, uint64_t durable_chain)
+{
+	struct buf bytes = { 0 };
+	int error;
+
+	codec_append_u8(&bytes, STATE_VERSION);
+	codec_append_u64(&bytes, log->term);
+	codec_append_u64(&bytes, log->vote);
+	codec_append_u64(&bytes, log->commit_hint);
+	codec_append_u64(&bytes, log->compacted_index);
+	codec_append_u64(&bytes, log->compacted_term);
+	codec_append_u64(&bytes, log->compacted_chain);
+	codec_append_u64(&bytes, log->compacted_time_us);
+	codec_append_u64(&bytes, log->durable_index);
+	codec_append_u64(&bytes, durable_chain);
+	codec_append_u32(&bytes, crc32c(0, buf_slice(&bytes)));
+	error =
+	    store_put(txn, NODE_TABLE_STATE, state_key(), buf_slice(&bytes));
+	buf_release(&bytes);
+	return error;
+}
+
+static int
+delete_entry(struct store_txn *txn, raft_index index)
+{
+	uint8_t key[8];
+	int error;
+
+	codec_store_u64(key, index);
+	error = store_delete(txn, NODE_TABLE_LOG, slice_of(key, sizeof(key)));
+	/* What the hard state counts and the table lacks is damage. */
+	return error == ERR_NOT_FOUND ? ERR_CORRUPT : error;
+}
+
+static int
+delete_tail(struct node_log *log, struct store_txn *txn, raft_index from)
+{
+	while (log->durable_index >= from) {
+		int error = delete_entry(txn, log->durable_index);
+
+		if (error != 0)
+			return error;
+		log->durable_index--;
+	}
+	return 0;
+}
+
+static int
+append_entries(struct node_log *log, struct store_txn *txn, raft_index first,
+    raft_index last)
+{
+	struct node_entry *entry;
+	uint8_t key[8];
+	int error;
+
+	ASSERT(first == log->durable_index + 1);
+	for (raft_index i = first; i <= last; i++) {
+		error = node_log_get(log, i, &entry);
+		ASSERT(error == 0);
+		codec_store_u64(key, i);
+		error = store_append(txn, NODE_TABLE_LOG,
+		    slice_of(key, sizeof(key)), entry->record);
+		if (error != 0)
+			return error;
+	}
+	log->durable_index = last;
+	return 0;
+}
+
+/* Cuts a bounded number of entries from the front. */
+static int
+delete_front(struct node_log *log, struct store_txn *txn, uint64_t count_max)
+{
+	raft_index until = MIN(log->compact_until, log->durable_index);
+	struct node_record record;
+	struct slice bytes;
+	int error;
+
+	if (until < log->compacted_index + COMPACT_ENTRIES)
+		return 0;
+	while (log->compacted_index < until && count_max-- > 0) {
+		raft_index index = log->compacted_index + 1;
+
+		error = node_log_read(log, txn, index, &bytes);
+		if (error == 0)
+			error = node_record_decode(bytes, &record);
+		if (error != 0)
+			return error;
+		log->bytes -= bytes.size;
+		log->compacted_index = index;
+		log->compacted_term = record.term;
+		log->compacted_chain = record.chain;
+		log->compacted_time_us = record.time_us;
+		error = delete_entry(txn, index);
+		if (error != 0)
+			return error;
+	}
+	return 0;
+}
+
+/* The running hash at the last entry on disk. */
+static int
+durable_chain(struct node_log *log, uint64_t *ret_chain)
+{
+	struct node_record record;
+	struct node_entry *entry;
+	int error;
+
+	if (log->durable_index == log->compacted_index) {
+		*ret_chain = log->compacted_chain;
+		return 0;
+	}
+	error = node_log_get(log, log->durable_index, &entry);
+	if (error == 0)
+		error = node_record_decode(entry->record, &record);
+	if (error == 0)
+		*ret_chain = record.chain;
+	return error;
+}
+
+static int
+write_persist(struct node_log *log, struct store_txn *txn,
+    const struct raft_op_persist *persist)
+{
+	uint64_t count_max = COMPACT_ENTRIES;
+	uint64_t chain;
+	int error = 0;
+
+	if (persist->truncate_from != 0)
+		error = delete_tail(log, txn, persist->truncate_from);
+	if (error == 0 && persist->first != 0) {
+		count_max += persist->last - persist->first + 1;
+		error = append_entries(log, txn, persist->first, persist->last);
+	}
+	if (error == 0)
+		error = durable_chain(log, &chain);
+	if (error == 0)
+		error = delete_front(log, txn, count_max);
+	if (error == 0)
+		error = write_state(log, txn, chain);
+	return error;
+}
+
+int
+node_log_commit(struct node_log *log, const struct raft_op_persist *persist)
+{
+	struct store_txn *txn;
+	int error;
+
+	error = store_begin(log->store, true, &txn);
+	if (error != 0)
+		return error;
+	log->term = persist->term;
+	log->vote = persist->vote;
+	log->commit_hint = persist->commit_index;
+	error = write_persist(log, txn, persist);
+	if (error != 0) {
+		store_abort(txn);
+		return error;
+	}
+	error = store_commit(txn);
+	while (error == 0 && log->cached_first <= log->compacted_index)
+		node_log_uncache_first(log);
+	return error;
+}
+
+void
+node_log_compact(struct node_log *log, raft_index index)
+{
+	ASSERT(index <= log->durable_index);
+	log->compact_until = MAX(log->compact_until, index);
+}
+
+/* ---- Open ---- */
+
+/* The hard state of an earlier commit; of none: all zero. */
+static int
+load_state(struct node_log *log, struct store_txn *txn, uint64_t *ret_chain)
+{
+	struct codec_reader reader;
+	struct slice bytes;
+	struct slice summed;
+	uint32_t crc;
+	int error;
+
+	*ret_chain = 0;
+	error = store_get(txn, NODE_TABLE_STATE, state_key(), &bytes);
+	if (error == ERR_NOT_FOUND)
+		return 0;
+	if (error != 0)
+		return error;
+	if (bytes.size < 5)
+		return ERR_CORRUPT;
+	summed = slice_of(bytes.data, bytes.size - 4);
+	crc = codec_load_u32(bytes.data + summed.size);
+	if (crc != crc32c(0, summed))
+		return ERR_CORRUPT;
+	codec_reader_init(&reader, summed);
+	if (codec_read_u8(&reader) != STATE_VERSION)
+		return ERR_VERSION;
+	log->term = codec_read_u64(&reader);
+	log->vote = codec_read_u64(&reader);
+	log->commit_hint = codec_read_u64(&reader);
+	log->compacted_index = codec_read_u64(&reader);
+	log->compacted_term = codec_read_u64(&reader);
+	log->compacted_chain = codec_read_u64(&reader);
+	log->compacted_time_us = codec_read_u64(&reader);
+	log->durable_index = codec_read_u64(&reader);
+	*ret_chain = codec_read_u64(&reader);
+	return codec_reader_done(&reader) ? 0 : ERR_CORRUPT;
+}
+
+/* One record of the scan: the next index, and a continuation. */
+static int
+check_record(struct node_log *log, struct slice key, struct slice bytes,
+    struct node_record *ret_record)
+{
+	int error = node_record_decode(bytes, ret_record);
+
+	if (error != 0)
+		return error;
+	if (key.size != 8 || codec_load_u64(key.data) != ret_record->index ||
+	    ret_record->index != log->last_index + 1 ||
+	    ret_record->chain != node_record_chain(bytes, log->last_chain) ||
+	    ret_record->time_us < log->last_time_us)
+		return ERR_CORRUPT;
+	return 0;
+}
+
+static int
+scan(struct node_log *log, struct store_cursor *cursor,
+    node_log_visit_fn *visit, void *context)
+{
+	enum store_move move = STORE_FIRST;
+	struct node_record record;
+	struct slice key = slice_of(NULL, 0);
+	struct slice bytes;
+	int error;
+
+	for (;; move = STORE_NEXT) {
+		error = store_cursor_move(cursor, move, key, &key, &bytes);
+		if (error == ERR_NOT_FOUND)
+			return 0;
+		if (error == 0)
+			error = check_record(log, key, bytes, &record);
+		if (error == 0)
+			error = visit(context, &record, (uint32_t)bytes.size);
+		if (error != 0)
+			return error;
+		log->last_index = record.index;
+		log->last_chain = record.chain;
+		log->last_time_us = record.time_us;
+		log->bytes += bytes.size;
+	}
+}
+
+static int
+load_entries(struct node_log *log, struct store_txn *txn,
+    node_log_visit_fn *visit, void *context)
+{
+	struct store_cursor *cursor;
+	int error;
+
+	log->last_index = log->compacted_index;
+	log->last_chain = log->compacted_chain;
+	log->last_time_us = log->compacted_time_us;
+	error = store_cursor_open(txn, NODE_TABLE_LOG, &cursor);
+	if (error != 0)
+		return error;
+	error = scan(log, cursor, visit, context);
+	store_cursor_close(cursor);
+	return error;
+}
+
+static int
+load(struct node_log *log, node_log_visit_fn *visit, void *context, char *why,
+    size_t size)
+{
+	struct store_txn *txn;
+	uint64_t chain;
+	int error;
+
+	error = store_begin(log->store, false, &txn);
+	if (error != 0) {
+		snprintf(why, size, "log: %s", err_text(error));
+		return error;
+	}
+	error = load_state(log, txn, &chain);
+	if (error != 0) {
+		snprintf(why, size, "hard state (term and vote): %s",
+		    err_text(error));
+		goto out;
+	}
+	error = load_entries(log, txn, visit, context);
+	if (error != 0) {
+		snprintf(why, size, "log entry %" PRIu64 ": %s",
+		    log->last_index + 1, err_text(error));
+		goto out;
+	}
+	if (log->last_index != log->durable_index || log->last_chain != chain) {
+		error = ERR_CORRUPT;
+		snprintf(why, size,
+		    "the log ends at entry %" PRIu64
+		    " but its hard state names %" PRIu64
+		    ": records are missing or foreign",
+		    log->last_index, log->durable_index);
+	}
+out:
+	store_abort(txn);
+	return error;
+}
+
+int
+node_log_open(struct store *store, uint64_t cache_bytes_max,
+    node_log_visit_fn *visit, void *context, struct node_log **ret_log,
+    char *why, size_t size)
+{
+	struct node_log *log = mem_zalloc(1, sizeof(*log));
+	int error;
+
+	log->store = store;
+	log->cache_bytes_max = cache_bytes_max;
+	log->ring_capacity = RING_CAPACITY_MIN;
+	log->ring = mem_zalloc(log->ring_capacity, sizeof(struct node_entry *));
+	error = load(log, visit, context, why, size);
+	log->cached_first = log->last_index + 1;
+	if (error != 0) {
+		node_log_free(log);
+		return error;
+	}
+	*ret_log = log;
+	return 0;
+}

@@ -1,0 +1,429 @@
+#include "common/codec.h"
+#include "node/node.h"
+#include "node/node_log.h"
+#include "tests/lib/store_mem.h"
+#include "tests/unit/suites.h"
+
+#include <stdlib.h>
+
+/* One log over a disk in memory, opened and closed as the test goes. */
+struct fixture {
+	struct store_mem_disk *disk;
+	struct store *store;
+	struct node_log *log;
+	char why[256];
+	unsigned visited;
+};
+
+static int
+count_visit(void *context, const struct node_record *record, uint32_t size)
+{
+	struct fixture *f = context;
+
+	ck_assert_uint_gt(size, record->payload.size);
+	f->visited++;
+	return 0;
+}
+
+static int
+open_log(struct fixture *f)
+{
+	f->visited = 0;
+	f->why[0] = '\0';
+	f->store = store_mem_open(f->disk);
+	return node_log_open(
+	    f->store, 1 << 20, count_visit, f, &f->log, f->why, sizeof(f->why));
+}
+
+static void
+close_log(struct fixture *f)
+{
+	node_log_free(f->log);
+	f->log = NULL;
+	store_close(f->store);
+}
+
+static void
+set_up(struct fixture *f)
+{
+	*f = (struct fixture){
+		.disk = store_mem_disk_new(NODE_LOG_TABLES_COUNT),
+	};
+	ck_assert_int_eq(open_log(f), 0);
+}
+
+static void
+tear_down(struct fixture *f)
+{
+	close_log(f);
+	store_mem_disk_free(f->disk);
+}
+
+static void
+append(struct fixture *f, raft_term term, unsigned count)
+{
+	struct node_log_state state;
+
+	for (unsigned i = 0; i < count; i++) {
+		node_log_get_state(f->log, &state);
+		node_log_append(f->log, RAFT_ENTRY_COMMAND, term,
+		    state.last_time_us + 1, slice_from_text("command"));
+	}
+}
+
+/* Commits what is in memory, after a cut from `truncate_from` on. */
+static int
+commit(struct fixture *f, raft_term term, raft_index truncate_from)
+{
+	struct node_log_state state;
+	struct raft_op_persist persist = {
+		.ticket = 1,
+		.term = term,
+		.vote = 2,
+		.truncate_from = truncate_from,
+	};
+	raft_index first;
+
+	node_log_get_state(f->log, &state);
+	first = truncate_from != 0 ? truncate_from : state.durable_index + 1;
+	if (state.last_index >= first) {
+		persist.first = first;
+		persist.last = state.last_index;
+	}
+	return node_log_commit(f->log, &persist);
+}
+
+START_TEST(log_reopens_with_what_was_committed)
+{
+	struct node_log_state state;
+	struct fixture f;
+
+	set_up(&f);
+	append(&f, 4, 3);
+	ck_assert_int_eq(commit(&f, 5, 0), 0);
+	append(&f, 5, 2);
+	close_log(&f);
+	ck_assert_int_eq(open_log(&f), 0);
+	node_log_get_state(f.log, &state);
+	ck_assert_uint_eq(state.term, 5);
+	ck_assert_uint_eq(state.vote, 2);
+	ck_assert_uint_eq(state.last_index, 3);
+	ck_assert_uint_eq(f.visited, 3);
+	tear_down(&f);
+}
+END_TEST
+
+/* A12: a crash at any operation leaves the old pair or the new one. */
+START_TEST(A12_term_and_vote_are_one)
+{
+	struct node_log_state state;
+	struct raft_op_persist persist = { .ticket = 1, .term = 9, .vote = 3 };
+	bool failed = true;
+	struct fixture f;
+
+	for (uint64_t n = 1; failed; n++) {
+		set_up(&f);
+		append(&f, 4, 3);
+		ck_assert_int_eq(commit(&f, 4, 0), 0);
+		store_mem_seed(f.disk, n);
+		store_mem_fail_operation(f.disk, n, ERR_IO);
+		failed = node_log_commit(f.log, &persist) != 0;
+		store_mem_fail_operation(f.disk, 0, 0);
+		close_log(&f);
+		ck_assert_int_eq(open_log(&f), 0);
+		node_log_get_state(f.log, &state);
+		ck_assert((state.term == 4 && state.vote == 2) ||
+			  (state.term == 9 && state.vote == 3));
+		if (!failed)
+			ck_assert_uint_eq(state.term, 9);
+		ck_assert_uint_eq(f.visited, 3);
+		tear_down(&f);
+	}
+}
+END_TEST
+
+START_TEST(log_truncates_and_goes_on)
+{
+	struct node_log_state state;
+	struct node_entry *entry;
+	struct node_record record;
+	struct fixture f;
+
+	set_up(&f);
+	append(&f, 1, 5);
+	ck_assert_int_eq(commit(&f, 1, 0), 0);
+	ck_assert_int_eq(node_log_truncate(f.log, 3), 0);
+	append(&f, 2, 2);
+	ck_assert_int_eq(commit(&f, 2, 3), 0);
+	close_log(&f);
+	ck_assert_int_eq(open_log(&f), 0);
+	node_log_get_state(f.log, &state);
+	ck_assert_uint_eq(state.last_index, 4);
+	ck_assert_int_eq(node_log_get(f.log, 3, &entry), 0);
+	ck_assert_int_eq(node_record_decode(entry->record, &record), 0);
+	ck_assert_uint_eq(record.term, 2);
+	tear_down(&f);
+}
+END_TEST
+
+/* Entries cut before they were ever on disk leave no trace there. */
+START_TEST(log_truncates_what_is_only_in_memory)
+{
+	struct node_log_state state;
+	struct fixture f;
+
+	set_up(&f);
+	append(&f, 1, 2);
+	ck_assert_int_eq(commit(&f, 1, 0), 0);
+	append(&f, 1, 3);
+	ck_assert_int_eq(node_log_truncate(f.log, 3), 0);
+	append(&f, 2, 1);
+	ck_assert_int_eq(commit(&f, 2, 0), 0);
+	close_log(&f);
+	ck_assert_int_eq(open_log(&f), 0);
+	node_log_get_state(f.log, &state);
+	ck_assert_uint_eq(state.last_index, 3);
+	tear_down(&f);
+}
+END_TEST
+
+START_TEST(log_adopts_only_its_own_continuation)
+{
+	struct node_entry *entry;
+	struct fixture a;
+	struct fixture b;
+
+	set_up(&a);
+	set_up(&b);
+	append(&a, 1, 2);
+	ck_assert_int_eq(node_log_get(a.log, 1, &entry), 0);
+	ck_assert_int_eq(node_log_adopt(b.log, entry->record), 0);
+	ck_assert_int_eq(node_log_adopt(b.log, entry->record), ERR_INVALID);
+	ck_assert_int_eq(node_log_truncate(b.log, 1), 0);
+	append(&b, 7, 1);
+	ck_assert_int_eq(node_log_get(a.log, 2, &entry), 0);
+	ck_assert_int_eq(node_log_adopt(b.log, entry->record), ERR_MISMATCH);
+	tear_down(&a);
+	tear_down(&b);
+}
+END_TEST
+
+START_TEST(log_cuts_its_front_a_bounded_piece_a_commit)
+{
+	struct node_log_state state;
+	struct node_entry *entry;
+	struct fixture f;
+	unsigned commits = 0;
+
+	set_up(&f);
+	append(&f, 1, 3000);
+	ck_assert_int_eq(commit(&f, 1, 0), 0);
+	node_log_compact(f.log, 2990);
+	do {
+		append(&f, 2, 1);
+		ck_assert_int_eq(commit(&f, 2, 0), 0);
+		node_log_get_state(f.log, &state);
+		commits++;
+		ck_assert_uint_le(state.compacted_index, 520 * commits);
+	} while (state.compacted_index < 2500 && commits < 100);
+	ck_assert_uint_lt(commits, 100);
+	ck_assert_int_eq(node_log_get(f.log, 2500, &entry), ERR_NOT_FOUND);
+	close_log(&f);
+	ck_assert_int_eq(open_log(&f), 0);
+	node_log_get_state(f.log, &state);
+	ck_assert_uint_ge(state.compacted_index, 2500);
+	ck_assert_uint_eq(state.compacted_term, 1);
+	ck_assert_uint_eq(f.visited, 3000 + commits - state.compacted_index);
+	tear_down(&f);
+}
+END_TEST
+
+/* Also over a log that is all cut: cluster time never goes back. */
+START_TEST(cluster_time_survives_an_empty_log)
+{
+	struct node_log_state state;
+	struct fixture f;
+
+	set_up(&f);
+	append(&f, 1, 512);
+	ck_assert_int_eq(commit(&f, 1, 0), 0);
+	node_log_compact(f.log, 512);
+	ck_assert_int_eq(commit(&f, 2, 0), 0);
+	node_log_get_state(f.log, &state);
+	ck_assert_uint_eq(state.compacted_index, 512);
+	close_log(&f);
+	ck_assert_int_eq(open_log(&f), 0);
+	node_log_get_state(f.log, &state);
+	ck_assert_uint_eq(state.last_time_us, 512);
+	append(&f, 2, 1);
+	ck_assert_int_eq(node_log_truncate(f.log, 513), 0);
+	node_log_get_state(f.log, &state);
+	ck_assert_uint_eq(state.last_time_us, 512);
+	tear_down(&f);
+}
+END_TEST
+
+START_TEST(log_reads_from_disk_what_it_no_longer_caches)
+{
+	struct node_entry *entry;
+	struct node_log_state state;
+	struct fixture f;
+
+	set_up(&f);
+	close_log(&f);
+	f.store = store_mem_open(f.disk);
+	ck_assert_int_eq(node_log_open(f.store, 0, count_visit, &f, &f.log,
+			     f.why, sizeof(f.why)),
+	    0);
+	append(&f, 1, 10);
+	ck_assert_int_eq(commit(&f, 1, 0), 0);
+	node_log_tidy(f.log, 10);
+	for (raft_index i = 1; i <= 10; i++) {
+		ck_assert_int_eq(node_log_get(f.log, i, &entry), 0);
+		ck_assert_uint_eq(entry->index, i);
+	}
+	node_log_tidy(f.log, 10);
+	ck_assert_int_eq(node_log_truncate(f.log, 4), 0);
+	node_log_get_state(f.log, &state);
+	ck_assert_uint_eq(state.last_index, 3);
+	append(&f, 2, 1);
+	ck_assert_int_eq(commit(&f, 2, 4), 0);
+	tear_down(&f);
+}
+END_TEST
+
+/* ---- Damage: E16, and a record that is missing ---- */
+
+static struct slice
+index_key(uint8_t *key, raft_index index)
+{
+	codec_store_u64(key, index);
+	return slice_of(key, 8);
+}
+
+START_TEST(E16_damaged_entry_refuses_to_open)
+{
+	uint8_t key[8];
+	struct fixture f;
+
+	for (raft_index damaged = 1; damaged <= 3; damaged++) {
+		set_up(&f);
+		append(&f, 1, 3);
+		ck_assert_int_eq(commit(&f, 1, 0), 0);
+		close_log(&f);
+		ck_assert(store_mem_flip_bit(
+		    f.disk, NODE_TABLE_LOG, index_key(key, damaged), 77));
+		ck_assert_int_eq(open_log(&f), ERR_CORRUPT);
+		ck_assert_ptr_nonnull(strstr(f.why, "log entry"));
+		store_close(f.store);
+		store_mem_disk_free(f.disk);
+	}
+}
+END_TEST
+
+static void
+remove_entry(struct store_mem_disk *disk, raft_index index)
+{
+	struct store *store = store_mem_open(disk);
+	struct store_txn *txn;
+	uint8_t key[8];
+
+	ck_assert_int_eq(store_begin(store, true, &txn), 0);
+	ck_assert_int_eq(
+	    store_delete(txn, NODE_TABLE_LOG, index_key(key, index)), 0);
+	ck_assert_int_eq(store_commit(txn), 0);
+	store_close(store);
+}
+
+START_TEST(missing_entry_refuses_to_open)
+{
+	struct fixture f;
+
+	for (raft_index missing = 1; missing <= 3; missing++) {
+		set_up(&f);
+		append(&f, 1, 3);
+		ck_assert_int_eq(commit(&f, 1, 0), 0);
+		close_log(&f);
+		remove_entry(f.disk, missing);
+		ck_assert_int_eq(open_log(&f), ERR_CORRUPT);
+		store_close(f.store);
+		store_mem_disk_free(f.disk);
+	}
+}
+END_TEST
+
+START_TEST(damaged_hard_state_refuses_to_open)
+{
+	struct fixture f;
+
+	set_up(&f);
+	append(&f, 1, 1);
+	ck_assert_int_eq(commit(&f, 1, 0), 0);
+	close_log(&f);
+	for (uint64_t bit = 0; bit < 8u * 77; bit++) {
+		ck_assert(store_mem_flip_bit(
+		    f.disk, NODE_TABLE_STATE, slice_from_text("hard"), bit));
+		ck_assert_int_eq(open_log(&f), ERR_CORRUPT);
+		ck_assert_ptr_nonnull(strstr(f.why, "hard state"));
+		store_close(f.store);
+		ck_assert(store_mem_flip_bit(
+		    f.disk, NODE_TABLE_STATE, slice_from_text("hard"), bit));
+	}
+	ck_assert_int_eq(open_log(&f), 0);
+	tear_down(&f);
+}
+END_TEST
+
+/* Every operation of a commit with cut, entries and a front cut may fail. */
+START_TEST(E25_failed_commit_is_old_or_new)
+{
+	struct node_log_state state;
+	bool failed = true;
+	struct fixture f;
+
+	for (uint64_t n = 1; failed; n++) {
+		set_up(&f);
+		append(&f, 1, 520);
+		ck_assert_int_eq(commit(&f, 1, 0), 0);
+		node_log_compact(f.log, 512);
+		ck_assert_int_eq(node_log_truncate(f.log, 518), 0);
+		append(&f, 2, 1);
+		store_mem_seed(f.disk, n);
+		store_mem_fail_operation(f.disk, n, ERR_IO);
+		failed = commit(&f, 2, 518) != 0;
+		store_mem_fail_operation(f.disk, 0, 0);
+		close_log(&f);
+		ck_assert_int_eq(open_log(&f), 0);
+		node_log_get_state(f.log, &state);
+		ck_assert((state.term == 1 && state.last_index == 520 &&
+			      state.compacted_index == 0) ||
+			  (state.term == 2 && state.last_index == 518 &&
+			      state.compacted_index == 512));
+		if (!failed)
+			ck_assert_uint_eq(state.term, 2);
+		tear_down(&f);
+	}
+}
+END_TEST
+
+Suite *
+node_log_suite(void)
+{
+	Suite *suite = suite_create("node_log");
+	TCase *tcase = tcase_create("log");
+
+	tcase_add_test(tcase, log_reopens_with_what_was_committed);
+	tcase_add_test(tcase, A12_term_and_vote_are_one);
+	tcase_add_test(tcase, log_truncates_and_goes_on);
+	tcase_add_test(tcase, log_truncates_what_is_only_in_memory);
+	tcase_add_test(tcase, log_adopts_only_its_own_continuation);
+	tcase_add_test(tcase, log_cuts_its_front_a_bounded_piece_a_commit);
+	tcase_add_test(tcase, cluster_time_survives_an_empty_log);
+	tcase_add_test(tcase, log_reads_from_disk_what_it_no_longer_caches);
+	tcase_add_test(tcase, E16_damaged_entry_refuses_to_open);
+	tcase_add_test(tcase, missing_entry_refuses_to_open);
+	tcase_add_test(tcase, damaged_hard_state_refuses_to_open);
+	tcase_add_test(tcase, E25_failed_commit_is_old_or_new);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
