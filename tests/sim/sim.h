@@ -1,0 +1,113 @@
+#ifndef TESTS_SIM_H
+#define TESTS_SIM_H
+
+/*
+ * The deterministic simulator: whole clusters of the production replica (core,
+ * node with its turn, state machine, store seam) in one process, on a virtual
+ * clock, a seeded network and disks in memory. The seed decides everything, so
+ * that a run is repeated by repeating its seed.
+ *
+ * sim.h           one run: its parts, its end, its trace
+ * sim_config      what the seed draws: sizes, times, which faults exist
+ * sim_heap        events in the order of their time
+ * sim_net         links between nodes: delays, loss, partitions
+ * sim_connection  the connections over them
+ * sim_message     what the nodes send over these
+ * sim_node        a replica's process: clock, disks, turns, crashes
+ * sim_client      clients and the history of what they saw
+ * sim_nemesis     faults
+ * sim_check       invariants after each event
+ * sim_image       what the durable image of a log holds
+ * sim_replay      the history against the committed log, linearizability
+ * sim_run         phases of one run
+ * sim_campaign    many seeds, in processes
+ */
+
+#include "common/buf.h"
+#include "common/macros.h"
+#include "common/rng.h"
+#include "tests/sim/sim_config.h"
+#include "tests/sim/sim_counters.h"
+#include "tests/sim/sim_heap.h"
+
+/* One generator for each purpose: a fault less does not shuffle the rest. */
+enum sim_purpose {
+	SIM_RNG_NETWORK,
+	SIM_RNG_DISK,
+	SIM_RNG_CLIENT,
+	SIM_RNG_NEMESIS,
+	SIM_RNG_NODE,
+	SIM_RNG_COUNT
+};
+
+enum sim_phase {
+	SIM_FAULTS, /* with a warm-up before the first of them */
+	SIM_HEAL,   /* nothing is broken any more; clients finish */
+	SIM_FINAL,  /* all agree; a last write and reads of all keys */
+	SIM_DONE
+};
+
+struct sim_net;
+struct sim_node;
+struct sim_clients;
+struct sim_nemesis;
+struct sim_checks;
+
+struct sim {
+	struct sim_config config;
+	struct rng rng[SIM_RNG_COUNT];
+	raft_usec now;
+	enum sim_phase phase;
+	raft_usec healed_at;
+	struct sim_heap heap;
+	struct sim_node *nodes; /* config.nodes_count of them */
+	struct sim_net *net;
+	struct sim_clients *clients;
+	struct sim_nemesis *nemesis;
+	struct sim_checks *checks;
+	struct sim_counters counters;
+	uint64_t hash; /* of all events so far */
+	bool trace;
+	bool failed;
+	char failure[1024]; /* the first */
+};
+
+/* Notes that this run failed, if it is the first time, and why. */
+ATTR_PRINTF(2, 3) void sim_fail(struct sim *sim, const char *format, ...);
+
+/* One line of the trace; node 0: of none. */
+ATTR_PRINTF(3, 4)
+void sim_trace(const struct sim *sim, raft_id node, const char *format, ...);
+
+void sim_mix(struct sim *sim, uint64_t value);
+
+/* `kind` happens for `node` at `at`, or now if that has passed. */
+void sim_schedule(struct sim *sim, raft_usec at, enum sim_event_kind kind,
+    raft_id node, uint64_t number, void *object);
+
+/* Exponentially distributed around `mean`, at most 20 times that. */
+raft_usec sim_exponential(struct rng *rng, raft_usec mean);
+/* True `ppm` times in a million. */
+bool sim_chance(struct rng *rng, uint32_t ppm);
+
+/* ---- sim_run.c ---- */
+
+struct sim_result {
+	bool failed;
+	bool vacuous; /* hardly any operation succeeded */
+	char failure[1024];
+	char line[512]; /* the run in one line */
+	uint64_t hash;
+	struct sim_counters counters;
+};
+
+struct sim_options {
+	unsigned nodes_count; /* 0: the seed decides */
+	raft_usec duration;   /* of the faults; 0: the seed decides */
+	bool trace;
+};
+
+void sim_run(uint64_t seed, const struct sim_options *options,
+    struct sim_result *ret_result);
+
+#endif

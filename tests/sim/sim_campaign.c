@@ -1,0 +1,197 @@
+#include "tests/sim/sim_campaign.h"
+
+#include "common/mem.h"
+#include "common/panic.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* From so many runs on, everything that can happen should have. */
+#define COVERED_RUNS_MIN 500
+/* More runs that show nothing mean that the configurations are wrong. */
+#define VACUOUS_PERCENT_MAX 10
+
+/* What a job's process tells its parent, in memory that both see. */
+struct job {
+	pid_t pid;
+	uint64_t seed; /* the one that runs */
+	uint64_t runs_count;
+	bool failed;
+	char failure[1024];
+	char line[512];
+	struct sim_counters counters;
+};
+
+struct shared {
+	bool stop; /* some job failed */
+	struct job jobs[];
+};
+
+static bool
+run_seed(const struct sim_campaign *campaign, struct job *job)
+{
+	struct sim_result result;
+	struct sim_result again;
+
+	sim_run(job->seed, &campaign->options, &result);
+	memcpy(job->line, result.line, sizeof(job->line));
+	sim_counters_add(&job->counters, &result.counters);
+	job->runs_count++;
+	if (result.failed) {
+		memcpy(job->failure, result.failure, sizeof(job->failure));
+		return false;
+	}
+	if (!campaign->verify)
+		return true;
+	sim_run(job->seed, &campaign->options, &again);
+	if (again.hash == result.hash)
+		return true;
+	snprintf(job->failure, sizeof(job->failure),
+	    "event hash %016" PRIx64 ", the second time %016" PRIx64,
+	    result.hash, again.hash);
+	return false;
+}
+
+static void
+run_job(
+    const struct sim_campaign *campaign, struct shared *shared, unsigned number)
+{
+	volatile bool *stop = &shared->stop;
+	struct job *job = &shared->jobs[number];
+
+	for (job->seed = campaign->first + number;
+	     job->seed <= campaign->last && !*stop;
+	     job->seed += campaign->jobs_count) {
+		if (run_seed(campaign, job))
+			continue;
+		job->failed = true;
+		*stop = true;
+		return;
+	}
+}
+
+static void
+start_job(
+    const struct sim_campaign *campaign, struct shared *shared, unsigned number)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		fatal("cannot start a process");
+	if (pid != 0) {
+		shared->jobs[number].pid = pid;
+		return;
+	}
+	run_job(campaign, shared, number);
+	fflush(stdout);
+	_exit(0);
+}
+
+static void
+wait_for_job(struct shared *shared, struct job *job)
+{
+	int status;
+
+	if (waitpid(job->pid, &status, 0) != job->pid)
+		fatal("cannot wait for a process");
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return;
+	shared->stop = true;
+	job->failed = true;
+	if (WIFSIGNALED(status))
+		snprintf(job->failure, sizeof(job->failure),
+		    "the process died of signal %d", WTERMSIG(status));
+	else
+		snprintf(job->failure, sizeof(job->failure),
+		    "the process ended with status %d", WEXITSTATUS(status));
+}
+
+void
+sim_print_repeat(uint64_t seed, const struct sim_options *options)
+{
+	printf("repeat: build/sim --seed %" PRIu64, seed);
+	if (options->nodes_count != 0)
+		printf(" --nodes %u", options->nodes_count);
+	if (options->duration != 0)
+		printf(" --time %" PRIu64, options->duration / 1000000);
+	printf(" --trace\n");
+}
+
+static void
+print_failure(const struct sim_campaign *campaign, const struct job *job)
+{
+	if (job->line[0] != '\0')
+		printf("%s\n", job->line);
+	printf("FAILED seed %" PRIu64 ": %s\n", job->seed, job->failure);
+	sim_print_repeat(job->seed, &campaign->options);
+}
+
+static bool
+judge(const struct sim_counters *counters, uint64_t runs_count)
+{
+	bool good = true;
+
+	if (counters->vacuous_runs * 100 > runs_count * VACUOUS_PERCENT_MAX) {
+		printf("FAILED: %" PRIu64 " of %" PRIu64
+		       " runs did hardly anything\n",
+		    counters->vacuous_runs, runs_count);
+		good = false;
+	}
+	if (runs_count >= COVERED_RUNS_MIN &&
+	    sim_counters_missing(counters) > 0) {
+		printf("FAILED: the campaign does not cover what it should\n");
+		good = false;
+	}
+	return good;
+}
+
+static bool
+summarise(const struct sim_campaign *campaign, const struct shared *shared)
+{
+	struct sim_counters counters = { 0 };
+	uint64_t runs_count = 0;
+	/* Other sizes and times than those drawn need not show everything. */
+	bool drawn = campaign->options.nodes_count == 0 &&
+		     campaign->options.duration == 0;
+	bool good = true;
+
+	for (unsigned i = 0; i < campaign->jobs_count; i++) {
+		sim_counters_add(&counters, &shared->jobs[i].counters);
+		runs_count += shared->jobs[i].runs_count;
+	}
+	sim_counters_print(&counters);
+	for (unsigned i = 0; i < campaign->jobs_count; i++) {
+		if (shared->jobs[i].failed)
+			print_failure(campaign, &shared->jobs[i]);
+		good = good && !shared->jobs[i].failed;
+	}
+	if (good && drawn)
+		good = judge(&counters, runs_count);
+	printf("%" PRIu64 " seeds, %s\n", runs_count,
+	    good ? "no failure" : "FAILED");
+	return good;
+}
+
+bool
+sim_campaign_run(const struct sim_campaign *campaign)
+{
+	size_t size =
+	    sizeof(struct shared) + campaign->jobs_count * sizeof(struct job);
+	struct shared *shared = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	bool good;
+
+	if (shared == MAP_FAILED)
+		fatal("no shared memory");
+	fflush(stdout);
+	for (unsigned i = 0; i < campaign->jobs_count; i++)
+		start_job(campaign, shared, i);
+	for (unsigned i = 0; i < campaign->jobs_count; i++)
+		wait_for_job(shared, &shared->jobs[i]);
+	good = summarise(campaign, shared);
+	munmap(shared, size);
+	return good;
+}

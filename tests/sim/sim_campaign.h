@@ -1,0 +1,25 @@
+#ifndef TESTS_SIM_CAMPAIGN_H
+#define TESTS_SIM_CAMPAIGN_H
+
+/*
+ * Many seeds, in processes of their own, so that a failed assertion ends one
+ * of them and still names its seed.
+ */
+
+#include "tests/sim/sim.h"
+
+struct sim_campaign {
+	uint64_t first;
+	uint64_t last;
+	unsigned jobs_count;
+	bool verify; /* run each seed twice and compare */
+	struct sim_options options;
+};
+
+/* Prints a summary; true if all is well. */
+bool sim_campaign_run(const struct sim_campaign *campaign);
+
+/* Prints the command that repeats `seed`. */
+void sim_print_repeat(uint64_t seed, const struct sim_options *options);
+
+#endif

@@ -1,0 +1,426 @@
+#include "tests/sim/sim_check.h"
+
+#include "common/hash.h"
+#include "common/mem.h"
+#include <inttypes.h>
+#include <stdlib.h>
+
+void
+sim_checks_init(struct sim *sim)
+{
+	sim->checks = mem_zalloc(1, sizeof(*sim->checks));
+}
+
+void
+sim_checks_release(struct sim *sim)
+{
+	struct sim_checks *checks = sim->checks;
+
+	for (raft_id id = 1; id <= SIM_NODES_MAX; id++) {
+		sim_image_release(&checks->watches[id].image);
+		free(checks->watches[id].log.entries);
+	}
+	free(checks->committed.entries);
+	free(checks->state_hashes);
+	free(checks->leaders);
+	free(checks->known);
+	free(checks);
+}
+
+static struct sim_watch *
+watch_of(struct sim *sim, const struct sim_node *node)
+{
+	return &sim->checks->watches[node->id];
+}
+
+/* ---- Term and vote ---- */
+
+static void
+check_hard_state(struct sim *sim, const struct sim_node *node)
+{
+	struct sim_watch *watch = watch_of(sim, node);
+	const struct sim_image *image = &watch->image;
+
+	if (image->term < watch->term ||
+	    (image->term == watch->term && watch->vote != 0 &&
+		image->vote != watch->vote))
+		sim_fail(sim,
+		    "the disk of node %" PRIu64 " went from term %" PRIu64
+		    ", vote %" PRIu64 " to term %" PRIu64 ", vote %" PRIu64,
+		    node->id, watch->term, watch->vote, image->term,
+		    image->vote);
+	watch->term = image->term;
+	watch->vote = image->vote;
+}
+
+static void
+check_life_state(struct sim *sim, const struct sim_node *node,
+    const struct raft_status *raft)
+{
+	struct sim_watch *watch = watch_of(sim, node);
+
+	if (raft->term < watch->life_term || raft->term < watch->term ||
+	    (raft->term == watch->life_term && watch->life_vote != 0 &&
+		raft->vote != watch->life_vote))
+		sim_fail(sim,
+		    "node %" PRIu64 " went from term %" PRIu64 ", vote %" PRIu64
+		    " to term %" PRIu64 ", vote %" PRIu64,
+		    node->id, watch->life_term, watch->life_vote, raft->term,
+		    raft->vote);
+	watch->life_term = raft->term;
+	watch->life_vote = raft->vote;
+}
+
+/* ---- State machine ---- */
+
+static void
+check_state_hash(struct sim *sim, struct sim_node *node, raft_index applied)
+{
+	struct sim_checks *checks = sim->checks;
+	uint64_t hash = kv_state_hash(node_kv(node->node)) | 1;
+	size_t capacity = checks->state_hashes_capacity;
+
+	if (applied >= capacity) {
+		capacity = MAX(256, capacity);
+		while (applied >= capacity)
+			capacity *= 2;
+		checks->state_hashes = mem_realloc(
+		    checks->state_hashes, capacity, sizeof(uint64_t));
+		memset(checks->state_hashes + checks->state_hashes_capacity, 0,
+		    (capacity - checks->state_hashes_capacity) *
+			sizeof(uint64_t));
+		checks->state_hashes_capacity = capacity;
+	}
+	if (checks->state_hashes[applied] == 0)
+		checks->state_hashes[applied] = hash;
+	else if (checks->state_hashes[applied] != hash)
+		sim_fail(sim,
+		    "node %" PRIu64 " has another state after entry %" PRIu64,
+		    node->id, applied);
+}
+
+static void
+check_applied(
+    struct sim *sim, struct sim_node *node, const struct raft_status *raft)
+{
+	struct sim_watch *watch = watch_of(sim, node);
+	uint64_t revision = kv_revision(node_kv(node->node));
+
+	if (raft->applied_index < watch->applied_index ||
+	    raft->applied_index > raft->commit_index ||
+	    raft->applied_index > watch->image.last_index)
+		sim_fail(sim,
+		    "applied index of node %" PRIu64 " went from %" PRIu64
+		    " to %" PRIu64,
+		    node->id, watch->applied_index, raft->applied_index);
+	if (revision < watch->revision)
+		sim_fail(
+		    sim, "revision of node %" PRIu64 " went back", node->id);
+	watch->applied_index = raft->applied_index;
+	watch->revision = revision;
+	check_state_hash(sim, node, raft->applied_index);
+}
+
+/* ---- After a turn ---- */
+
+static void
+check_state(struct sim *sim, struct sim_node *node, enum node_state state)
+{
+	struct sim_watch *watch = watch_of(sim, node);
+
+	if (state == watch->state)
+		return;
+	watch->state = state;
+	if (state == NODE_MEMBER) {
+		sim->counters.formations += !watch->image.formed;
+		if (node->wiped)
+			sim_fail(sim,
+			    "node %" PRIu64 " was wiped and takes part",
+			    node->id);
+	}
+	if (state == NODE_WIPED) {
+		sim->counters.wiped_noticed++;
+		if (!node->wiped)
+			sim_fail(sim, "node %" PRIu64 " takes itself for wiped",
+			    node->id);
+	}
+}
+
+static void
+trace_state(struct sim *sim, const struct sim_node *node,
+    const struct raft_status *raft)
+{
+	const struct sim_watch *watch = watch_of(sim, node);
+
+	sim_trace(sim, node->id,
+	    "is %s term=%" PRIu64 " vote=%" PRIu64 " leader=%" PRIu64
+	    " log=%" PRIu64 "..%" PRIu64 " commit=%" PRIu64 " applied=%" PRIu64,
+	    raft_role_name(raft->role), raft->term, raft->vote, raft->leader,
+	    raft->compacted_index + 1, raft->last_index, raft->commit_index,
+	    watch->applied_index);
+}
+
+void
+sim_check_turn(struct sim *sim, struct sim_node *node)
+{
+	struct sim_watch *watch = watch_of(sim, node);
+	struct node_status status;
+	char why[256] = "";
+
+	if (!node_check(node->node, why, sizeof(why)))
+		sim_fail(sim, "node %" PRIu64 ": %s", node->id, why);
+	node_get_status(
+	    node->node, sim_node_clock(node, node->turn_at), &status);
+	check_state(sim, node, status.state);
+	sim_image_load(&watch->image, node);
+	if (status.state != NODE_MEMBER)
+		return;
+	check_hard_state(sim, node);
+	sim_check_log(sim, node, &status.raft);
+	if (status.raft.role == RAFT_LEADER)
+		sim_check_leader(sim, node, status.raft.term);
+	sim_check_commit(sim, node, &status.raft);
+	check_life_state(sim, node, &status.raft);
+	check_applied(sim, node, &status.raft);
+	watch->role = status.raft.role;
+	sim->counters.elections += status.raft.elections - watch->elections;
+	watch->elections = status.raft.elections;
+	trace_state(sim, node, &status.raft);
+}
+
+void
+sim_check_start(struct sim *sim, struct sim_node *node)
+{
+	struct sim_watch *watch = watch_of(sim, node);
+	struct kv_stats stats;
+
+	watch->life_term = 0;
+	watch->life_vote = 0;
+	watch->role = RAFT_FOLLOWER;
+	watch->commit_index = 0;
+	watch->compared_index = 0;
+	watch->applied_index = 0;
+	watch->revision = 0;
+	watch->elections = 0;
+	watch->state = NODE_FORMING;
+	memset(watch->sent_last, 0, sizeof(watch->sent_last));
+	sim_check_turn(sim, node);
+	kv_get_stats(node_kv(node->node), &stats);
+	sim->counters.replays_at_boot +=
+	    kv_applied_index(node_kv(node->node)) > stats.checkpoint_index;
+}
+
+void
+sim_check_wiped(struct sim *sim, struct sim_node *node)
+{
+	struct sim_watch *watch = watch_of(sim, node);
+
+	sim_image_release(&watch->image);
+	free(watch->log.entries);
+	*watch = (struct sim_watch){ 0 };
+}
+
+/* ---- Promises ---- */
+
+/* In a term a node votes once, over all its lives. */
+static void
+check_vote(struct sim *sim, const struct sim_node *node, raft_term term,
+    raft_id candidate)
+{
+	struct sim_watch *watch = watch_of(sim, node);
+	const struct sim_image *image = &watch->image;
+
+	if (image->term < term ||
+	    (image->term == term && image->vote != candidate))
+		sim_fail(sim,
+		    "node %" PRIu64 " votes for %" PRIu64 " in term %" PRIu64
+		    " but its disk has term %" PRIu64 ", vote %" PRIu64,
+		    node->id, candidate, term, image->term, image->vote);
+	if (watch->promised_term == term && watch->promised_vote != candidate)
+		sim_fail(sim,
+		    "node %" PRIu64 " votes for %" PRIu64 " and %" PRIu64
+		    " in term %" PRIu64,
+		    node->id, watch->promised_vote, candidate, term);
+	if (term < watch->promised_term)
+		return;
+	watch->promised_term = term;
+	watch->promised_vote = candidate;
+}
+
+static void
+check_match(struct sim *sim, const struct sim_node *node,
+    const struct raft_message *message)
+{
+	const struct sim_image *image = &watch_of(sim, node)->image;
+	struct sim_watch *leader = &sim->checks->watches[message->to];
+	raft_index match = message->match_index;
+	struct sim_entry entry;
+
+	if (image->term < message->term || image->last_index < match) {
+		sim_fail(sim,
+		    "node %" PRIu64 " acknowledges entry %" PRIu64
+		    " in term %" PRIu64 " but its disk has term %" PRIu64
+		    " and ends at %" PRIu64,
+		    node->id, match, message->term, image->term,
+		    image->last_index);
+		return;
+	}
+	if (leader->role != RAFT_LEADER || leader->life_term != message->term ||
+	    match > leader->log.last_index ||
+	    !sim_image_entry(sim, image, match, &entry))
+		return;
+	if (entry.hash != sim_log_at(&leader->log, match)->hash)
+		sim_fail(sim,
+		    "node %" PRIu64 " acknowledges entry %" PRIu64
+		    " to %" PRIu64 ", whose own is another",
+		    node->id, match, message->to);
+}
+
+static void
+count_append(struct sim *sim, const struct sim_node *node,
+    const struct raft_message *message)
+{
+	raft_index *last = &watch_of(sim, node)->sent_last[message->to];
+
+	if (message->entries_count == 0) {
+		sim->counters.heartbeats++;
+		return;
+	}
+	sim->counters.appends++;
+	sim->counters.appends_repeated += message->prev_index < *last;
+	*last = message->prev_index + message->entries_count;
+}
+
+void
+sim_check_promise(
+    struct sim *sim, struct sim_node *node, const struct raft_message *message)
+{
+	sim_image_load(&watch_of(sim, node)->image, node);
+	sim->counters.promises_checked++;
+	switch (message->kind) {
+	case RAFT_PREVOTE_REQUEST: break;
+	case RAFT_PREVOTE_RESPONSE:
+		sim->counters.prevotes_refused += !message->granted;
+		break;
+	case RAFT_VOTE_REQUEST:
+		check_vote(sim, node, message->term, node->id);
+		break;
+	case RAFT_VOTE_RESPONSE:
+		sim->counters.votes_refused += !message->granted;
+		if (message->granted)
+			check_vote(sim, node, message->term, message->to);
+		break;
+	case RAFT_APPEND_REQUEST:
+		sim_check_one_leader(sim, node, message->term);
+		count_append(sim, node, message);
+		break;
+	case RAFT_APPEND_RESPONSE:
+		sim->counters.appends_refused += !message->success;
+		if (message->success)
+			check_match(sim, node, message);
+		break;
+	}
+}
+
+void
+sim_check_acknowledged(
+    struct sim *sim, struct sim_node *node, const struct sim_op *op)
+{
+	struct sim_checks *checks = sim->checks;
+	struct sim_entry entry;
+	unsigned count = 0;
+
+	sim->counters.acknowledgements_checked++;
+	for (raft_id id = 1; id <= sim->config.nodes_count; id++) {
+		struct sim_image *image = &checks->watches[id].image;
+		struct sim_node *holder = sim_node_get(sim, id);
+
+		sim_image_load(image, holder);
+		/* Its acknowledgement may still be on the way. */
+		if (holder->wiped || op->index <= image->compacted_index)
+			count++;
+		else if (sim_image_entry(sim, image, op->index, &entry))
+			count += entry.term == op->term;
+	}
+	if (count < sim->config.nodes_count / 2 + 1)
+		sim_fail(sim,
+		    "node %" PRIu64 " acknowledges a write, entry %" PRIu64
+		    " of term %" PRIu64 ", which %u disks hold",
+		    node->id, op->index, op->term, count);
+}
+
+void
+sim_check_alarm(
+    struct sim *sim, struct sim_node *node, enum raft_alarm alarm, raft_id peer)
+{
+	if (sim_node_get(sim, peer)->wiped)
+		return;
+	sim_fail(sim, "node %" PRIu64 " says that %" PRIu64 " %s", node->id,
+	    peer,
+	    alarm == RAFT_ALARM_LOST_TAIL ? "lost a part of its log"
+					  : "needs entries that are cut");
+}
+
+/* ---- At the end ---- */
+
+bool
+sim_check_converged(struct sim *sim, raft_id *ret_leader)
+{
+	struct node_status status;
+	raft_index last_index = 0;
+	raft_id leader = 0;
+	unsigned leaders_count = 0;
+
+	for (raft_id id = 1; id <= sim->config.nodes_count; id++) {
+		struct sim_node *node = sim_node_get(sim, id);
+		const struct raft_status *raft = &status.raft;
+
+		if (node->node == NULL)
+			return false;
+		node_get_status(node->node, 0, &status);
+		if (node->wiped && status.state == NODE_WIPED)
+			continue;
+		if (status.state != NODE_MEMBER || raft->leader == 0 ||
+		    raft->applied_index != raft->last_index ||
+		    raft->commit_index != raft->last_index ||
+		    raft->durable_index != raft->last_index)
+			return false;
+		leaders_count += raft->role == RAFT_LEADER;
+		if (leader != 0 &&
+		    (leader != raft->leader || last_index != raft->last_index))
+			return false;
+		leader = raft->leader;
+		last_index = raft->last_index;
+	}
+	*ret_leader = leader;
+	return leaders_count == 1;
+}
+
+void
+sim_check_contents(struct sim *sim)
+{
+	struct buf record = { 0 };
+
+	for (raft_id id = 1; id <= sim->config.nodes_count; id++) {
+		struct sim_node *node = sim_node_get(sim, id);
+		struct sim_watch *watch = watch_of(sim, node);
+
+		if (kv_verify(node_kv(node->node)) != 0)
+			sim_fail(sim,
+			    "the state of node %" PRIu64 " is damaged", id);
+		for (raft_index i = watch->image.compacted_index + 1;
+		     i <= watch->log.last_index; i++) {
+			buf_reset(&record);
+			if (node_get_record(node->node, i, &record) == 0 &&
+			    hash64(0, buf_slice(&record)) ==
+				sim_log_at(&watch->log, i)->hash)
+				continue;
+			sim_fail(sim,
+			    "node %" PRIu64 " gives another entry %" PRIu64
+			    " than its disk holds",
+			    id, i);
+			break;
+		}
+	}
+	buf_release(&record);
+}

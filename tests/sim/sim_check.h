@@ -1,0 +1,100 @@
+#ifndef TESTS_SIM_CHECK_H
+#define TESTS_SIM_CHECK_H
+
+/*
+ * Invariants of the whole cluster, judged after each turn and at each message,
+ * from the durable images and from what the nodes say of themselves.
+ */
+
+#include "tests/sim/sim_client.h"
+#include "tests/sim/sim_image.h"
+
+/* A log as it was seen last; entries[i] is that of index i. */
+struct sim_log {
+	struct sim_entry *entries;
+	size_t capacity;
+	raft_index last_index;
+};
+
+/* What is known of a node, over all its lives. */
+struct sim_watch {
+	struct sim_image image;
+	struct sim_log log; /* of the durable image, with what was cut */
+	raft_term term;     /* durable */
+	raft_id vote;
+	raft_term promised_term; /* the newest vote that was told anyone */
+	raft_id promised_vote;
+	/* Of this life. */
+	raft_term life_term;
+	raft_id life_vote;
+	enum raft_role role;
+	raft_index commit_index;
+	raft_index compared_index; /* to the committed log */
+	raft_index applied_index;
+	raft_index compacted_index;
+	uint64_t revision;
+	uint64_t elections;
+	enum node_state state;
+	raft_index sent_last[SIM_NODES_MAX + 1]; /* in appends, to each peer */
+};
+
+struct sim_leader {
+	raft_id node; /* 0: none known */
+	uint64_t life;
+};
+
+struct sim_checks {
+	struct sim_watch watches[SIM_NODES_MAX + 1]; /* by id */
+	struct sim_log committed;
+	uint64_t *state_hashes; /* by applied index; 0: not known */
+	size_t state_hashes_capacity;
+	struct sim_leader *leaders; /* by term */
+	size_t leaders_capacity;
+	struct sim_known *known; /* entries by (index, term): a hash table */
+	size_t known_count;
+	size_t known_capacity;
+};
+
+void sim_checks_init(struct sim *sim);
+void sim_checks_release(struct sim *sim);
+
+/* ---- Events of a node ---- */
+
+void sim_check_start(struct sim *sim, struct sim_node *node);
+/* Its disks were emptied. */
+void sim_check_wiped(struct sim *sim, struct sim_node *node);
+void sim_check_turn(struct sim *sim, struct sim_node *node);
+/* A message is about to leave: does the disk hold what it promises? */
+void sim_check_promise(
+    struct sim *sim, struct sim_node *node, const struct raft_message *message);
+/* A write is about to be acknowledged: is it on a majority of disks? */
+void sim_check_acknowledged(
+    struct sim *sim, struct sim_node *node, const struct sim_op *op);
+void sim_check_alarm(struct sim *sim, struct sim_node *node,
+    enum raft_alarm alarm, raft_id peer);
+
+/* ---- At the end ---- */
+
+/* All nodes that take part lead or follow one leader and hold the same. */
+bool sim_check_converged(struct sim *sim, raft_id *ret_leader);
+/* Every log, read through its node, is what its disk holds; every state
+ * machine's records are sound. */
+void sim_check_contents(struct sim *sim);
+
+/* ---- sim_check_log.c: what the turn's check asks of the logs ---- */
+
+/* The place of `index`, made if it is not there yet. */
+struct sim_entry *sim_log_at(struct sim_log *log, raft_index index);
+/* Looks at what changed in the node's image since the last time. */
+void sim_check_log(
+    struct sim *sim, struct sim_node *node, const struct raft_status *raft);
+/* Entries up to the node's commit index are the same for all, for ever. */
+void sim_check_commit(
+    struct sim *sim, struct sim_node *node, const struct raft_status *raft);
+/* `node` leads in `term`, and holds all that was ever committed. */
+void sim_check_leader(struct sim *sim, struct sim_node *node, raft_term term);
+/* Nobody but `node` does, and not in another life. */
+void
+sim_check_one_leader(struct sim *sim, struct sim_node *node, raft_term term);
+
+#endif

@@ -1,0 +1,229 @@
+#include "tests/sim/sim_config.h"
+
+#include "common/rng.h"
+#include "kv/kv.h"
+#include "node/node_record.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+#define MS UINT64_C(1000)
+
+static const char *const fault_names[SIM_FAULTS_COUNT] = {
+	[SIM_FAULT_CRASH] = "crash",
+	[SIM_FAULT_POWER_CUT] = "power",
+	[SIM_FAULT_DISK_ERROR] = "disk",
+	[SIM_FAULT_WIPE] = "wipe",
+	[SIM_FAULT_PARTITION] = "cut",
+	[SIM_FAULT_LOSS] = "loss",
+	[SIM_FAULT_DELAY] = "delay",
+	[SIM_FAULT_RESET] = "reset",
+	[SIM_FAULT_REPLAY] = "replay",
+	[SIM_FAULT_PAUSE] = "pause",
+	[SIM_FAULT_STALL] = "stall",
+	[SIM_FAULT_SLOW] = "slow",
+	[SIM_FAULT_CLOCK] = "clock",
+	[SIM_FAULT_REFUSAL] = "refusal",
+};
+
+/* How many in a hundred runs have a fault, and how often it strikes there:
+ * once in so many election timeouts, on average. */
+static const struct {
+	uint32_t percent;
+	uint32_t mean_low;
+	uint32_t mean_high;
+} fault_draws[SIM_FAULTS_COUNT] = {
+	[SIM_FAULT_CRASH] = { 55, 4, 40 },
+	[SIM_FAULT_POWER_CUT] = { 30, 10, 60 },
+	[SIM_FAULT_DISK_ERROR] = { 45, 4, 40 },
+	[SIM_FAULT_WIPE] = { 6, 20, 60 },
+	[SIM_FAULT_PARTITION] = { 60, 4, 30 },
+	[SIM_FAULT_LOSS] = { 30, 6, 40 },
+	[SIM_FAULT_DELAY] = { 30, 6, 40 },
+	[SIM_FAULT_RESET] = { 35, 2, 20 },
+	[SIM_FAULT_REPLAY] = { 40, 1, 2 },
+	[SIM_FAULT_PAUSE] = { 40, 4, 40 },
+	[SIM_FAULT_STALL] = { 35, 4, 40 },
+	[SIM_FAULT_SLOW] = { 25, 8, 40 },
+	[SIM_FAULT_CLOCK] = { 40, 2, 20 },
+	[SIM_FAULT_REFUSAL] = { 25, 3, 30 },
+};
+
+static bool
+percent(struct rng *rng, unsigned chance)
+{
+	return rng_below(rng, 100) < chance;
+}
+
+/* Small numbers are as likely as large ones: 1 .. 2^bits - 1. */
+static uint64_t
+scale(struct rng *rng, unsigned bits)
+{
+	uint64_t top = UINT64_C(1) << rng_below(rng, bits);
+
+	return rng_between(rng, top, 2 * top - 1);
+}
+
+static void
+draw_raft(struct sim_config *config, struct rng *rng)
+{
+	struct raft_params *raft = &config->raft;
+	uint32_t share = (uint32_t)rng_between(rng, 3, 8);
+
+	raft->election_timeout = rng_between(rng, 80, 500) * MS;
+	raft->heartbeat_interval = raft->election_timeout / share;
+	raft->append_entries_max = (uint32_t)scale(rng, 8);
+	raft->append_bytes_max = (uint32_t)scale(rng, 16);
+	raft->inflight_appends_max = (uint32_t)rng_between(rng, 1, 8);
+	raft->inflight_bytes_max = (uint32_t)scale(rng, 18);
+	raft->inflight_rounds_max = (uint32_t)rng_between(rng, 1, 4);
+	raft->entry_bytes_max = NODE_RECORD_OVERHEAD + KV_COMMAND_OVERHEAD_MAX +
+				config->value_size_max;
+	raft->uncommitted_bytes_max = raft->entry_bytes_max + scale(rng, 14);
+	raft->pending_reads_max = (uint32_t)scale(rng, 8);
+	raft->disk_stall_max = raft->election_timeout;
+	raft->lease_reads = percent(rng, 25);
+}
+
+static void
+draw_store(struct sim_config *config, struct rng *rng)
+{
+	config->checkpoint_bytes = scale(rng, 16);
+	config->checkpoint_interval =
+	    percent(rng, 30) ? 5 * MS : scale(rng, 12) * MS;
+	config->cache_bytes_max = percent(rng, 50) ? scale(rng, 10) : 1 << 20;
+	config->commit_min = 50 * scale(rng, 4);
+	config->commit_mean = 50 * scale(rng, 5);
+}
+
+static void
+draw_clients(struct sim_config *config, struct rng *rng)
+{
+	static const uint32_t value_sizes[] = { 16, 16, 100, 100, 3000 };
+
+	config->clients_count = (unsigned)rng_between(rng, 2, SIM_CLIENTS_MAX);
+	config->keys_count = (unsigned)rng_between(rng, 1, SIM_KEYS_MAX);
+	config->think_mean = rng_between(rng, 10, 120) * MS;
+	config->patience = rng_between(rng, 50, 3000) * MS;
+	config->value_size_max =
+	    value_sizes[rng_below(rng, ARRAY_COUNT(value_sizes))];
+	config->get_ppm = (uint32_t)rng_between(rng, 200000, 700000);
+	config->stale_ppm = (uint32_t)rng_between(rng, 0, 400000);
+	config->delete_ppm = (uint32_t)rng_between(rng, 0, 400000);
+	config->follow_ppm = (uint32_t)rng_between(rng, 300000, 1000000);
+	config->reply_loss_ppm = percent(rng, 30) ? 20000 : 0;
+	config->client_delay_mean = percent(rng, 50) ? 20 : scale(rng, 12);
+}
+
+static void
+draw_network(struct sim_config *config, struct rng *rng)
+{
+	raft_usec limit = config->raft.election_timeout / 20;
+
+	config->calm = percent(rng, 8);
+	config->gather_max = percent(rng, 50) ? 0 : scale(rng, 11);
+	config->delay_min = 20 * scale(rng, 6);
+	config->delay_mean = 20 * scale(rng, 9);
+	config->delay_min = MIN(config->delay_min, limit);
+	config->delay_mean = MIN(config->delay_mean, limit);
+	config->in_order = percent(rng, 40);
+	config->bound_to_sessions = percent(rng, 60);
+	if (config->calm) {
+		config->delay_mean = MIN(config->delay_mean, limit / 5);
+		return;
+	}
+	if (percent(rng, 50))
+		config->loss_ppm = (uint32_t)scale(rng, 16);
+	if (percent(rng, 50))
+		config->double_ppm = (uint32_t)scale(rng, 17);
+	if (percent(rng, 30))
+		config->damage_ppm = (uint32_t)scale(rng, 15);
+}
+
+static void
+draw_faults(struct sim_config *config, struct rng *rng)
+{
+	raft_usec timeout = config->raft.election_timeout;
+
+	for (unsigned i = 0; i < SIM_FAULTS_COUNT; i++) {
+		bool exists = percent(rng, fault_draws[i].percent);
+		uint64_t mean = rng_between(
+		    rng, fault_draws[i].mean_low, fault_draws[i].mean_high);
+
+		if (exists && !config->calm)
+			config->fault_mean[i] = mean * timeout;
+	}
+	/* One of the other two is left, which may not go on alone. */
+	if (config->nodes_count < 3)
+		config->fault_mean[SIM_FAULT_WIPE] = 0;
+	config->warm_up = percent(rng, 25) ? 0 : 6 * timeout;
+	config->duration = 100 * timeout;
+	config->duration = MAX(config->duration, 8000 * MS);
+	config->duration = MIN(config->duration, 20000 * MS);
+	/* Leases trust clocks to differ by no more than 5 in 100. */
+	config->drift_ppm = config->raft.lease_reads ? 20000 : 300000;
+}
+
+/* A lease is only wrong if much happens before it ends. */
+static void
+draw_hurry(struct sim_config *config, struct rng *rng)
+{
+	raft_usec timeout = config->raft.election_timeout;
+
+	if (!config->raft.lease_reads || config->calm || percent(rng, 40))
+		return;
+	config->clients_count = SIM_CLIENTS_MAX;
+	config->keys_count = (unsigned)rng_between(rng, 1, 2);
+	config->think_mean = rng_between(rng, 5, 20) * MS;
+	config->stale_ppm = 0;
+	config->follow_ppm = 700000;
+	config->client_delay_mean = 20;
+	config->raft.heartbeat_interval = timeout / 3;
+	config->fault_mean[SIM_FAULT_CRASH] = 8 * timeout;
+	config->fault_mean[SIM_FAULT_PARTITION] = 4 * timeout;
+	config->fault_mean[SIM_FAULT_REFUSAL] = 10 * timeout;
+	config->fault_mean[SIM_FAULT_CLOCK] = 4 * timeout;
+	config->duration = MIN(config->duration, 8000 * MS);
+}
+
+void
+sim_config_draw(struct sim_config *config, uint64_t seed, unsigned nodes_count)
+{
+	static const unsigned sizes[] = { 1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4,
+		5, 5, 5, 5, 5, 5, 5 };
+	struct rng rng;
+
+	rng_init(&rng, seed);
+	*config = (struct sim_config){ .seed = seed };
+	config->nodes_count = sizes[rng_below(&rng, ARRAY_COUNT(sizes))];
+	if (nodes_count != 0)
+		config->nodes_count = nodes_count;
+	draw_clients(config, &rng);
+	draw_raft(config, &rng);
+	draw_store(config, &rng);
+	draw_network(config, &rng);
+	draw_faults(config, &rng);
+	draw_hurry(config, &rng);
+}
+
+void
+sim_config_print(const struct sim_config *config, char *to, size_t size)
+{
+	const struct raft_params *raft = &config->raft;
+	int used;
+
+	used = snprintf(to, size,
+	    "nodes=%u election=%" PRIu64 "ms batch=%" PRIu32 "/%" PRIu32
+	    "B window=%" PRIu32 " lease=%d clients=%u keys=%u faults=",
+	    config->nodes_count, raft->election_timeout / MS,
+	    raft->append_entries_max, raft->append_bytes_max,
+	    raft->inflight_appends_max, raft->lease_reads,
+	    config->clients_count, config->keys_count);
+	for (unsigned i = 0; i < SIM_FAULTS_COUNT; i++) {
+		if (config->fault_mean[i] == 0)
+			continue;
+		if (used < 0 || (size_t)used >= size)
+			return;
+		used += snprintf(to + used, size - (size_t)used, "%s%s",
+		    to[used - 1] == '=' ? "" : "+", fault_names[i]);
+	}
+}

@@ -1,0 +1,80 @@
+#ifndef TESTS_SIM_CONFIG_H
+#define TESTS_SIM_CONFIG_H
+
+/*
+ * Swarm testing: each seed draws a whole configuration, with limits that are
+ * often tiny and with faults that exist in this run or do not.
+ */
+
+#include "raft/raft.h"
+
+#define SIM_NODES_MAX   7
+#define SIM_CLIENTS_MAX 8
+#define SIM_KEYS_MAX    6
+
+enum sim_fault {
+	SIM_FAULT_CRASH,      /* one process; the host answers "refused" */
+	SIM_FAULT_POWER_CUT,  /* of one host or all: no answer at all */
+	SIM_FAULT_DISK_ERROR, /* an operation of a store fails: the node stops */
+	SIM_FAULT_WIPE,       /* a node comes back with empty disks */
+	SIM_FAULT_PARTITION,
+	SIM_FAULT_LOSS,    /* a burst of it */
+	SIM_FAULT_DELAY,   /* all links are slow for a while */
+	SIM_FAULT_RESET,   /* of connections */
+	SIM_FAULT_REPLAY,  /* an old message comes again */
+	SIM_FAULT_PAUSE,   /* a process stands still */
+	SIM_FAULT_STALL,   /* the next commit takes long */
+	SIM_FAULT_SLOW,    /* all commits of a node do, for a while */
+	SIM_FAULT_CLOCK,   /* a clock runs at another rate */
+	SIM_FAULT_REFUSAL, /* a living peer is said to be dead */
+	SIM_FAULTS_COUNT
+};
+
+struct sim_config {
+	uint64_t seed;
+	unsigned nodes_count;
+	bool calm;          /* no faults, and no message is lost or late */
+	raft_usec warm_up;  /* no faults before */
+	raft_usec duration; /* of warm-up and faults */
+
+	struct raft_params raft; /* as every node gets it */
+	uint64_t checkpoint_bytes;
+	raft_usec checkpoint_interval;
+	uint64_t cache_bytes_max;
+
+	unsigned clients_count;
+	unsigned keys_count;
+	raft_usec think_mean; /* between two operations of a client */
+	raft_usec patience;   /* then an answer is no longer waited for */
+	uint32_t value_size_max;
+	uint32_t get_ppm;
+	uint32_t stale_ppm; /* of the gets */
+	uint32_t delete_ppm;
+	uint32_t follow_ppm; /* of calls that go where a leader is believed */
+	uint32_t reply_loss_ppm;
+	raft_usec client_delay_mean;
+
+	raft_usec gather_max; /* what arrives in between shares a turn */
+	raft_usec delay_min;
+	raft_usec delay_mean; /* on top of that */
+	uint32_t loss_ppm;
+	uint32_t double_ppm;
+	uint32_t damage_ppm;
+	bool in_order;          /* links never let a message overtake */
+	bool bound_to_sessions; /* a connection takes its messages along */
+
+	raft_usec commit_min;
+	raft_usec commit_mean; /* on top of that */
+	uint32_t drift_ppm;    /* of clocks, either way */
+
+	raft_usec fault_mean[SIM_FAULTS_COUNT]; /* between two; 0: not at all */
+};
+
+/* Draws the configuration of `seed`; `nodes_count` 0: that, too. */
+void
+sim_config_draw(struct sim_config *config, uint64_t seed, unsigned nodes_count);
+
+/* A short description; truncated to `size`. */
+void sim_config_print(const struct sim_config *config, char *to, size_t size);
+
+#endif

@@ -1,0 +1,91 @@
+#ifndef TESTS_SIM_COUNTERS_H
+#define TESTS_SIM_COUNTERS_H
+
+/*
+ * What happened in a run. COVERED counters have to be above zero over a long
+ * campaign: else the simulator has lost a part of its power.
+ */
+
+#include <stdint.h>
+
+#define SIM_COUNTERS(COUNTED, COVERED)                                         \
+	COVERED(events)                                                        \
+	COVERED(turns)                                                         \
+	/* clients */                                                          \
+	COVERED(writes_done)                                                   \
+	COVERED(deletes_of_nothing)                                            \
+	COVERED(reads_by_round)                                                \
+	COVERED(reads_by_lease)                                                \
+	COVERED(reads_under_partition)                                         \
+	COVERED(reads_unconfirmed)                                             \
+	COVERED(reads_stale)                                                   \
+	COVERED(answers_not_leader)                                            \
+	COVERED(answers_busy)                                                  \
+	COVERED(answers_lost)                                                  \
+	COVERED(answers_unknown)                                               \
+	COVERED(answers_refused)                                               \
+	/* the core */                                                         \
+	COVERED(formations)                                                    \
+	COVERED(wiped_noticed)                                                 \
+	COVERED(elections)                                                     \
+	COVERED(leaders)                                                       \
+	COVERED(leaders_alone)                                                 \
+	COVERED(prevotes_refused)                                              \
+	COVERED(votes_refused)                                                 \
+	COVERED(heartbeats)                                                    \
+	COVERED(appends)                                                       \
+	COVERED(appends_repeated)                                              \
+	COVERED(appends_refused)                                               \
+	COVERED(truncations)                                                   \
+	COVERED(truncations_of_many)                                           \
+	COVERED(log_trims)                                                     \
+	COVERED(checkpoints)                                                   \
+	COVERED(replays_at_boot)                                               \
+	/* faults */                                                           \
+	COVERED(crashes)                                                       \
+	COVERED(crashes_of_leader)                                             \
+	COVERED(crashes_of_all)                                                \
+	COVERED(crashes_in_log_commit)                                         \
+	COVERED(crashes_in_checkpoint)                                         \
+	COVERED(crashes_at_boot)                                               \
+	COVERED(restarts)                                                      \
+	COVERED(wipes)                                                         \
+	COVERED(pauses)                                                        \
+	COVERED(disk_stalls)                                                   \
+	COVERED(partitions)                                                    \
+	COVERED(partitions_one_way)                                            \
+	COVERED(partitions_bridge)                                             \
+	COVERED(partitions_flapping)                                           \
+	COVERED(leaders_isolated)                                              \
+	COVERED(clock_changes)                                                 \
+	COVERED(packets_lost)                                                  \
+	COVERED(packets_doubled)                                               \
+	COVERED(packets_overtaken)                                             \
+	COVERED(packets_damaged)                                               \
+	COVERED(packets_replayed)                                              \
+	COVERED(packets_cut_off)                                               \
+	COVERED(connections)                                                   \
+	COVERED(connections_reset)                                             \
+	COVERED(dials_refused)                                                 \
+	/* the checkers */                                                     \
+	COVERED(records_compared)                                              \
+	COVERED(promises_checked)                                              \
+	COVERED(acknowledgements_checked)                                      \
+	COVERED(histories_checked)                                             \
+	COUNTED(histories_undecided)                                           \
+	COUNTED(vacuous_runs)                                                  \
+	COUNTED(healing_ms)
+
+struct sim_counters {
+#define COUNTER(name) uint64_t name;
+	SIM_COUNTERS(COUNTER, COUNTER)
+#undef COUNTER
+};
+
+void sim_counters_add(struct sim_counters *to, const struct sim_counters *from);
+/* Prints all, some a line, to stdout. */
+void sim_counters_print(const struct sim_counters *counters);
+/* Prints those that should not be zero but are; how many there are. */
+unsigned sim_counters_missing(const struct sim_counters *counters);
+
+#endif

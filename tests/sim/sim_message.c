@@ -1,0 +1,171 @@
+/* What nodes send: from the outbox of a turn to the inbox of a peer. */
+
+#include "common/mem.h"
+#include "common/panic.h"
+#include "tests/sim/sim_net_impl.h"
+#include <inttypes.h>
+
+static bool
+is_response(const struct raft_message *message)
+{
+	return message->kind == RAFT_PREVOTE_RESPONSE ||
+	       message->kind == RAFT_VOTE_RESPONSE ||
+	       message->kind == RAFT_APPEND_RESPONSE;
+}
+
+static void
+trace_message(const struct sim *sim, const struct sim_node *node,
+    const char *verb, const struct raft_message *message, int error)
+{
+	char text[200];
+
+	if (!sim->trace)
+		return;
+	sim_packet_describe(message, text, sizeof(text));
+	sim_trace(sim, node->id, "%s %s%s%s", verb, text,
+	    error == 0 ? "" : ": ", error == 0 ? "" : err_text(error));
+}
+
+void
+sim_net_send(struct sim *sim, struct sim_node *node,
+    const struct raft_message *message, struct node_entry *const *entries)
+{
+	struct sim_net *net = sim->net;
+	size_t *count = &net->outbox_count[node->id];
+	size_t *capacity = &net->outbox_capacity[node->id];
+
+	ASSERT(message->to != node->id);
+	if (*count == *capacity) {
+		*capacity = MAX(16, *capacity * 2);
+		net->outbox[node->id] = mem_realloc(net->outbox[node->id],
+		    *capacity, sizeof(struct sim_packet *));
+	}
+	net->outbox[node->id][(*count)++] =
+	    sim_packet_message(node->id, message, entries);
+	trace_message(sim, node, "sends", message, 0);
+}
+
+static void
+remember(struct sim *sim, struct sim_packet *packet)
+{
+	struct sim_packet **place =
+	    &sim->net->old[rng_below(sim_net_rng(sim), OLD_PACKETS_MAX)];
+
+	/* One in a few, so that old ones stay for a while. */
+	if (sim->config.fault_mean[SIM_FAULT_REPLAY] == 0 ||
+	    !sim_chance(sim_net_rng(sim), 200000))
+		return;
+	sim_packet_unref(*place);
+	*place = sim_packet_ref(packet);
+}
+
+/* An append of which one bit changes on the way; the caller's to unref. */
+static struct sim_packet *
+maybe_damage(struct sim *sim, struct sim_packet *packet)
+{
+	if (packet->message.entries_count == 0 ||
+	    !sim_chance(sim_net_rng(sim), sim->config.damage_ppm))
+		return sim_packet_ref(packet);
+	sim->counters.packets_damaged++;
+	return sim_packet_damaged(packet, rng_next(sim_net_rng(sim)));
+}
+
+static void
+flush_packet(struct sim *sim, struct sim_node *node, struct sim_packet *packet)
+{
+	const struct sim_connection *connection;
+
+	packet->dialer =
+	    is_response(&packet->message) ? packet->to : packet->from;
+	connection = sim_net_connection(sim, packet);
+	if (packet->dialer == packet->from)
+		packet->session =
+		    connection->state == LINK_UP ? connection->session : 0;
+	else
+		packet->session = connection->accepted;
+	if (packet->session == 0)
+		return;
+	remember(sim, packet);
+	sim_net_transmit(sim, maybe_damage(sim, packet), node->turn_at);
+}
+
+void
+sim_net_flush(struct sim *sim, struct sim_node *node)
+{
+	struct sim_net *net = sim->net;
+
+	for (size_t i = 0; i < net->outbox_count[node->id]; i++) {
+		struct sim_packet *packet = net->outbox[node->id][i];
+
+		flush_packet(sim, node, packet);
+		sim_packet_unref(packet);
+	}
+	net->outbox_count[node->id] = 0;
+}
+
+void
+sim_net_flush_some(struct sim *sim, struct sim_node *node)
+{
+	struct sim_net *net = sim->net;
+	size_t *count = &net->outbox_count[node->id];
+	size_t keep = rng_below(sim_net_rng(sim), *count + 1);
+
+	while (*count > keep)
+		sim_packet_unref(net->outbox[node->id][--*count]);
+	sim_net_flush(sim, node);
+}
+
+/* May the message be handed over? If not, whoever sent it may learn of it. */
+static bool
+is_expected(
+    struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
+{
+	const struct sim_connection *connection =
+	    sim_net_connection(sim, packet);
+	bool heard = node->heard[packet->from];
+	bool bound = sim->config.bound_to_sessions;
+
+	if (packet->replayed)
+		return heard;
+	if (packet->dialer == node->id)
+		return heard && connection->state == LINK_UP &&
+		       (!bound || connection->session == packet->session);
+	if (heard && connection->accepted != 0 &&
+	    (!bound || connection->accepted == packet->session))
+		return true;
+	sim_net_notice(sim, SIM_PACKET_RESET, node->id, packet->from,
+	    packet->dialer, packet->session);
+	return false;
+}
+
+void
+sim_net_receive_message(
+    struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
+{
+	raft_usec now = sim_node_clock(node, node->turn_at);
+	uint64_t before = 0;
+	char text[200];
+	int error;
+
+	if (!is_expected(sim, node, packet))
+		return;
+	if (packet->damaged)
+		before = node_digest(node->node);
+	error =
+	    node_receive(node->node, now, &packet->message, packet->records);
+	trace_message(sim, node,
+	    packet->damaged    ? "hears, damaged,"
+	    : packet->replayed ? "hears again"
+			       : "hears",
+	    &packet->message, error);
+	/* After a disk error the next turn says that the node must stop. */
+	if (error == 0 || error == ERR_AGAIN || sim_node_disk_failed(node))
+		return;
+	sim_packet_describe(&packet->message, text, sizeof(text));
+	if (!packet->damaged || error != ERR_INVALID)
+		sim_fail(sim, "node %" PRIu64 " does not take %s: %s", node->id,
+		    text, err_text(error));
+	else if (node_digest(node->node) != before)
+		sim_fail(sim, "node %" PRIu64 " is changed by a damaged %s",
+		    node->id, text);
+}

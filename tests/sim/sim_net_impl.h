@@ -1,0 +1,57 @@
+#ifndef TESTS_SIM_NET_IMPL_H
+#define TESTS_SIM_NET_IMPL_H
+
+/*
+ * The network's inside: sim_net.c has the links and their faults,
+ * sim_connection.c the connections over them, sim_message.c what the nodes
+ * send.
+ */
+
+#include "tests/sim/sim_net.h"
+#include "tests/sim/sim_packet.h"
+
+enum link_state { LINK_DOWN, LINK_DIALING, LINK_UP };
+
+/* The connection that one node dials to another; 0 is no session. */
+struct sim_connection {
+	enum link_state state; /* as the dialer sees it */
+	uint64_t session;      /* of the dialer */
+	uint64_t accepted;     /* the session that the other side accepted */
+	uint64_t dial_number;  /* of the DIAL event that counts */
+};
+
+/* Old messages that may come again. */
+#define OLD_PACKETS_MAX 64
+
+struct sim_net {
+	struct sim_connection connections[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1];
+	bool cut[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1];
+	raft_usec arrival[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1]; /* the last */
+	unsigned cuts_count;
+	uint64_t session; /* the last one given */
+	uint32_t loss_ppm;
+	raft_usec delay_mean;
+	struct sim_packet **outbox[SIM_NODES_MAX + 1];
+	size_t outbox_count[SIM_NODES_MAX + 1];
+	size_t outbox_capacity[SIM_NODES_MAX + 1];
+	struct sim_packet *old[OLD_PACKETS_MAX];
+};
+
+/* ---- sim_net.c ---- */
+
+struct rng *sim_net_rng(struct sim *sim);
+/* Sends `packet` at `at`, and gives up the caller's reference. */
+void sim_net_transmit(struct sim *sim, struct sim_packet *packet, raft_usec at);
+/* The connection that the packet belongs to. */
+struct sim_connection *
+sim_net_connection(struct sim *sim, const struct sim_packet *packet);
+/* Sends word of a session of the connection that `dialer` dialled. */
+void sim_net_notice(struct sim *sim, enum sim_packet_kind kind, raft_id from,
+    raft_id to, raft_id dialer, uint64_t session);
+
+/* ---- sim_message.c ---- */
+
+void sim_net_receive_message(
+    struct sim *sim, struct sim_node *node, const struct sim_packet *packet);
+
+#endif

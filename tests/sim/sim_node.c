@@ -1,0 +1,536 @@
+#include "tests/sim/sim_node.h"
+
+#include "common/mem.h"
+#include "common/panic.h"
+#include "tests/sim/sim_check.h"
+#include "tests/sim/sim_client.h"
+#include "tests/sim/sim_net.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A node that is woken so often in one moment does not come to rest. */
+#define WAKES_AT_ONCE_MAX 1000
+
+/* ---- Clock ---- */
+
+raft_usec
+sim_node_clock(const struct sim_node *node, raft_usec at)
+{
+	const struct sim_clock *clock = &node->clock;
+	int64_t passed = (int64_t)(at - clock->real);
+
+	return clock->shown + (uint64_t)passed +
+	       (uint64_t)(passed * clock->rate_ppm / 1000000);
+}
+
+void
+sim_node_set_rate(struct sim_node *node, int32_t rate_ppm)
+{
+	raft_usec now = MAX(node->sim->now, node->turn_at);
+
+	node->clock = (struct sim_clock){
+		.real = now,
+		.shown = sim_node_clock(node, now),
+		.rate_ppm = rate_ppm,
+	};
+}
+
+/* When the clock shows `shown`. */
+static raft_usec
+real_time(const struct sim_node *node, raft_usec shown)
+{
+	const struct sim_clock *clock = &node->clock;
+	uint64_t pace = (uint64_t)(1000000 + clock->rate_ppm);
+
+	if (shown == RAFT_NEVER)
+		return RAFT_NEVER;
+	if (shown <= clock->shown)
+		return clock->real;
+	return clock->real +
+	       ((shown - clock->shown) * 1000000 + pace - 1) / pace;
+}
+
+/* ---- What the node asks of its host ---- */
+
+static raft_usec
+draw_commit(struct sim_node *node)
+{
+	const struct sim_config *config = &node->sim->config;
+	struct rng *rng = &node->sim->rng[SIM_RNG_DISK];
+	raft_usec took =
+	    config->commit_min + sim_exponential(rng, config->commit_mean);
+
+	if (node->turn_at < node->slow_until)
+		took *= node->slow_factor;
+	took += node->stall;
+	node->stall = 0;
+	return took;
+}
+
+/* Lets commits that were made since the last look take their time. */
+static void
+pass_commits(struct sim_node *node)
+{
+	uint64_t count = store_mem_commits_count(node->log_disk) +
+			 store_mem_commits_count(node->data_disk);
+
+	for (; node->commits_count < count; node->commits_count++)
+		node->turn_at += draw_commit(node);
+}
+
+static raft_usec
+host_now(void *context)
+{
+	struct sim_node *node = context;
+
+	pass_commits(node);
+	return sim_node_clock(node, node->turn_at);
+}
+
+static void
+host_send(void *context, const struct raft_message *message,
+    struct node_entry *const *entries)
+{
+	struct sim_node *node = context;
+
+	pass_commits(node);
+	sim_check_promise(node->sim, node, message);
+	sim_net_send(node->sim, node, message, entries);
+}
+
+static void
+host_flush(void *context)
+{
+	struct sim_node *node = context;
+
+	sim_net_flush(node->sim, node);
+}
+
+static void
+host_on_change(void *context)
+{
+	(void)context; /* the state is looked at after each turn */
+}
+
+static void
+host_on_commit(void *context, bool checkpoint, raft_usec took)
+{
+	struct sim_node *node = context;
+
+	if (checkpoint)
+		node->sim->counters.checkpoints++;
+	sim_trace(node->sim, node->id, "%s took %" PRIu64 "us",
+	    checkpoint ? "checkpoint" : "commit", took);
+}
+
+static void
+host_on_alarm(void *context, enum raft_alarm alarm, raft_id peer)
+{
+	struct sim_node *node = context;
+
+	sim_check_alarm(node->sim, node, alarm, peer);
+}
+
+/* ---- Life ---- */
+
+static void
+fill_params(struct sim *sim, struct sim_node *node)
+{
+	struct node_params *params = &node->params;
+	struct node_members *members = &params->members;
+
+	*params = (struct node_params){
+		.raft = sim->config.raft,
+		.cluster = "simulated",
+		.checkpoint_bytes = sim->config.checkpoint_bytes,
+		.checkpoint_interval = sim->config.checkpoint_interval,
+		.cache_bytes_max = sim->config.cache_bytes_max,
+		.members = { .count = sim->config.nodes_count },
+	};
+	for (unsigned i = 0; i < members->count; i++) {
+		struct node_member *member = &members->member[i];
+
+		member->id = i + 1;
+		snprintf(member->name, sizeof(member->name), "n%u", i + 1);
+		snprintf(member->address, sizeof(member->address),
+		    "192.0.2.%u:5864", i + 1);
+	}
+	snprintf(params->name, sizeof(params->name), "%s",
+	    members->member[node->id - 1].name);
+}
+
+static void
+draw_nonce(struct rng *rng, uint8_t *nonce)
+{
+	for (size_t i = 0; i < NODE_NONCE_SIZE; i++)
+		nonce[i] = (uint8_t)rng_below(rng, 256);
+}
+
+void
+sim_nodes_init(struct sim *sim)
+{
+	sim->nodes = mem_zalloc(sim->config.nodes_count, sizeof(*sim->nodes));
+	for (raft_id id = 1; id <= sim->config.nodes_count; id++) {
+		struct sim_node *node = sim_node_get(sim, id);
+
+		node->sim = sim;
+		node->id = id;
+		node->log_disk = store_mem_disk_new(NODE_LOG_TABLES_COUNT);
+		node->data_disk = store_mem_disk_new(KV_TABLES_COUNT);
+		node->wake_at = RAFT_NEVER;
+		fill_params(sim, node);
+		sim_schedule(sim,
+		    rng_below(&sim->rng[SIM_RNG_NODE],
+			sim->config.raft.election_timeout),
+		    SIM_EVENT_RESTART, id, 0, NULL);
+	}
+}
+
+struct sim_node *
+sim_node_get(struct sim *sim, raft_id id)
+{
+	ASSERT(id >= 1);
+	ASSERT(id <= sim->config.nodes_count);
+	return &sim->nodes[id - 1];
+}
+
+static void
+drop_inbox(struct sim_node *node)
+{
+	for (size_t i = 0; i < node->inbox_count; i++)
+		sim_net_drop(&node->inbox[i]);
+	node->inbox_count = 0;
+}
+
+static void
+close_stores(struct sim_node *node)
+{
+	node_free(node->node);
+	store_close(node->log);
+	store_close(node->data);
+	node->node = NULL;
+	node->log = NULL;
+	node->data = NULL;
+	node->faulty_disk = NULL;
+	node->told = false;
+	store_mem_fail_operation(node->log_disk, 0, 0);
+	store_mem_fail_operation(node->data_disk, 0, 0);
+}
+
+void
+sim_nodes_release(struct sim *sim)
+{
+	for (raft_id id = 1; id <= sim->config.nodes_count; id++) {
+		struct sim_node *node = sim_node_get(sim, id);
+
+		drop_inbox(node);
+		close_stores(node);
+		store_mem_disk_free(node->log_disk);
+		store_mem_disk_free(node->data_disk);
+		free(node->inbox);
+	}
+	free(sim->nodes);
+}
+
+/* A process that is started again finds its clock going on, a host that was
+ * without power finds it at some other value. */
+static void
+start_clock(struct sim *sim, struct sim_node *node)
+{
+	struct rng *rng = &sim->rng[SIM_RNG_NODE];
+	raft_usec shown = sim_node_clock(node, sim->now);
+
+	if (node->life == 1 || !node->powered)
+		shown = rng_between(rng, 1, 1000000000);
+	node->clock = (struct sim_clock){
+		.real = sim->now,
+		.shown = shown,
+		.rate_ppm = node->clock.rate_ppm,
+	};
+}
+
+static void
+plan_wake(struct sim *sim, struct sim_node *node, raft_usec at)
+{
+	at = MAX(at, sim->now);
+	at = MAX(at, node->busy_until);
+	at = MAX(at, node->paused_until);
+	if (at == node->wake_at)
+		return;
+	node->wake_at = at;
+	node->wake_number++;
+	if (at != RAFT_NEVER)
+		sim_schedule(
+		    sim, at, SIM_EVENT_WAKE, node->id, node->wake_number, NULL);
+}
+
+/* Nothing is left of the process; true if the disk had been told to fail. */
+static bool
+bury(struct sim *sim, struct sim_node *node)
+{
+	bool failed = sim_node_disk_failed(node);
+
+	drop_inbox(node);
+	sim_client_node_died(sim, node);
+	close_stores(node);
+	sim_net_node_died(sim, node);
+	node->wake_at = RAFT_NEVER;
+	node->wake_number++;
+	node->paused_until = 0;
+	node->stall = 0;
+	return failed;
+}
+
+static void
+start_failed(struct sim *sim, struct sim_node *node, const char *why)
+{
+	raft_usec pause = sim->config.raft.election_timeout;
+
+	if (!bury(sim, node)) {
+		sim_fail(
+		    sim, "node %" PRIu64 " does not start: %s", node->id, why);
+		return;
+	}
+	sim->counters.crashes_at_boot++;
+	sim_trace(sim, node->id, "crash at start: %s", why);
+	sim_schedule(
+	    sim, sim->now + pause, SIM_EVENT_RESTART, node->id, 0, NULL);
+}
+
+static void
+start(struct sim *sim, struct sim_node *node)
+{
+	struct rng *rng = &sim->rng[SIM_RNG_NODE];
+	const struct node_host host = {
+		.context = node,
+		.now = host_now,
+		.send = host_send,
+		.flush = host_flush,
+		.on_change = host_on_change,
+		.on_commit = host_on_commit,
+		.on_alarm = host_on_alarm,
+	};
+	char why[256] = "";
+
+	node->life++;
+	start_clock(sim, node);
+	memset(node->heard, 0, sizeof(node->heard));
+	node->params.boot_id = rng_next(rng) | 1;
+	draw_nonce(rng, node->params.directory_nonce);
+	draw_nonce(rng, node->params.cluster_id);
+	node->log = store_mem_open(node->log_disk);
+	node->data = store_mem_open(node->data_disk);
+	node->turn_at = sim->now;
+	node->powered = true;
+	if (node_new(&node->node, &node->params, node->log, node->data, &host,
+		sim_node_clock(node, sim->now), why, sizeof(why)) != 0) {
+		node->node = NULL;
+		start_failed(sim, node, why);
+		return;
+	}
+	pass_commits(node);
+	node->busy_until = node->turn_at;
+	sim_net_flush(sim, node);
+	sim_trace(sim, node->id, "start, life %" PRIu64, node->life);
+	sim->counters.restarts += node->life > 1;
+	sim_check_start(sim, node);
+	sim_net_node_started(sim, node);
+	plan_wake(sim, node, real_time(node, node_deadline(node->node)));
+}
+
+void
+sim_node_restart(struct sim *sim, const struct sim_event *event)
+{
+	struct sim_node *node = sim_node_get(sim, event->node);
+
+	if (node->node == NULL)
+		start(sim, node);
+}
+
+void
+sim_node_crash(
+    struct sim *sim, struct sim_node *node, bool powered, raft_usec after)
+{
+	if (node->node == NULL)
+		return;
+	sim_trace(sim, node->id, "crash%s, back in %" PRIu64 "us",
+	    powered ? "" : " without power", after);
+	sim->counters.crashes++;
+	sim->counters.crashes_of_leader += node_is_leader(node->node);
+	node->powered = powered;
+	(void)bury(sim, node); /* this crash needs no other reason */
+	sim_schedule(
+	    sim, sim->now + after, SIM_EVENT_RESTART, node->id, 0, NULL);
+}
+
+void
+sim_node_wipe(struct sim_node *node)
+{
+	ASSERT(node->node == NULL);
+	store_mem_disk_free(node->log_disk);
+	store_mem_disk_free(node->data_disk);
+	node->log_disk = store_mem_disk_new(NODE_LOG_TABLES_COUNT);
+	node->data_disk = store_mem_disk_new(KV_TABLES_COUNT);
+	node->commits_count = 0;
+	node->wiped = true;
+}
+
+void
+sim_node_break_disk(struct sim_node *node, bool log_disk, uint64_t n, int code)
+{
+	struct store_mem_disk *disk =
+	    log_disk ? node->log_disk : node->data_disk;
+
+	if (node->faulty_disk != NULL)
+		return;
+	store_mem_seed(disk, rng_next(&node->sim->rng[SIM_RNG_DISK]));
+	store_mem_fail_operation(disk, n, code);
+	node->faulty_disk = disk;
+	node->faulty_operation = store_mem_operations_count(disk) + n;
+}
+
+bool
+sim_node_disk_failed(const struct sim_node *node)
+{
+	return node->faulty_disk != NULL &&
+	       store_mem_operations_count(node->faulty_disk) >=
+		   node->faulty_operation;
+}
+
+void
+sim_node_pause(struct sim *sim, struct sim_node *node, raft_usec until)
+{
+	node->paused_until = MAX(node->paused_until, until);
+	if (node->node != NULL && node->wake_at < node->paused_until)
+		plan_wake(sim, node, node->paused_until);
+}
+
+void
+sim_node_mend(struct sim *sim, struct sim_node *node)
+{
+	/* One that has failed already still has to stop its node. */
+	if (!sim_node_disk_failed(node)) {
+		store_mem_fail_operation(node->log_disk, 0, 0);
+		store_mem_fail_operation(node->data_disk, 0, 0);
+		node->faulty_disk = NULL;
+	}
+	node->stall = 0;
+	node->slow_until = 0;
+	node->paused_until = 0;
+	sim_node_set_rate(node, 0);
+	if (node->node == NULL)
+		start(sim, node);
+	else
+		plan_wake(sim, node, sim->now);
+}
+
+/* ---- Turns ---- */
+
+void
+sim_node_post(struct sim *sim, const struct sim_event *event)
+{
+	struct sim_node *node = sim_node_get(sim, event->node);
+	raft_usec gather = 0;
+
+	ASSERT(node->node != NULL);
+	if (node->inbox_count == node->inbox_capacity) {
+		node->inbox_capacity = MAX(32, node->inbox_capacity * 2);
+		node->inbox = mem_realloc(
+		    node->inbox, node->inbox_capacity, sizeof(*node->inbox));
+	}
+	node->inbox[node->inbox_count++] = *event;
+	if (sim->config.gather_max != 0)
+		gather =
+		    rng_below(&sim->rng[SIM_RNG_NODE], sim->config.gather_max);
+	if (node->wake_at > sim->now + gather)
+		plan_wake(sim, node, sim->now + gather);
+}
+
+static void
+read_inbox(struct sim *sim, struct sim_node *node)
+{
+	for (size_t i = 0; i < node->inbox_count && !sim->failed; i++) {
+		const struct sim_event *event = &node->inbox[i];
+
+		if (event->kind == SIM_EVENT_PACKET)
+			sim_net_receive(sim, node, event);
+		else if (event->kind == SIM_EVENT_DIAL)
+			sim_net_dial(sim, node, event);
+		else
+			sim_client_receive(sim, node, event);
+	}
+	drop_inbox(node);
+}
+
+/* The node says that it must stop: was a disk told to fail? */
+static void
+stop(struct sim *sim, struct sim_node *node)
+{
+	struct rng *rng = &sim->rng[SIM_RNG_NODE];
+	bool was_log = node->faulty_disk == node->log_disk;
+	raft_usec pause = rng_below(rng, 4 * sim->config.raft.election_timeout);
+
+	if (!sim_node_disk_failed(node)) {
+		sim_fail(sim, "node %" PRIu64 " stopped: %s", node->id,
+		    node_fault(node->node));
+		return;
+	}
+	sim_trace(sim, node->id, "stops: %s", node_fault(node->node));
+	if (was_log)
+		sim->counters.crashes_in_log_commit++;
+	else
+		sim->counters.crashes_in_checkpoint++;
+	sim_net_flush_some(sim, node);
+	sim_node_crash(sim, node, true, pause);
+}
+
+static void
+count_wake(struct sim *sim, struct sim_node *node, raft_usec before)
+{
+	node->wakes_at_once = before == sim->now ? node->wakes_at_once + 1 : 0;
+	if (node->wakes_at_once > WAKES_AT_ONCE_MAX)
+		sim_fail(sim, "node %" PRIu64 " never comes to rest", node->id);
+}
+
+static void
+turn(struct sim *sim, struct sim_node *node)
+{
+	raft_usec before = node->turn_at;
+	int error;
+
+	sim->counters.turns++;
+	node->turn_at = sim->now;
+	count_wake(sim, node, before);
+	read_inbox(sim, node);
+	error = node_turn(node->node, sim_node_clock(node, node->turn_at));
+	if (error != 0) {
+		stop(sim, node);
+		return;
+	}
+	if (sim_node_disk_failed(node) && !node->told) {
+		sim_fail(sim, "node %" PRIu64 " went on after a disk error",
+		    node->id);
+		return;
+	}
+	pass_commits(node);
+	sim_net_flush(sim, node);
+	node->busy_until = node->turn_at;
+	sim_check_turn(sim, node);
+	sim_mix(sim, node_digest(node->node));
+	plan_wake(sim, node, real_time(node, node_deadline(node->node)));
+}
+
+void
+sim_node_wake(struct sim *sim, const struct sim_event *event)
+{
+	struct sim_node *node = sim_node_get(sim, event->node);
+
+	if (node->node == NULL || event->number != node->wake_number)
+		return;
+	node->wake_at = RAFT_NEVER;
+	if (sim->now < node->paused_until || sim->now < node->busy_until)
+		plan_wake(sim, node, sim->now);
+	else
+		turn(sim, node);
+}

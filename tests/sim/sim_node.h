@@ -1,0 +1,90 @@
+#ifndef TESTS_SIM_NODE_H
+#define TESTS_SIM_NODE_H
+
+/*
+ * A replica's process on a simulated host: a clock of its own, two disks, and
+ * an inbox in which whatever arrives waits for the next turn. A turn takes as
+ * long as its commits, and what happens meanwhile is gathered into the next.
+ */
+
+#include "node/node.h"
+#include "tests/lib/store_mem.h"
+#include "tests/sim/sim.h"
+
+/* Shows `shown` at `real` and goes on at (1 + rate / 10^6) the real pace. */
+struct sim_clock {
+	raft_usec real;
+	raft_usec shown;
+	int32_t rate_ppm;
+};
+
+struct sim_node {
+	struct sim *sim;
+	raft_id id;
+	struct node_params params;
+	uint64_t life;     /* starts so far */
+	bool powered;      /* down, but its host refuses connections */
+	bool wiped;        /* its disks were emptied after the formation */
+	struct node *node; /* NULL: down */
+	struct store *log;
+	struct store *data;
+	struct store_mem_disk *log_disk;
+	struct store_mem_disk *data_disk;
+
+	struct sim_clock clock;
+	raft_usec turn_at; /* what it is in the turn that runs or ran last */
+	raft_usec busy_until;
+	raft_usec paused_until;
+	raft_usec wake_at; /* RAFT_NEVER: no wake is planned */
+	uint64_t wake_number;
+	unsigned wakes_at_once;
+	struct sim_event *inbox;
+	size_t inbox_count;
+	size_t inbox_capacity;
+	bool heard[SIM_NODES_MAX + 1]; /* whose hello this life accepted */
+
+	uint64_t commits_count; /* of both disks, those that took their time */
+	raft_usec stall;        /* added to the next commit */
+	raft_usec slow_until;   /* commits take so many times as long */
+	uint32_t slow_factor;
+	/* The disk on which an operation is to fail, and which one. */
+	struct store_mem_disk *faulty_disk;
+	uint64_t faulty_operation;
+	bool told; /* node_fail was called: the next turn fails */
+};
+
+void sim_nodes_init(struct sim *sim);
+void sim_nodes_release(struct sim *sim);
+struct sim_node *sim_node_get(struct sim *sim, raft_id id);
+
+/* The time that its clock shows at `at`. */
+raft_usec sim_node_clock(const struct sim_node *node, raft_usec at);
+void sim_node_set_rate(struct sim_node *node, int32_t rate_ppm);
+
+/* SIM_EVENT_RESTART: starts the process, if it is down. */
+void sim_node_restart(struct sim *sim, const struct sim_event *event);
+
+/* The process is gone at once, and started again `after`. */
+void sim_node_crash(
+    struct sim *sim, struct sim_node *node, bool powered, raft_usec after);
+
+/* Empty disks; the node must be down. */
+void sim_node_wipe(struct sim_node *node);
+
+/* Operation `n` from now on one of the disks will fail, and end the node. */
+void
+sim_node_break_disk(struct sim_node *node, bool log_disk, uint64_t n, int code);
+/* It has failed, so that the node must stop. */
+bool sim_node_disk_failed(const struct sim_node *node);
+
+void sim_node_pause(struct sim *sim, struct sim_node *node, raft_usec until);
+
+/* No fault is left: it runs, its clock is right, its disks are well. */
+void sim_node_mend(struct sim *sim, struct sim_node *node);
+
+/* Puts an event of a living node into its inbox. */
+void sim_node_post(struct sim *sim, const struct sim_event *event);
+/* SIM_EVENT_WAKE */
+void sim_node_wake(struct sim *sim, const struct sim_event *event);
+
+#endif

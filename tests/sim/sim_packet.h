@@ -1,0 +1,50 @@
+#ifndef TESTS_SIM_PACKET_H
+#define TESTS_SIM_PACKET_H
+
+/* What travels between nodes: never changed once it is on its way. */
+
+#include "node/transport.h"
+
+enum sim_packet_kind {
+	SIM_PACKET_HELLO,   /* the dialer's */
+	SIM_PACKET_WELCOME, /* the other side's hello */
+	SIM_PACKET_RESET,   /* the connection is no more */
+	SIM_PACKET_REFUSAL, /* nobody listens there */
+	SIM_PACKET_MESSAGE
+};
+
+struct sim_packet {
+	unsigned references;
+	enum sim_packet_kind kind;
+	raft_id from;
+	raft_id to;
+	raft_id dialer; /* of the connection; one of the two */
+	uint64_t session;
+	bool replayed;
+	bool damaged;
+	struct node_hello *hello; /* of HELLO and WELCOME */
+	struct raft_message message;
+	struct slice *records; /* of the message's entries */
+	uint8_t *bytes;        /* they point in here */
+	size_t bytes_size;
+};
+
+/* With one reference, as all that come new. */
+struct sim_packet *
+sim_packet_new(enum sim_packet_kind kind, raft_id from, raft_id to);
+/* A deep copy of a message with the records of its entries. */
+struct sim_packet *sim_packet_message(raft_id from,
+    const struct raft_message *message, struct node_entry *const *entries);
+struct sim_packet *sim_packet_copy(const struct sim_packet *packet);
+/* A copy with one bit of a record changed; it has entries. */
+struct sim_packet *
+sim_packet_damaged(const struct sim_packet *packet, uint64_t random);
+
+struct sim_packet *sim_packet_ref(struct sim_packet *packet);
+void sim_packet_unref(struct sim_packet *packet); /* NULL is fine */
+
+/* A short description of a message. */
+void
+sim_packet_describe(const struct raft_message *message, char *to, size_t size);
+
+#endif

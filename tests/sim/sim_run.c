@@ -1,0 +1,293 @@
+#include "tests/sim/sim.h"
+
+#include "common/panic.h"
+#include "tests/sim/sim_check.h"
+#include "tests/sim/sim_nemesis.h"
+#include "tests/sim/sim_net.h"
+#include "tests/sim/sim_replay.h"
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* A healthy cluster agrees within so many election timeouts, or hangs. */
+#define HEALING_TIMEOUTS_MAX 200
+/* No run has so many a second; a cluster that does is caught in a loop. */
+#define EVENTS_PER_SECOND_MAX 200000
+/* A run with fewer operations done says little. */
+#define OPERATIONS_MIN 20
+
+/* ---- Helpers of all parts ---- */
+
+void
+sim_fail(struct sim *sim, const char *format, ...)
+{
+	va_list arguments;
+
+	if (sim->failed)
+		return;
+	sim->failed = true;
+	va_start(arguments, format);
+	(void)vsnprintf(sim->failure, sizeof(sim->failure), format, arguments);
+	va_end(arguments);
+	sim_trace(sim, 0, "FAILED: %s", sim->failure);
+}
+
+void
+sim_trace(const struct sim *sim, raft_id node, const char *format, ...)
+{
+	va_list arguments;
+
+	if (!sim->trace)
+		return;
+	printf("%10.6f ", (double)sim->now / 1e6);
+	if (node == 0)
+		printf("-- ");
+	else
+		printf("n%" PRIu64 " ", node);
+	va_start(arguments, format);
+	(void)vprintf(format, arguments);
+	va_end(arguments);
+	printf("\n");
+}
+
+void
+sim_mix(struct sim *sim, uint64_t value)
+{
+	sim->hash = (sim->hash ^ value) * UINT64_C(0x9fb21c651e98df25);
+	sim->hash ^= sim->hash >> 32;
+}
+
+void
+sim_schedule(struct sim *sim, raft_usec at, enum sim_event_kind kind,
+    raft_id node, uint64_t number, void *object)
+{
+	const struct sim_event event = {
+		.at = MAX(at, sim->now),
+		.kind = kind,
+		.node = node,
+		.number = number,
+		.object = object,
+	};
+
+	sim_heap_push(&sim->heap, &event);
+}
+
+/*
+ * -ln(u) x mean for a uniform u, with log2 read off the leading zeros and
+ * drawn as straight lines between powers of two: whole numbers only, so that
+ * all machines draw alike.
+ */
+raft_usec
+sim_exponential(struct rng *rng, raft_usec mean)
+{
+	uint64_t random = rng_next(rng) | 1;
+	unsigned zeros = (unsigned)__builtin_clzll(random);
+	uint64_t rest = (random << zeros << 1) >> 48; /* of 65,536 */
+	uint64_t log2 = (uint64_t)(zeros + 1) * 65536 - rest;
+
+	return MIN(mean * log2 / 94548, 8 * mean); /* 65,536 / ln 2 */
+}
+
+bool
+sim_chance(struct rng *rng, uint32_t ppm)
+{
+	return ppm != 0 && rng_below(rng, 1000000) < ppm;
+}
+
+/* ---- Phases ---- */
+
+static void
+plan_phase(struct sim *sim, raft_usec at)
+{
+	sim_schedule(sim, at, SIM_EVENT_PHASE, 0, 0, NULL);
+}
+
+static void
+begin_healing(struct sim *sim)
+{
+	sim_trace(sim, 0, "healing");
+	sim->phase = SIM_HEAL;
+	sim->healed_at = sim->now;
+	sim_nemesis_heal(sim);
+}
+
+static void
+look_whether_healed(struct sim *sim)
+{
+	raft_usec timeout = sim->config.raft.election_timeout;
+	raft_id leader;
+
+	if (sim_clients_idle(sim) && sim_check_converged(sim, &leader)) {
+		sim_trace(sim, 0, "healed");
+		sim->counters.healing_ms += (sim->now - sim->healed_at) / 1000;
+		sim->phase = SIM_FINAL;
+		sim_clients_begin_final(sim, leader);
+		return;
+	}
+	if (sim->now - sim->healed_at >
+	    sim->config.patience + HEALING_TIMEOUTS_MAX * timeout)
+		sim_fail(sim,
+		    "the cluster does not recover within %d election timeouts",
+		    HEALING_TIMEOUTS_MAX);
+}
+
+/* Without faults the first leader stays, and nobody is disappointed. */
+static void
+check_calm(struct sim *sim)
+{
+	const struct sim_counters *counters = &sim->counters;
+
+	if (!sim->config.calm)
+		return;
+	if (counters->leaders != 1)
+		sim_fail(sim, "%" PRIu64 " leaders, though nothing went wrong",
+		    counters->leaders);
+	if (counters->answers_lost + counters->reads_unconfirmed != 0)
+		sim_fail(sim, "operations failed, though nothing went wrong");
+}
+
+static void
+look_whether_done(struct sim *sim)
+{
+	raft_id leader;
+
+	if (!sim->clients->final_done || !sim_check_converged(sim, &leader))
+		return;
+	sim_check_contents(sim);
+	check_calm(sim);
+	sim->phase = SIM_DONE;
+}
+
+static void
+look_at_phase(struct sim *sim)
+{
+	switch (sim->phase) {
+	case SIM_FAULTS: begin_healing(sim); break;
+	case SIM_HEAL: look_whether_healed(sim); break;
+	case SIM_FINAL: look_whether_done(sim); break;
+	case SIM_DONE: break;
+	}
+	plan_phase(sim, sim->now + sim->config.raft.election_timeout / 4);
+}
+
+/* ---- Events ---- */
+
+/* Takes `event` and what it carries. */
+static void
+handle(struct sim *sim, const struct sim_event *event)
+{
+	switch (event->kind) {
+	case SIM_EVENT_WAKE: sim_node_wake(sim, event); break;
+	case SIM_EVENT_RESTART: sim_node_restart(sim, event); break;
+	case SIM_EVENT_PACKET: sim_net_arrive(sim, event); break;
+	case SIM_EVENT_DIAL:
+		if (sim_node_get(sim, event->node)->node != NULL)
+			sim_node_post(sim, event);
+		break;
+	case SIM_EVENT_CALL: sim_client_arrive(sim, event); break;
+	case SIM_EVENT_CLIENT: sim_client_begin(sim, event); break;
+	case SIM_EVENT_REPLY: sim_client_reply(sim, event); break;
+	case SIM_EVENT_DEADLINE: sim_client_deadline(sim, event); break;
+	case SIM_EVENT_NEMESIS: sim_nemesis_strike(sim, event); break;
+	case SIM_EVENT_RELIEF: sim_nemesis_relieve(sim, event); break;
+	case SIM_EVENT_PHASE: look_at_phase(sim); break;
+	case SIM_EVENT_CANCEL: /* goes straight to an inbox */
+	case SIM_EVENT_KINDS_COUNT: ASSERT(!"no such event in the heap");
+	}
+}
+
+static void
+run_events(struct sim *sim)
+{
+	uint64_t events_max =
+	    (sim->config.duration / 1000000 + 10) * EVENTS_PER_SECOND_MAX;
+	struct sim_event event;
+
+	while (!sim->failed && sim->phase != SIM_DONE &&
+	       sim_heap_pop(&sim->heap, &event)) {
+		sim->now = event.at;
+		sim_mix(sim, event.at ^ (uint64_t)event.kind << 56 ^
+				 event.node << 48 ^ event.number << 32);
+		handle(sim, &event);
+		if (++sim->counters.events > events_max)
+			sim_fail(
+			    sim, "no end after %" PRIu64 " events", events_max);
+	}
+}
+
+/* ---- One run ---- */
+
+static void
+setup(struct sim *sim, uint64_t seed, const struct sim_options *options)
+{
+	struct rng rng;
+
+	sim_config_draw(&sim->config, seed, options->nodes_count);
+	if (options->duration != 0)
+		sim->config.duration = options->duration;
+	sim->trace = options->trace;
+	rng_init(&rng, ~seed);
+	for (unsigned i = 0; i < SIM_RNG_COUNT; i++)
+		rng_init(&sim->rng[i], rng_next(&rng));
+	sim_net_init(sim);
+	sim_checks_init(sim);
+	sim_nodes_init(sim);
+	sim_clients_init(sim);
+	sim_nemesis_init(sim);
+	plan_phase(sim, sim->config.duration);
+}
+
+static void
+teardown(struct sim *sim)
+{
+	struct sim_event event;
+
+	while (sim_heap_pop(&sim->heap, &event))
+		sim_net_drop(&event);
+	sim_heap_release(&sim->heap);
+	sim_nodes_release(sim);
+	sim_net_release(sim);
+	sim_clients_release(sim);
+	sim_nemesis_release(sim);
+	sim_checks_release(sim);
+}
+
+static void
+report(const struct sim *sim, struct sim_result *ret_result)
+{
+	const struct sim_counters *counters = &sim->counters;
+	uint64_t done = counters->writes_done + counters->reads_by_round +
+			counters->reads_by_lease;
+	char config[256];
+
+	ret_result->failed = sim->failed;
+	ret_result->vacuous = done < OPERATIONS_MIN;
+	ret_result->hash = sim->hash;
+	ret_result->counters = *counters;
+	ret_result->counters.vacuous_runs = ret_result->vacuous;
+	memcpy(ret_result->failure, sim->failure, sizeof(sim->failure));
+	sim_config_print(&sim->config, config, sizeof(config));
+	snprintf(ret_result->line, sizeof(ret_result->line),
+	    "seed %" PRIu64 ": %s events=%" PRIu64 " done=%" PRIu64
+	    " failed=%" PRIu64 " unknown=%" PRIu64 " elections=%" PRIu64
+	    " hash=%016" PRIx64,
+	    sim->config.seed, config, counters->events, done,
+	    counters->answers_not_leader + counters->answers_busy +
+		counters->answers_lost + counters->answers_refused +
+		counters->reads_unconfirmed,
+	    counters->answers_unknown, counters->elections, sim->hash);
+}
+
+void
+sim_run(uint64_t seed, const struct sim_options *options,
+    struct sim_result *ret_result)
+{
+	struct sim sim = { 0 };
+
+	setup(&sim, seed, options);
+	run_events(&sim);
+	if (!sim.failed)
+		sim_replay_check(&sim);
+	report(&sim, ret_result);
+	teardown(&sim);
+}
