@@ -1,0 +1,32 @@
+#ifndef NET_ADDRESS_H
+#define NET_ADDRESS_H
+
+/*
+ * Addresses as configuration and messages write them: "10.0.0.7:5864",
+ * "[fd00::7]:5864". Numeric only: a name would need a resolver, which blocks.
+ */
+
+#include "common/macros.h"
+#include "common/slice.h"
+#include <sys/socket.h>
+
+struct address {
+	struct sockaddr_storage storage;
+	socklen_t size;
+};
+
+/* The longest text of an address with its port, with its terminator. */
+#define ADDRESS_TEXT_SIZE 56
+
+/* ERR_INVALID for anything else than a numeric host and a port 0..65535. */
+int
+address_parse(struct slice text, struct address *ret_address) ATTR_MUST_CHECK;
+
+/* "?" for a family that is neither IPv4 nor IPv6. */
+void
+address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE]);
+
+/* 0 for a family that has no port. */
+uint16_t address_port(const struct address *address);
+
+#endif

@@ -1,0 +1,366 @@
+#include "common/mem.h"
+#include "common/panic.h"
+#include "net/http_server_impl.h"
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/*
+ * How long, and for how many bytes, we listen to a client whose request was
+ * refused. Closing a socket with unread bytes resets it, and the reset can
+ * overtake the answer that says why.
+ */
+#define LINGER_TIMEOUT_US (5 * UINT64_C(1000000))
+#define LINGER_BYTES_MAX  (16 * UINT64_C(1024) * 1024)
+
+static uint64_t
+phase_timeout_us(const struct http_server *server, enum http_phase phase)
+{
+	switch (phase) {
+	case HTTP_PHASE_IDLE: return server->params.idle_timeout_us;
+	case HTTP_PHASE_HEADER: return server->params.header_timeout_us;
+	case HTTP_PHASE_BODY: return server->params.body_timeout_us;
+	case HTTP_PHASE_WRITE: return server->params.write_timeout_us;
+	case HTTP_PHASE_LINGER: return LINGER_TIMEOUT_US;
+	case HTTP_PHASE_PENDING:
+	case HTTP_PHASE_DOOMED: break;
+	}
+	return 0;
+}
+
+static void
+enter_phase(struct http_connection *connection, enum http_phase phase)
+{
+	struct http_server *server = connection->server;
+
+	connection->phase = phase;
+	connection->deadline_us =
+	    loop_now(server->loop) + phase_timeout_us(server, phase);
+	list_remove(&connection->phase_link);
+	list_push(&server->phases[phase], &connection->phase_link);
+}
+
+static enum http_phase
+wanted_phase(const struct http_connection *connection)
+{
+	if (connection->lingering)
+		return HTTP_PHASE_LINGER;
+	if (connection->blocked)
+		return HTTP_PHASE_WRITE;
+	if (connection->reading != NULL)
+		return HTTP_PHASE_BODY;
+	if (connection->input.size > 0 &&
+	    http_connection_may_process(connection))
+		return HTTP_PHASE_HEADER;
+	if (connection->exchanges_count > 0)
+		return HTTP_PHASE_PENDING;
+	/* Above the limit nobody may sit and be silent. */
+	if (connection->over_limit && !connection->stopped &&
+	    !list_empty(&connection->evict_link))
+		return HTTP_PHASE_HEADER;
+	return HTTP_PHASE_IDLE;
+}
+
+/*
+ * While a request waits for its answer the socket is still read: that is how
+ * a client that went away is noticed. But only so much is kept for later.
+ */
+static bool
+wants_input(const struct http_connection *connection)
+{
+	if (connection->lingering)
+		return true;
+	return !connection->stopped && !connection->blocked &&
+	       connection->input.size <
+		   connection->server->params.head_bytes_max;
+}
+
+void
+http_connection_settle(struct http_connection *connection)
+{
+	unsigned interest = 0;
+	enum http_phase phase;
+
+	if (connection->phase == HTTP_PHASE_DOOMED)
+		return;
+	phase = wanted_phase(connection);
+	if (phase != connection->phase || connection->renewed)
+		enter_phase(connection, phase);
+	connection->renewed = false;
+	if (wants_input(connection))
+		interest |= LOOP_READ;
+	if (connection->blocked)
+		interest |= LOOP_WRITE;
+	loop_io_set_interest(connection->io, interest);
+}
+
+static void
+connection_cb(void *context, unsigned ready)
+{
+	struct http_connection *connection = context;
+
+	if ((ready & LOOP_WRITE) != 0 && connection->blocked) {
+		http_connection_send(connection);
+		http_connection_process(connection);
+	}
+	if (connection->phase != HTTP_PHASE_DOOMED &&
+	    (ready & LOOP_READ) != 0 && wants_input(connection))
+		http_connection_read(connection);
+	http_connection_settle(connection);
+}
+
+struct http_connection *
+http_connection_new(
+    struct http_server *server, int fd, const struct address *remote)
+{
+	struct http_connection *connection = mem_zalloc(1, sizeof(*connection));
+	int on = 1;
+
+	/* A socket that refuses it is only slower. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	connection->server = server;
+	connection->fd = fd;
+	connection->phase = HTTP_PHASE_IDLE;
+	connection->renewed = true;
+	list_init(&connection->phase_link);
+	list_init(&connection->dirty_link);
+	list_init(&connection->resume_link);
+	list_init(&connection->evict_link);
+	list_init(&connection->exchanges);
+	address_format(remote, connection->remote);
+	connection->io =
+	    loop_watch(server->loop, fd, LOOP_READ, connection_cb, connection);
+	if (server->clients_count >= server->params.connections_max) {
+		connection->over_limit = true;
+		list_push(&server->evictable, &connection->evict_link);
+	}
+	server->connections_count++;
+	server->clients_count++;
+	http_connection_settle(connection);
+	return connection;
+}
+
+void
+http_connection_doom(struct http_connection *connection)
+{
+	struct http_server *server = connection->server;
+
+	if (connection->phase == HTTP_PHASE_DOOMED)
+		return;
+	ASSERT(server->connections_count > 0);
+	server->connections_count--;
+	if (!connection->is_protected)
+		server->clients_count--;
+	enter_phase(connection, HTTP_PHASE_DOOMED);
+	list_remove(&connection->dirty_link);
+	list_remove(&connection->resume_link);
+	list_remove(&connection->evict_link);
+	loop_io_set_interest(connection->io, 0);
+	server->output_bytes -= connection->unsent;
+	connection->unsent = 0;
+	buf_release(&connection->output);
+	connection->output_sent = 0;
+	connection->stopped = true;
+	connection->blocked = false;
+}
+
+static void
+abandon_exchanges(struct http_connection *connection)
+{
+	struct http_server *server = connection->server;
+
+	while (!list_empty(&connection->exchanges)) {
+		struct http_exchange *exchange = CONTAINER_OF(
+		    connection->exchanges.next, struct http_exchange, link);
+
+		list_remove(&exchange->link);
+		connection->exchanges_count--;
+		if (!exchange->answered)
+			server->ops->on_abandoned(
+			    server->context, &exchange->request);
+		http_exchange_free(server, exchange);
+	}
+	if (connection->reading != NULL)
+		http_exchange_free(server, connection->reading);
+}
+
+static void
+connection_free(struct http_connection *connection)
+{
+	abandon_exchanges(connection);
+	if (connection->release != NULL)
+		connection->release(connection->context);
+	list_remove(&connection->phase_link);
+	loop_io_free(connection->io);
+	(void)close(connection->fd); /* nothing is left that it could lose */
+	buf_release(&connection->input);
+	buf_release(&connection->output);
+	free(connection);
+}
+
+void
+http_server_sweep(struct http_server *server)
+{
+	struct list *doomed = &server->phases[HTTP_PHASE_DOOMED];
+
+	while (!list_empty(doomed))
+		connection_free(CONTAINER_OF(
+		    doomed->next, struct http_connection, phase_link));
+}
+
+void
+http_connection_mark_dirty(struct http_connection *connection)
+{
+	if (list_empty(&connection->dirty_link) && !connection->blocked)
+		list_push(&connection->server->dirty, &connection->dirty_link);
+}
+
+/* The client that has been taking nothing for longest; NULL without one. */
+static struct http_connection *
+slowest_client(struct http_server *server)
+{
+	struct list *node;
+
+	LIST_EACH(node, &server->phases[HTTP_PHASE_WRITE]) {
+		struct http_connection *slow =
+		    CONTAINER_OF(node, struct http_connection, phase_link);
+
+		if (!slow->is_protected)
+			return slow;
+	}
+	return NULL;
+}
+
+/*
+ * Over the limit on unsent bytes the slowest client goes, unless the one that
+ * has just got more has more; a peer's connection never does.
+ */
+static void
+enforce_output_limit(struct http_connection *connection)
+{
+	struct http_server *server = connection->server;
+
+	while (server->output_bytes > server->params.output_bytes_max &&
+	       connection->phase != HTTP_PHASE_DOOMED) {
+		struct http_connection *victim = slowest_client(server);
+
+		if (!connection->is_protected &&
+		    (victim == NULL || victim->unsent < connection->unsent))
+			victim = connection;
+		if (victim == NULL)
+			return;
+		http_connection_doom(victim);
+	}
+}
+
+void
+http_connection_add_unsent(struct http_connection *connection, uint64_t size)
+{
+	connection->unsent += size;
+	connection->server->output_bytes += size;
+	enforce_output_limit(connection);
+}
+
+static void
+begin_to_linger(struct http_connection *connection)
+{
+	if (connection->client_done || shutdown(connection->fd, SHUT_WR) != 0) {
+		http_connection_doom(connection);
+		return;
+	}
+	connection->stopped = true;
+	connection->lingering = true;
+	connection->linger_left = LINGER_BYTES_MAX;
+}
+
+/* In a drain, what has become idle is over. */
+static bool
+is_over(const struct http_connection *connection)
+{
+	if (connection->closing)
+		return true;
+	return connection->server->draining &&
+	       connection->exchanges_count == 0 &&
+	       connection->reading == NULL && connection->input.size == 0;
+}
+
+static void
+on_sent(struct http_connection *connection, size_t size)
+{
+	struct http_server *server = connection->server;
+
+	ASSERT(connection->unsent >= size);
+	ASSERT(server->output_bytes >= size);
+	connection->unsent -= size;
+	server->output_bytes -= size;
+	connection->output_sent += size;
+	connection->blocked = connection->output_sent < connection->output.size;
+	if (connection->blocked)
+		return;
+	buf_release(&connection->output);
+	connection->output_sent = 0;
+	if (is_over(connection))
+		begin_to_linger(connection);
+}
+
+void
+http_connection_send(struct http_connection *connection)
+{
+	struct buf *output = &connection->output;
+	ssize_t size;
+
+	ASSERT(connection->phase != HTTP_PHASE_DOOMED);
+	ASSERT(output->size > connection->output_sent);
+	size = send(connection->fd, output->data + connection->output_sent,
+	    output->size - connection->output_sent, MSG_NOSIGNAL);
+	if (size >= 0)
+		on_sent(connection, (size_t)size);
+	else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+		connection->blocked = true;
+	else
+		http_connection_doom(connection);
+	http_connection_settle(connection);
+	http_connection_resume(connection);
+}
+
+void
+http_connection_set_context(struct http_connection *connection, void *context,
+    void (*release)(void *context))
+{
+	if (connection->release != NULL)
+		connection->release(connection->context);
+	connection->context = context;
+	connection->release = release;
+}
+
+void *
+http_connection_context(const struct http_connection *connection)
+{
+	return connection->context;
+}
+
+void
+http_connection_allow_pipelining(struct http_connection *connection)
+{
+	connection->pipelining = true;
+}
+
+void
+http_connection_protect(struct http_connection *connection)
+{
+	if (connection->is_protected)
+		return;
+	connection->is_protected = true;
+	if (connection->phase != HTTP_PHASE_DOOMED)
+		connection->server->clients_count--;
+	connection->over_limit = false;
+	list_remove(&connection->evict_link);
+}
+
+const char *
+http_connection_remote(const struct http_connection *connection)
+{
+	return connection->remote;
+}

@@ -1,0 +1,198 @@
+#ifndef NET_HTTP_SERVER_IMPL_H
+#define NET_HTTP_SERVER_IMPL_H
+
+/*
+ * The inside of the HTTP server.
+ *
+ * http_server.c             the server: listeners, deadlines, flush, drain
+ * http_server_connection.c  a connection: its phases, its socket, its end
+ * http_server_read.c        bytes to requests
+ * http_server_reply.c       answers to bytes
+ *
+ * A connection is in one phase, and each phase is a list in the order of
+ * arrival. All connections of a phase get the same time, so the first of a
+ * list is the first whose time is over:
+ *
+ *             +-----------------------------------------------+
+ *             v                                               |
+ *   accept  IDLE -> HEADER -> BODY -> PENDING -> (answer) ----+
+ *                      |        |        |          |  socket is full
+ *                      +--------+--------+          v
+ *                       refused |                 WRITE
+ *                               v
+ *                            LINGER -> DOOMED (freed by the next sweep)
+ *
+ * Nothing is freed in a callback: a connection that is over is DOOMED, out of
+ * the event loop and without buffers, until http_server_expire() frees it,
+ * where nobody can hold it any more.
+ */
+
+#include "common/list.h"
+#include "net/address.h"
+#include "net/http_parse.h"
+#include "net/http_server.h"
+
+/* What one connection may read in one pass, so that all get their turn. */
+#define HTTP_READ_SIZE          (64 * 1024)
+#define HTTP_BODY_READ_SIZE_MAX (256 * 1024)
+#define HTTP_LISTENERS_MAX      8
+/* Requests of clients taken in one pass, over all their connections. */
+#define HTTP_REQUESTS_PER_PASS 128
+/* A client with more unsent than this has no further request read. */
+#define HTTP_UNSENT_MAX HTTP_READ_SIZE
+/* Requests kept for reuse, and the largest buffer that is kept with one. */
+#define HTTP_SPARE_EXCHANGES_MAX   128
+#define HTTP_SPARE_BUFFER_SIZE_MAX 4096
+
+enum http_phase {
+	HTTP_PHASE_IDLE,
+	HTTP_PHASE_HEADER,
+	HTTP_PHASE_BODY,
+	HTTP_PHASE_PENDING, /* whoever answers has the deadline */
+	HTTP_PHASE_WRITE,   /* the socket did not take all */
+	HTTP_PHASE_LINGER,  /* said all; what still comes is thrown away */
+	HTTP_PHASE_DOOMED
+};
+#define HTTP_PHASES_COUNT (HTTP_PHASE_DOOMED + 1)
+
+/* A request, complete or not, with its answer. */
+struct http_exchange {
+	struct http_request request;
+	struct list link;
+	struct http_request_head head;
+	struct buf head_bytes; /* what head points into */
+	struct buf body;
+	uint64_t body_left; /* of Content-Length */
+	uint64_t body_max;
+	uint64_t input_bytes; /* its share of server->input_bytes */
+	struct http_chunked chunked;
+
+	/*
+	 * The answer is written into the connection's output if the request
+	 * is the oldest when the answer begins, otherwise into `reply`.
+	 */
+	struct buf *target;
+	size_t target_start;
+	struct buf reply;
+	unsigned status; /* 0 before http_reply_begin */
+	bool refused;
+	bool closes;
+	bool answered;
+};
+
+struct http_connection {
+	struct http_server *server;
+	int fd;
+	struct loop_io *io;
+
+	enum http_phase phase;
+	struct list phase_link;
+	uint64_t deadline_us;
+	/* A request began since the phase was entered: its time starts anew. */
+	bool renewed;
+
+	struct list dirty_link; /* in server->dirty: has something to send */
+	struct list
+	    resume_link;        /* in server->resume: has input to go on with */
+	struct list evict_link; /* in server->evictable */
+
+	struct buf input; /* what is not a whole head yet, or must wait */
+	struct buf output;
+	size_t output_sent;
+	uint64_t unsent; /* our share of server->output_bytes */
+
+	struct http_exchange *reading; /* its head is complete, its body not */
+	struct list exchanges;         /* whole requests, oldest first */
+	unsigned exchanges_count;
+
+	bool is_protected; /* a peer's */
+	bool over_limit;   /* came when connections_max was reached */
+	bool pipelining;   /* several requests under way at a time */
+	bool processing;   /* input is being read, further up the stack */
+	bool continue_due; /* "100 Continue" waits for older answers */
+	bool blocked;      /* the socket did not take all */
+	bool stopped;      /* no further request is read */
+	bool closing;      /* the last answer is in the output */
+	bool client_done;  /* the client sends nothing more, or said so */
+	bool lingering;
+	uint64_t linger_left;
+
+	void *context;
+	void (*release)(void *context);
+	char remote[ADDRESS_TEXT_SIZE];
+};
+
+struct http_listener {
+	struct http_server *server;
+	int fd;
+	struct loop_io *io;
+};
+
+struct http_server {
+	struct loop *loop;
+	struct http_server_params params;
+	const struct http_server_ops *ops;
+	void *context;
+
+	struct http_listener listeners[HTTP_LISTENERS_MAX];
+	unsigned listeners_count;
+	/* Not 0: out of file descriptors, and accepting again from then on. */
+	uint64_t accept_again_us;
+	bool accept_failed; /* since the last connection */
+
+	struct list phases[HTTP_PHASES_COUNT];
+	struct list dirty;
+	struct list resume;
+	/* Over the limit and not known to be a peer's; oldest first. */
+	struct list evictable;
+	uint32_t connections_count; /* not the doomed ones */
+	uint32_t clients_count;     /* of these, not protected */
+	uint64_t output_bytes;
+	uint64_t input_bytes; /* of bodies of clients, from their heads on */
+	unsigned pass_left;   /* of HTTP_REQUESTS_PER_PASS */
+	bool draining;
+
+	struct list spare_exchanges;
+	unsigned spare_exchanges_count;
+	struct buf date_line;
+	uint64_t date_until_us;
+	uint8_t read_buffer[HTTP_READ_SIZE];
+};
+
+/* http_server_connection.c */
+
+/* Takes the fd. */
+struct http_connection *http_connection_new(
+    struct http_server *server, int fd, const struct address *remote);
+/* Out of the loop, without buffers; freed by the next sweep. */
+void http_connection_doom(struct http_connection *connection);
+/* Frees the doomed; calls on_abandoned for the requests they leave. */
+void http_server_sweep(struct http_server *server);
+/* Puts the connection into the phase that its state asks for. */
+void http_connection_settle(struct http_connection *connection);
+/* It has output: http_server_flush() will send it. */
+void http_connection_mark_dirty(struct http_connection *connection);
+/* Bytes were added to what the connection has to send. */
+void
+http_connection_add_unsent(struct http_connection *connection, uint64_t size);
+/* Sends what the socket takes. */
+void http_connection_send(struct http_connection *connection);
+
+/* http_server_read.c */
+
+/* Whether bytes can be taken as (part of) a request, this pass or the next. */
+bool http_connection_may_process(const struct http_connection *connection);
+/* If input waits that can be gone on with, the next expire does so. */
+void http_connection_resume(struct http_connection *connection);
+/* Goes on with the input that had to wait. */
+void http_connection_process(struct http_connection *connection);
+/* The socket has bytes, or its end. */
+void http_connection_read(struct http_connection *connection);
+/* Ends the phase HEADER or BODY with 408. */
+void http_connection_refuse_late(struct http_connection *connection);
+/* The client waits for "100 Continue" before it sends its body. */
+void http_connection_send_continue(struct http_connection *connection);
+void
+http_exchange_free(struct http_server *server, struct http_exchange *exchange);
+
+#endif

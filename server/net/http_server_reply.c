@@ -1,0 +1,200 @@
+#include "common/clock.h"
+#include "common/panic.h"
+#include "net/http_server_impl.h"
+#include <stdio.h>
+#include <time.h>
+
+/* Heads of usual answers fit without growing. */
+#define REPLY_SIZE_USUAL 512
+#define US_PER_S         UINT64_C(1000000)
+
+static const char *const day_names[] = { "Sun", "Mon", "Tue", "Wed", "Thu",
+	"Fri", "Sat" };
+static const char *const month_names[] = { "Jan", "Feb", "Mar", "Apr", "May",
+	"Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+
+static struct http_exchange *
+exchange_of(struct http_request *request)
+{
+	return CONTAINER_OF(request, struct http_exchange, request);
+}
+
+struct slice
+http_request_header(const struct http_request *request, const char *name)
+{
+	return http_header_get(request->headers, name);
+}
+
+/* RFC 9110 section 5.6.7. Made once a second. */
+static struct slice
+date_line(struct http_server *server)
+{
+	uint64_t now_us = loop_now(server->loop);
+	uint64_t wall_us;
+	time_t seconds;
+	struct tm tm;
+
+	if (now_us < server->date_until_us)
+		return buf_slice(&server->date_line);
+	wall_us = clock_wall_us();
+	seconds = (time_t)(wall_us / US_PER_S);
+	server->date_until_us = now_us + US_PER_S - wall_us % US_PER_S;
+	if (gmtime_r(&seconds, &tm) == NULL)
+		fatal("the wall clock is out of all bounds");
+	buf_reset(&server->date_line);
+	buf_printf(&server->date_line,
+	    "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+	    day_names[tm.tm_wday], tm.tm_mday, month_names[tm.tm_mon],
+	    tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	return buf_slice(&server->date_line);
+}
+
+void
+http_reply_begin(struct http_request *request, unsigned status)
+{
+	struct http_exchange *exchange = exchange_of(request);
+	struct http_connection *connection = request->connection;
+	bool is_oldest = connection->exchanges.next == &exchange->link;
+	struct buf *target;
+
+	ASSERT(exchange->status == 0);
+	ASSERT(status >= 200);
+	ASSERT(status <= 599);
+	exchange->status = status;
+	target = is_oldest && !connection->closing ? &connection->output
+						   : &exchange->reply;
+	exchange->target = target;
+	exchange->target_start = target->size;
+	(void)buf_reserve(target, REPLY_SIZE_USUAL); /* for what follows */
+	buf_append(target, "HTTP/1.1 ", 9);
+	buf_append_u64(target, status);
+	buf_append(target, " ", 1);
+	buf_append_text(target, http_status_phrase(status));
+	buf_append(target, "\r\n", 2);
+	buf_append_slice(target, date_line(connection->server));
+}
+
+void
+http_reply_header(
+    struct http_request *request, const char *name, struct slice value)
+{
+	struct http_exchange *exchange = exchange_of(request);
+
+	ASSERT(exchange->status != 0);
+	ASSERT(http_text_is_clean(slice_from_text(name)));
+	ASSERT(http_text_is_clean(value));
+	buf_append_text(exchange->target, name);
+	buf_append(exchange->target, ": ", 2);
+	buf_append_slice(exchange->target, value);
+	buf_append(exchange->target, "\r\n", 2);
+}
+
+void
+http_reply_header_u64(
+    struct http_request *request, const char *name, uint64_t value)
+{
+	struct http_exchange *exchange = exchange_of(request);
+
+	ASSERT(exchange->status != 0);
+	buf_append_text(exchange->target, name);
+	buf_append(exchange->target, ": ", 2);
+	buf_append_u64(exchange->target, value);
+	buf_append(exchange->target, "\r\n", 2);
+}
+
+void
+http_reply_close(struct http_request *request)
+{
+	exchange_of(request)->closes = true;
+}
+
+/* RFC 9110 sections 6.4.1 and 8.6. */
+static void
+end_head(struct http_exchange *exchange, size_t body_size)
+{
+	struct http_request *request = &exchange->request;
+
+	if (exchange->status != 204 && exchange->status != 304)
+		http_reply_header_u64(request, "Content-Length", body_size);
+	if (exchange->closes)
+		buf_append_text(exchange->target, "Connection: close\r\n");
+	else if (exchange->head.minor_version == 0)
+		buf_append_text(exchange->target, "Connection: keep-alive\r\n");
+	buf_append(exchange->target, "\r\n", 2);
+}
+
+/* The oldest request has its answer. */
+static void
+finish_oldest(struct http_connection *connection)
+{
+	struct http_exchange *exchange = CONTAINER_OF(
+	    connection->exchanges.next, struct http_exchange, link);
+
+	list_remove(&exchange->link);
+	connection->exchanges_count--;
+	buf_append_slice(&connection->output, buf_slice(&exchange->reply));
+	if (exchange->closes) {
+		connection->closing = true;
+		connection->stopped = true;
+		/* Who asked for the end has nothing left to send. */
+		if (!exchange->refused && !exchange->request.keep_alive)
+			connection->client_done = true;
+	}
+	http_exchange_free(connection->server, exchange);
+}
+
+/* Moves what is answered, in the order of the requests, to the output. */
+static void
+finish_answered(struct http_connection *connection)
+{
+	while (
+	    !list_empty(&connection->exchanges) && !connection->closing &&
+	    CONTAINER_OF(connection->exchanges.next, struct http_exchange, link)
+		->answered)
+		finish_oldest(connection);
+	if (connection->continue_due && !connection->closing &&
+	    connection->exchanges_count == 0)
+		http_connection_send_continue(connection);
+	if (connection->output.size > 0)
+		http_connection_mark_dirty(connection);
+	if (connection->processing)
+		return;
+	http_connection_settle(connection);
+	http_connection_resume(connection);
+}
+
+/* Nobody can be told any more. */
+static void
+drop_answer(struct http_connection *connection, struct http_exchange *exchange)
+{
+	list_remove(&exchange->link);
+	connection->exchanges_count--;
+	if (connection->phase == HTTP_PHASE_DOOMED)
+		buf_release(&connection->output);
+	http_exchange_free(connection->server, exchange);
+}
+
+void
+http_reply_end(struct http_request *request, struct slice body)
+{
+	struct http_exchange *exchange = exchange_of(request);
+	struct http_connection *connection = request->connection;
+
+	ASSERT(exchange->status != 0);
+	ASSERT(!exchange->answered);
+	if (connection->closing || connection->phase == HTTP_PHASE_DOOMED) {
+		drop_answer(connection, exchange);
+		return;
+	}
+	if (!request->keep_alive || connection->server->draining)
+		exchange->closes = true;
+	end_head(exchange, body.size);
+	if (request->method != HTTP_HEAD && exchange->status != 204 &&
+	    exchange->status != 304)
+		buf_append_slice(exchange->target, body);
+	exchange->answered = true;
+	http_connection_add_unsent(
+	    connection, exchange->target->size - exchange->target_start);
+	if (connection->phase != HTTP_PHASE_DOOMED)
+		finish_answered(connection);
+}

@@ -1,0 +1,127 @@
+#ifndef NET_PEER_H
+#define NET_PEER_H
+
+/*
+ * The other members, over HTTP + JSON on the same port as the clients:
+ *
+ *	POST /raft/hello     who I am and what I know, with a nonce
+ *	POST /raft/proof     HMAC of both hellos under the cluster secret
+ *	POST /raft/append, /raft/vote, /raft/prevote
+ *
+ * Each connection begins with hello and proof, both ways; before that nothing
+ * a sender says is parsed but the hello itself. To each peer there are separate connections for
+ * appends and votes, for appends with large bodies (so that a heartbeat never
+ * queues behind them), and a bounded pool for forwarded requests of clients.
+ * Broken ones are dialled again, with back-off and jitter.
+ *
+ * An answer that waits for our disk is a pending HTTP request: messages the
+ * node sends as responses are matched to it by (peer, sequence). A response
+ * that covers several append requests answers the last with the message and
+ * the ones before with 204.
+ */
+
+#include "net/http_client.h"
+#include "net/http_server.h"
+#include "node/transport.h"
+
+struct peers;
+
+/*
+ * What peers ask of, and tell, the node. Called within loop_pass() or
+ * peers_expire().
+ */
+struct peers_ops {
+	void (*get_hello)(
+	    void *context, raft_id to, struct node_hello *ret_hello);
+	/* See node_hear. */
+	int (*hear)(void *context, const struct node_hello *hello, char *why,
+	    size_t size);
+	/* See node_receive. */
+	int (*receive)(void *context, const struct raft_message *message,
+	    const struct slice *records);
+	void (*unreachable)(void *context, raft_id peer);
+	void (*refused)(void *context, raft_id peer);
+};
+
+struct peers_params {
+	struct node_members members; /* of the cluster, with this node */
+	raft_id self;
+	struct slice secret; /* copied; empty: peers are refused */
+	raft_usec
+	    election_timeout; /* an answer later than this breaks a link */
+	/* http.idle-timeout of every member: idle connections for forwarding
+	 * are closed well before it. */
+	uint64_t idle_timeout_us;
+	uint64_t body_bytes_max;    /* of an append, as JSON */
+	uint64_t forward_bytes_max; /* of an answer to a forwarded request */
+	uint32_t records_max;       /* in one append */
+	uint64_t seed;              /* of the jitter */
+};
+
+struct peers *peers_new(struct loop *loop, const struct peers_params *params,
+    const struct peers_ops *ops, void *context);
+/*
+ * After the HTTP server that hands requests over: every request must have been
+ * answered or abandoned. NULL is fine.
+ */
+void peers_free(struct peers *peers);
+
+/* Begins to dial every other member. */
+void peers_start(struct peers *peers);
+
+/* node_host's send and flush. Flush once more behind the turn, for messages
+ * that had to wait for its commit. */
+void peers_send(struct peers *peers, const struct raft_message *message,
+    struct node_entry *const *entries);
+void peers_flush(struct peers *peers);
+
+/* ---- Server side: requests below /raft/ ---- */
+
+bool peers_owns(const struct http_request *request);
+uint64_t
+peers_body_max(const struct peers *peers, const struct http_request *request);
+void peers_request(struct peers *peers, struct http_request *request);
+void peers_abandoned(struct peers *peers, struct http_request *request);
+
+/*
+ * The member that has proved itself on this request's connection; 0: none.
+ * Only then Luminous-Forwarded-By counts. The connection's context belongs to
+ * the peers.
+ */
+raft_id peers_proved(const struct http_request *request);
+
+/* ---- Forwarding clients' requests ---- */
+
+/*
+ * Sends a client's request to a member over a proved connection, one at a time
+ * each, with Luminous-Forwarded-By added. ERR_BUSY: too many wait already;
+ * ERR_CLOSED: the member cannot be reached now. Neither calls `fn`. Otherwise
+ * fn is called once, as of http_client_request, within loop_pass() or
+ * peers_expire(); `sent` false means that nothing was sent. `ret_forward` is
+ * for peers_cancel until then.
+ */
+struct peers_forward;
+int peers_forward(struct peers *peers, raft_id to, enum http_method method,
+    struct slice target, struct slice headers, struct slice body,
+    uint64_t deadline_us, http_client_reply_fn *fn, void *context,
+    struct peers_forward **ret_forward) ATTR_MUST_CHECK;
+/* The caller no longer wants the answer; fn is not called. */
+void peers_cancel(struct peers *peers, struct peers_forward *forward);
+
+/* ---- Looking ---- */
+
+struct peers_link {
+	bool connected;       /* the append connection is proved */
+	uint32_t attempts;    /* failed ones since it last was */
+	char last_error[160]; /* why not; empty if nothing was wrong */
+};
+
+int peers_get_link(const struct peers *peers, raft_id peer,
+    struct peers_link *ret_link) ATTR_MUST_CHECK;
+
+/* When peers_expire is wanted next; call it behind every loop_pass(), before
+ * the turn: it tells the node what the pass found out about the links. */
+uint64_t peers_deadline(const struct peers *peers);
+void peers_expire(struct peers *peers, uint64_t now_us);
+
+#endif

@@ -1,0 +1,236 @@
+#ifndef NET_PEER_IMPL_H
+#define NET_PEER_IMPL_H
+
+/*
+ * Inside of peer.h. Callbacks of connections only note what happened; what
+ * follows from it (dialling again, telling the node, the next forwarded
+ * request) is done in peers_expire(), right behind the pass of the loop.
+ *
+ *	peer_dial.c     one connection to a member: connects and proves
+ *	peer_link.c     the links for messages, dialled again when they break
+ *	peer_pool.c     the pool of connections for forwarded requests
+ *	peer_server.c   requests below /raft/
+ *	peer_pending.c  requests that wait for the node's answer
+ *	peer_proof.c    the HMAC
+ */
+
+#include "common/list.h"
+#include "common/metrics.h"
+#include "common/rng.h"
+#include "net/peer.h"
+#include "net/peer_proof.h"
+#include "net/wire.h"
+
+/* ---- Limits ---- */
+
+/* Messages under way on a link. The core's own window bounds their bytes. */
+#define PEER_LINK_PIPELINE_MAX 32
+/* Appends with a larger body take the bulk link. */
+#define PEER_BULK_BODY_MIN (UINT32_C(256) << 10)
+/* A bulk link that moves fewer bytes in a second is given up. */
+#define PEER_BULK_RATE_MIN (UINT64_C(1) << 20)
+/* Requests of one peer that wait for the node. */
+#define PEER_PENDING_MAX HTTP_PIPELINE_MAX
+/* Between attempts to dial, growing by two; a link's first follows at once. */
+#define PEER_BACKOFF_MIN_US UINT64_C(20000)
+#define PEER_BACKOFF_MAX_US UINT64_C(1000000)
+/*
+ * A link that stays open so long is one, even if it was not used, as those
+ * from follower to leader are not: its loss is looked into at once, and so a
+ * leader's death soon after its start is found as fast as any.
+ */
+#define PEER_SETTLED_US UINT64_C(100000)
+/* Connections to a member for forwarded requests, and waiting requests. */
+#define PEER_POOL_CONNECTIONS_MAX 64
+#define PEER_POOL_WAITING_MAX     1024
+/* The largest answer to anything but a forwarded request. */
+#define PEER_REPLY_SIZE_MAX 16384
+
+/* Refused senders that are no members are logged once in this time. */
+#define PEER_STRANGER_LOG_US UINT64_C(1000000)
+
+#define PEER_REASON_SIZE 160
+
+#define PEER_CRC_HEADER   "Luminous-Crc32c"
+#define PEER_PROOF_HEADER "Luminous-Proof"
+
+struct peer;
+
+/* ---- peer_dial.c ---- */
+
+enum peer_dial_state {
+	PEER_DIAL_CLOSED,
+	PEER_DIAL_CONNECTING,
+	PEER_DIAL_HELLO, /* our hello is under way */
+	PEER_DIAL_PROOF, /* theirs was right, our proof is under way */
+	PEER_DIAL_OPEN,
+	PEER_DIAL_FAILED /* until its owner closes it in peers_expire() */
+};
+
+struct peer_dial {
+	struct peer *peer;
+	enum wire_purpose purpose;
+	enum peer_dial_state state;
+	struct http_client *client;
+	struct buf hello; /* ours, as sent */
+	uint64_t own_boot_id;
+	uint64_t boot_id; /* theirs; from PEER_DIAL_PROOF on */
+	/* Why it failed; the reason stays until it is open again. */
+	bool refused;
+	char reason[PEER_REASON_SIZE];
+};
+
+void peer_dial_init(struct peer_dial *dial, struct peer *peer,
+    enum wire_purpose purpose, uint32_t pipeline_max, uint64_t reply_bytes_max);
+void peer_dial_release(struct peer_dial *dial);
+/* Of a closed one. It may have failed when this returns. */
+void peer_dial_begin(struct peer_dial *dial);
+/* Notes the failure; the owner acts on it in peers_expire(). */
+ATTR_PRINTF(2, 3)
+void peer_dial_fail(struct peer_dial *dial, const char *format, ...);
+/* The same for an answer with an unexpected status, with its detail. */
+void peer_dial_fail_reply(
+    struct peer_dial *dial, const struct http_client_reply *reply);
+/* Ends what is under way. */
+void peer_dial_close(struct peer_dial *dial);
+uint64_t peer_dial_deadline(const struct peer_dial *dial);
+void peer_dial_expire(struct peer_dial *dial, uint64_t now_us);
+
+/* ---- peer_link.c ---- */
+
+struct peer_link {
+	struct peer_dial dial;
+	bool was_open; /* the dial had come to PEER_DIAL_OPEN */
+	uint64_t opened_at_us;
+	bool useful;          /* a message was taken since it opened */
+	uint32_t attempts;    /* failed ones since it last was open */
+	uint64_t retry_at_us; /* when closed; UINT64_MAX: not started */
+	uint64_t backoff_us;  /* 0: the next attempt follows at once */
+	uint32_t under_way;
+	uint64_t drained_at_us; /* bulk: when it has moved all, at the latest */
+	bool unflushed;
+	bool lost;    /* it broke with messages under way */
+	bool dropped; /* an append with entries found no room */
+	bool flaps;   /* the last time it was open it did not settle */
+	/* What was logged last, so that each change is logged once. */
+	bool reported_up;
+	char reported[PEER_REASON_SIZE]; /* why it is down */
+};
+
+void peer_link_init(
+    struct peer_link *link, struct peer *peer, enum wire_purpose purpose);
+void peer_link_release(struct peer_link *link);
+void peer_link_start(struct peer_link *link);
+/* The peer was heard: a link that waits to dial need not wait. */
+void peer_link_wake(struct peer_link *link);
+bool peer_link_is_open(const struct peer_link *link);
+/* `text` is the encoded message. */
+void peer_link_send(struct peer_link *link, const struct raft_message *message,
+    struct slice text);
+void peer_link_flush(struct peer_link *link);
+uint64_t peer_link_deadline(const struct peer_link *link);
+void peer_link_expire(struct peer_link *link, uint64_t now_us);
+
+/* ---- peer_pool.c ---- */
+
+struct peer_pool {
+	struct list connections;
+	unsigned connections_count;
+	struct list waiting; /* forwards without a connection, oldest first */
+	unsigned waiting_count;
+	/* Not 0: a dial failed, and none is made before. */
+	uint64_t dial_again_us;
+	uint64_t backoff_us; /* 0: the last dial came to PEER_DIAL_OPEN */
+};
+
+void peer_pool_init(struct peer_pool *pool);
+void peer_pool_release(struct peer_pool *pool);
+uint64_t peer_pool_deadline(const struct peer_pool *pool);
+void peer_pool_expire(struct peer *peer, uint64_t now_us);
+
+/* ---- peer_pending.c ---- */
+
+bool peer_pending_has_room(const struct peer *peer);
+/* The request waits for the answer to `message`. */
+void peer_pending_add(struct peer *peer, struct http_request *request,
+    const struct raft_message *message, uint64_t now_us);
+/* `response` answers the request with its sequence and those before it. */
+void
+peer_pending_answer(struct peer *peer, const struct raft_message *response);
+uint64_t peer_pending_deadline(const struct peer *peer);
+/* Ends those that the node leaves without an answer. */
+void peer_pending_expire(struct peer *peer, uint64_t now_us);
+
+/* ---- peer_server.c ---- */
+
+/* Why a request below /raft/ is refused. */
+enum peer_refusal {
+	PEER_REFUSE_PATH,          /* 404 */
+	PEER_REFUSE_METHOD,        /* 405 */
+	PEER_REFUSE_FORBIDDEN,     /* 403: not proved */
+	PEER_REFUSE_WRONG_CLUSTER, /* 421 */
+	PEER_REFUSE_MALFORMED,     /* 400 */
+	PEER_REFUSE_DAMAGED,       /* 400: the CRC */
+	PEER_REFUSE_FORGED,        /* 400: not what the hello said */
+	PEER_REFUSE_NOT_READY,     /* 503 */
+	PEER_REFUSE_BUSY,          /* 503 */
+	PEER_REFUSALS_COUNT
+};
+
+void peer_server_register_metrics(struct peers *peers);
+
+/* ---- peer.c ---- */
+
+enum { PEER_SENT, PEER_RECEIVED };
+enum { PEER_CONNECT_OK, PEER_CONNECT_REFUSED, PEER_CONNECT_FAILED };
+
+struct peer {
+	struct peers *peers;
+	const struct node_member *member;
+	struct peer_link append;
+	struct peer_link bulk;
+	struct peer_pool pool;
+	struct list pending;
+	unsigned pending_count;
+	/* It was connected since ops->refused was last called. */
+	bool was_up;
+	/* The refusal of its requests that was logged last. */
+	char refused[PEER_REASON_SIZE];
+	struct metric *bytes[2];    /* by PEER_SENT, PEER_RECEIVED */
+	struct metric *connects[3]; /* by PEER_CONNECT_... */
+};
+
+struct peers {
+	struct loop *loop;
+	struct peers_params params; /* `secret` is the buf's below */
+	struct buf secret;
+	const struct peers_ops *ops;
+	void *context;
+	struct rng rng;
+	bool due;        /* peers_expire has something to do at once */
+	struct buf text; /* of the message being sent */
+	struct wire_records records; /* of the message being received */
+	struct metric *refusals[PEER_REFUSALS_COUNT];
+	/* Of senders that did not prove to be members; as in struct peer. */
+	char refused[PEER_REASON_SIZE];
+	uint64_t refused_until_us; /* when the next may be logged */
+	unsigned count;
+	struct peer peer[NODE_MEMBERS_MAX]; /* all members but this one */
+};
+
+/* NULL if there is none, or it is this node. */
+struct peer *peers_find(struct peers *peers, raft_id id);
+
+/* "0123abcd", with its terminator. */
+#define PEER_CRC_TEXT_SIZE 9
+void peer_crc_text(struct slice body, char ret_text[PEER_CRC_TEXT_SIZE]);
+/* True if `header` is the CRC of `body`. */
+bool peer_crc_is_right(struct slice header, struct slice body);
+
+/*
+ * Copies text that a peer sent, for logs and answers: cut to
+ * PEER_REASON_SIZE - 1, other than printable ASCII replaced.
+ */
+void peer_copy_reason(char ret_reason[PEER_REASON_SIZE], struct slice text);
+
+#endif

@@ -1,0 +1,386 @@
+#include "net/peer_impl.h"
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/panic.h"
+#include "common/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/*
+ * One connection of a peer, as the context of its HTTP connection: begun by
+ * /raft/hello, in use once /raft/proof was right.
+ */
+struct session {
+	bool proved;
+	struct wire_hello hello; /* the peer's */
+	/* What the peer must send to /raft/proof. */
+	uint8_t proof[PEER_PROOF_SIZE];
+};
+
+static const struct {
+	unsigned status;
+	bool logged;
+	const char *code;
+} refusals[PEER_REFUSALS_COUNT] = {
+	[PEER_REFUSE_PATH] = { 404, false, "unknown_path" },
+	[PEER_REFUSE_METHOD] = { 405, false, "method_not_allowed" },
+	[PEER_REFUSE_FORBIDDEN] = { 403, true, "forbidden" },
+	[PEER_REFUSE_WRONG_CLUSTER] = { 421, true, "wrong_cluster" },
+	[PEER_REFUSE_MALFORMED] = { 400, true, "malformed_message" },
+	[PEER_REFUSE_DAMAGED] = { 400, true, "damaged_message" },
+	[PEER_REFUSE_FORGED] = { 400, true, "forged_message" },
+	/* The sender logs it, and this node says why it is so. */
+	[PEER_REFUSE_NOT_READY] = { 503, false, "not_ready" },
+	[PEER_REFUSE_BUSY] = { 503, true, "busy" },
+};
+
+void
+peer_server_register_metrics(struct peers *peers)
+{
+	for (size_t i = 0; i < PEER_REFUSALS_COUNT; i++) {
+		char labels[64];
+
+		(void)snprintf(
+		    labels, sizeof(labels), "reason=\"%s\"", refusals[i].code);
+		peers->refusals[i] = metric_register(METRIC_COUNTER,
+		    "luminous_raft_requests_refused_total", labels,
+		    "Requests below /raft/ that were refused.");
+	}
+}
+
+/* True if the reason was logged already; strangers get a line a second. */
+static bool
+is_reported(struct peers *peers, const char *reported, const char *reason)
+{
+	uint64_t now_us = loop_now(peers->loop);
+
+	if (strcmp(reported, reason) == 0)
+		return true;
+	if (reported != peers->refused)
+		return false;
+	if (now_us < peers->refused_until_us)
+		return true;
+	peers->refused_until_us = now_us + PEER_STRANGER_LOG_US;
+	return false;
+}
+
+/*
+ * A line for each change of the reason, not for each attempt. `peer` is NULL
+ * if the sender has not proved to be one.
+ */
+static void
+report_refusal(struct peers *peers, struct peer *peer,
+    const struct http_request *request, const char *detail)
+{
+	char *reported = peer == NULL ? peers->refused : peer->refused;
+
+	if (is_reported(peers, reported, detail))
+		return;
+	peer_copy_reason(reported, slice_from_text(detail));
+	log_notice("%s%s at %s is refused: %s",
+	    peer == NULL ? "a stranger" : "peer ",
+	    peer == NULL ? "" : peer->member->name,
+	    http_connection_remote(request->connection), detail);
+}
+
+/* Answers with a problem (RFC 9457) and ends the connection. */
+ATTR_PRINTF(5, 6)
+static void
+refuse(struct peers *peers, struct peer *peer, struct http_request *request,
+    enum peer_refusal refusal, const char *format, ...)
+{
+	unsigned status = refusals[refusal].status;
+	char text[PEER_REASON_SIZE];
+	char detail[PEER_REASON_SIZE];
+	struct buf body = { 0 };
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	/* What a peer said may be quoted in it. */
+	peer_copy_reason(detail, slice_from_text(text));
+	metric_add(peers->refusals[refusal], 1);
+	if (refusals[refusal].logged)
+		report_refusal(peers, peer, request, detail);
+	buf_printf(&body,
+	    "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,"
+	    "\"code\":\"%s\",\"detail\":",
+	    http_status_phrase(status), status, refusals[refusal].code);
+	text_append_json_string(&body, slice_from_text(detail));
+	buf_append_text(&body, "}\n");
+	http_reply_begin(request, status);
+	http_reply_header(request, "Content-Type",
+	    slice_from_text("application/problem+json"));
+	if (refusal == PEER_REFUSE_METHOD)
+		http_reply_header(request, "Allow", slice_from_text("POST"));
+	http_reply_close(request);
+	http_reply_end(request, buf_slice(&body));
+	buf_release(&body);
+}
+
+/* ---- Hello and proof ---- */
+
+/* Remembers what the peer said and must prove, and gives our answer. */
+static void
+answer_hello(struct peers *peers, struct http_request *request,
+    const struct wire_hello *hello)
+{
+	struct session *session = mem_zalloc(1, sizeof(*session));
+	struct slice secret = buf_slice(&peers->secret);
+	struct wire_hello ours = { .purpose = hello->purpose };
+	uint8_t proof[PEER_PROOF_SIZE];
+	struct buf proof_text = { 0 };
+	struct buf body = { 0 };
+
+	peers->ops->get_hello(peers->context, hello->node.from, &ours.node);
+	peer_proof_nonce(ours.nonce, sizeof(ours.nonce));
+	wire_append_hello(&body, &ours);
+	session->hello = *hello;
+	peer_proof_make(secret, PEER_SIDE_CLIENT, request->body,
+	    buf_slice(&body), session->proof);
+	peer_proof_make(
+	    secret, PEER_SIDE_SERVER, request->body, buf_slice(&body), proof);
+	text_append_hex(&proof_text, slice_of(proof, sizeof(proof)));
+	http_connection_set_context(request->connection, session, free);
+	http_reply_begin(request, 200);
+	http_reply_header(
+	    request, "Content-Type", slice_from_text("application/json"));
+	http_reply_header(request, PEER_PROOF_HEADER, buf_slice(&proof_text));
+	http_reply_end(request, buf_slice(&body));
+	buf_release(&proof_text);
+	buf_release(&body);
+}
+
+static void
+on_hello(struct peers *peers, struct http_request *request)
+{
+	struct wire_hello hello;
+	int rc = wire_decode_hello(request->body, &hello);
+
+	if (http_connection_context(request->connection) != NULL)
+		refuse(peers, NULL, request, PEER_REFUSE_MALFORMED,
+		    "a connection has one hello");
+	else if (peers->secret.size == 0)
+		refuse(peers, NULL, request, PEER_REFUSE_FORBIDDEN,
+		    "this node has no cluster secret");
+	else if (rc == ERR_VERSION)
+		refuse(peers, NULL, request, PEER_REFUSE_WRONG_CLUSTER,
+		    "this node speaks version %d of the peers' protocol",
+		    WIRE_VERSION);
+	else if (rc != 0)
+		refuse(peers, NULL, request, PEER_REFUSE_MALFORMED,
+		    "the hello is malformed");
+	else if (hello.node.to != peers->params.self)
+		refuse(peers, NULL, request, PEER_REFUSE_WRONG_CLUSTER,
+		    "the hello is for member %ju, this is member %ju",
+		    (uintmax_t)hello.node.to, (uintmax_t)peers->params.self);
+	else if (peers_find(peers, hello.node.from) == NULL)
+		refuse(peers, NULL, request, PEER_REFUSE_WRONG_CLUSTER,
+		    "this cluster has no other member %ju",
+		    (uintmax_t)hello.node.from);
+	else
+		answer_hello(peers, request, &hello);
+}
+
+static bool
+is_proof_right(
+    const struct session *session, const struct http_request *request)
+{
+	uint8_t proof[PEER_PROOF_SIZE];
+
+	return text_parse_hex(http_request_header(request, PEER_PROOF_HEADER),
+		   proof, sizeof(proof)) == 0 &&
+	       peer_proof_equal(proof, session->proof);
+}
+
+static void
+accept_peer(
+    struct peer *peer, struct session *session, struct http_request *request)
+{
+	session->proved = true;
+	http_connection_protect(request->connection);
+	if (session->hello.purpose != WIRE_FORWARD)
+		http_connection_allow_pipelining(request->connection);
+	peer_link_wake(&peer->append);
+	peer_link_wake(&peer->bulk);
+	http_reply_begin(request, 204);
+	http_reply_end(request, slice_of(NULL, 0));
+}
+
+static void
+on_proof(struct peers *peers, struct http_request *request)
+{
+	struct session *session = http_connection_context(request->connection);
+	char why[PEER_REASON_SIZE];
+	struct peer *peer;
+
+	if (session == NULL || session->proved) {
+		refuse(peers, NULL, request, PEER_REFUSE_FORBIDDEN,
+		    "a proof follows a hello");
+		return;
+	}
+	if (!is_proof_right(session, request)) {
+		refuse(peers, NULL, request, PEER_REFUSE_FORBIDDEN,
+		    "the proof of the cluster secret is wrong");
+		return;
+	}
+	peer = peers_find(peers, session->hello.node.from);
+	ASSERT(peer != NULL);
+	if (peers->ops->hear(
+		peers->context, &session->hello.node, why, sizeof(why)) != 0) {
+		refuse(
+		    peers, peer, request, PEER_REFUSE_WRONG_CLUSTER, "%s", why);
+		return;
+	}
+	accept_peer(peer, session, request);
+}
+
+raft_id
+peers_proved(const struct http_request *request)
+{
+	const struct session *session =
+	    http_connection_context(request->connection);
+
+	return session != NULL && session->proved ? session->hello.node.from
+						  : 0;
+}
+
+/* ---- Messages ---- */
+
+/* The message is what the connection and the path say it is. */
+static bool
+is_from_session(struct peers *peers, const struct session *session,
+    const struct raft_message *message, enum raft_message_kind kind)
+{
+	return message->kind == kind &&
+	       message->from == session->hello.node.from &&
+	       message->to == peers->params.self &&
+	       message->boot_id == session->hello.node.boot_id;
+}
+
+static void
+receive(struct peers *peers, struct peer *peer, struct http_request *request,
+    const struct raft_message *message)
+{
+	int rc;
+
+	if (!peer_pending_has_room(peer)) {
+		refuse(peers, peer, request, PEER_REFUSE_BUSY,
+		    "%u requests wait for their answer", peer->pending_count);
+		return;
+	}
+	rc =
+	    peers->ops->receive(peers->context, message, peers->records.record);
+	if (rc == 0) {
+		peer->refused[0] = '\0';
+		peer_pending_add(peer, request, message, loop_now(peers->loop));
+	} else if (rc == ERR_AGAIN)
+		refuse(peers, peer, request, PEER_REFUSE_NOT_READY,
+		    "this node does not take part (yet)");
+	else
+		refuse(peers, peer, request, PEER_REFUSE_MALFORMED,
+		    "the message breaks the protocol");
+}
+
+static void
+on_message(struct peers *peers, struct http_request *request,
+    enum raft_message_kind kind)
+{
+	const struct session *session =
+	    http_connection_context(request->connection);
+	struct raft_message message;
+	struct peer *peer;
+
+	if (session == NULL || !session->proved ||
+	    session->hello.purpose == WIRE_FORWARD) {
+		refuse(peers, NULL, request, PEER_REFUSE_FORBIDDEN,
+		    "messages follow a hello and its proof");
+		return;
+	}
+	peer = peers_find(peers, session->hello.node.from);
+	ASSERT(peer != NULL);
+	metric_add(peer->bytes[PEER_RECEIVED], request->body.size);
+	if (!peer_crc_is_right(
+		http_request_header(request, PEER_CRC_HEADER), request->body))
+		refuse(peers, peer, request, PEER_REFUSE_DAMAGED,
+		    "the message was damaged on its way");
+	else if (wire_decode_message(
+		     request->body, &peers->records, &message) != 0)
+		refuse(peers, peer, request, PEER_REFUSE_MALFORMED,
+		    "the message is malformed");
+	else if (!is_from_session(peers, session, &message, kind))
+		refuse(peers, peer, request, PEER_REFUSE_FORGED,
+		    "the message is not of its connection");
+	else
+		receive(peers, peer, request, &message);
+}
+
+static void
+on_append(struct peers *peers, struct http_request *request)
+{
+	on_message(peers, request, RAFT_APPEND_REQUEST);
+}
+
+static void
+on_vote(struct peers *peers, struct http_request *request)
+{
+	on_message(peers, request, RAFT_VOTE_REQUEST);
+}
+
+static void
+on_prevote(struct peers *peers, struct http_request *request)
+{
+	on_message(peers, request, RAFT_PREVOTE_REQUEST);
+}
+
+/* ---- Routes ---- */
+
+static const struct {
+	const char *path;
+	void (*on_request)(struct peers *peers, struct http_request *request);
+} routes[] = {
+	{ "/raft/append", on_append },
+	{ "/raft/vote", on_vote },
+	{ "/raft/prevote", on_prevote },
+	{ "/raft/hello", on_hello },
+	{ "/raft/proof", on_proof },
+};
+
+bool
+peers_owns(const struct http_request *request)
+{
+	static const char prefix[] = "/raft/";
+
+	return request->path.size >= sizeof(prefix) - 1 &&
+	       memcmp(request->path.data, prefix, sizeof(prefix) - 1) == 0;
+}
+
+uint64_t
+peers_body_max(const struct peers *peers, const struct http_request *request)
+{
+	if (peers_proved(request) != 0)
+		return peers->params.body_bytes_max;
+	return WIRE_HELLO_SIZE_MAX;
+}
+
+void
+peers_request(struct peers *peers, struct http_request *request)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(routes); i++) {
+		if (!slice_equal(
+			request->path, slice_from_text(routes[i].path)))
+			continue;
+		if (request->method == HTTP_POST)
+			routes[i].on_request(peers, request);
+		else
+			refuse(peers, NULL, request, PEER_REFUSE_METHOD,
+			    "peers use POST");
+		return;
+	}
+	refuse(peers, NULL, request, PEER_REFUSE_PATH,
+	    "peers use /raft/hello, proof, append, vote and prevote");
+}

@@ -1,0 +1,233 @@
+#include "net/wire.h"
+
+#include "common/codec.h"
+#include "common/err.h"
+#include "common/json.h"
+#include "common/text.h"
+
+#define HELLO_MEMBERS_COUNT  12
+#define MEMBER_MEMBERS_COUNT 3
+
+static const char *const purposes[] = {
+	[WIRE_APPEND] = "append",
+	[WIRE_BULK] = "bulk",
+	[WIRE_FORWARD] = "forward",
+};
+
+static void
+append_name(struct buf *to, const char *name)
+{
+	buf_append_text(to, ",\"");
+	buf_append_text(to, name);
+	buf_append_text(to, "\":");
+}
+
+static void
+append_u64(struct buf *to, const char *name, uint64_t value)
+{
+	append_name(to, name);
+	buf_append_u64(to, value);
+}
+
+static void
+append_text(struct buf *to, const char *name, const char *value)
+{
+	append_name(to, name);
+	text_append_json_string(to, slice_from_text(value));
+}
+
+static void
+append_hex(struct buf *to, const char *name, const uint8_t *bytes, size_t size)
+{
+	append_name(to, name);
+	buf_append_text(to, "\"");
+	text_append_hex(to, slice_of(bytes, size));
+	buf_append_text(to, "\"");
+}
+
+static void
+append_members(struct buf *to, const struct node_members *members)
+{
+	append_name(to, "members");
+	buf_append_text(to, "[");
+	for (unsigned i = 0; i < members->count; i++) {
+		buf_append_text(to, i == 0 ? "{\"id\":" : ",{\"id\":");
+		buf_append_u64(to, members->member[i].id);
+		append_text(to, "name", members->member[i].name);
+		append_text(to, "address", members->member[i].address);
+		buf_append_text(to, "}");
+	}
+	buf_append_text(to, "]");
+}
+
+void
+wire_append_hello(struct buf *to, const struct wire_hello *hello)
+{
+	const struct node_hello *node = &hello->node;
+	uint8_t boot[8];
+
+	codec_store_u64(boot, node->boot_id);
+	buf_append_text(to, "{\"version\":");
+	buf_append_u64(to, WIRE_VERSION);
+	append_text(to, "purpose", purposes[hello->purpose]);
+	append_hex(to, "nonce", hello->nonce, sizeof(hello->nonce));
+	append_u64(to, "from", node->from);
+	append_u64(to, "to", node->to);
+	append_hex(to, "boot", boot, sizeof(boot));
+	append_name(to, "formed");
+	buf_append_text(to, node->formed ? "true" : "false");
+	append_text(to, "cluster", node->cluster);
+	append_hex(to, "cluster_id", node->cluster_id, NODE_NONCE_SIZE);
+	append_hex(to, "directory", node->directory, NODE_NONCE_SIZE);
+	append_hex(
+	    to, "known_directory", node->known_directory, NODE_NONCE_SIZE);
+	append_members(to, &node->members);
+	buf_append_text(to, "}");
+}
+
+/* A string of 1 .. size-1 bytes, without NUL as jansson refuses that. */
+static int
+get_text(const json_t *object, const char *name, char *to, size_t size)
+{
+	struct slice text;
+	int rc = json_get_text(object, name, &text);
+
+	if (rc != 0)
+		return rc;
+	if (text.size == 0 || text.size >= size)
+		return ERR_INVALID;
+	memcpy(to, text.data, text.size);
+	to[text.size] = '\0';
+	return 0;
+}
+
+static int
+get_id(const json_t *object, const char *name, raft_id *ret_id)
+{
+	uint64_t id;
+	int rc = json_get_u64(object, name, &id);
+
+	if (rc != 0)
+		return rc;
+	if (id == 0 || id > RAFT_NUMBER_MAX)
+		return ERR_INVALID;
+	*ret_id = id;
+	return 0;
+}
+
+static int
+get_purpose(const json_t *object, enum wire_purpose *ret_purpose)
+{
+	struct slice text;
+	int rc = json_get_text(object, "purpose", &text);
+
+	if (rc != 0)
+		return rc;
+	for (size_t i = 0; i < ARRAY_COUNT(purposes); i++) {
+		if (slice_equal(text, slice_from_text(purposes[i]))) {
+			*ret_purpose = (enum wire_purpose)i;
+			return 0;
+		}
+	}
+	return ERR_INVALID;
+}
+
+static int
+get_boot(const json_t *object, uint64_t *ret_boot_id)
+{
+	uint8_t boot[8];
+	int rc = json_get_hex(object, "boot", boot, sizeof(boot));
+
+	if (rc != 0)
+		return rc;
+	*ret_boot_id = codec_load_u64(boot);
+	return *ret_boot_id == 0 ? ERR_INVALID : 0;
+}
+
+static int
+get_member(const json_t *object, struct node_member *member)
+{
+	if (!json_is_object(object) ||
+	    json_object_size(object) != MEMBER_MEMBERS_COUNT ||
+	    get_id(object, "id", &member->id) != 0 ||
+	    get_text(object, "name", member->name, sizeof(member->name)) != 0 ||
+	    get_text(object, "address", member->address,
+		sizeof(member->address)) != 0)
+		return ERR_INVALID;
+	return 0;
+}
+
+static int
+get_members(const json_t *object, struct node_members *members)
+{
+	json_t *array;
+	int rc = json_get_array(object, "members", &array);
+
+	if (rc != 0)
+		return rc;
+	if (json_array_size(array) == 0 ||
+	    json_array_size(array) > NODE_MEMBERS_MAX)
+		return ERR_INVALID;
+	members->count = (unsigned)json_array_size(array);
+	for (unsigned i = 0; i < members->count; i++) {
+		struct node_member *member = &members->member[i];
+
+		rc = get_member(json_array_get(array, i), member);
+		if (rc != 0)
+			return rc;
+		if (i != 0 && member->id <= members->member[i - 1].id)
+			return ERR_INVALID;
+	}
+	return 0;
+}
+
+static int
+get_node(const json_t *object, struct node_hello *node)
+{
+	if (get_id(object, "from", &node->from) != 0 ||
+	    get_id(object, "to", &node->to) != 0 ||
+	    get_boot(object, &node->boot_id) != 0 ||
+	    json_get_bool(object, "formed", &node->formed) != 0 ||
+	    get_text(object, "cluster", node->cluster, sizeof(node->cluster)) !=
+		0 ||
+	    json_get_hex(
+		object, "cluster_id", node->cluster_id, NODE_NONCE_SIZE) != 0 ||
+	    json_get_hex(
+		object, "directory", node->directory, NODE_NONCE_SIZE) != 0 ||
+	    json_get_hex(object, "known_directory", node->known_directory,
+		NODE_NONCE_SIZE) != 0)
+		return ERR_INVALID;
+	return get_members(object, &node->members);
+}
+
+static int
+get_hello(const json_t *object, struct wire_hello *hello)
+{
+	uint64_t version;
+
+	if (json_get_u64(object, "version", &version) != 0)
+		return ERR_INVALID;
+	if (version != WIRE_VERSION)
+		return ERR_VERSION;
+	if (json_object_size(object) != HELLO_MEMBERS_COUNT ||
+	    get_purpose(object, &hello->purpose) != 0 ||
+	    json_get_hex(object, "nonce", hello->nonce, WIRE_NONCE_SIZE) != 0)
+		return ERR_INVALID;
+	return get_node(object, &hello->node);
+}
+
+int
+wire_decode_hello(struct slice text, struct wire_hello *ret_hello)
+{
+	struct wire_hello hello = { 0 };
+	json_t *object;
+	int rc = json_parse_object(text, WIRE_HELLO_SIZE_MAX, &object);
+
+	if (rc != 0)
+		return rc;
+	rc = get_hello(object, &hello);
+	json_decref(object);
+	if (rc == 0)
+		*ret_hello = hello;
+	return rc;
+}

@@ -1,0 +1,80 @@
+#ifndef TESTS_HTTP_PROBE_H
+#define TESTS_HTTP_PROBE_H
+
+/*
+ * A server and its clients in one process: raw sockets on loopback, with the
+ * server's turn called by hand, so that nothing needs to sleep. What the
+ * server asks of its user is written down as text, a line each:
+ *
+ *   GET /k?q body        a request
+ *   refused 414 8192 http.max-target-bytes
+ *   abandoned /k
+ */
+
+#include "common/buf.h"
+#include "net/http_server.h"
+
+#define PROBE_PENDING_MAX 128
+#define PROBE_BODY_MAX    (1024 * 1024)
+
+struct probe {
+	struct loop *loop;
+	struct http_server *server;
+	struct buf events;
+
+	/* Answered by probe_turn unless `hold`, or at once if `at_once`. */
+	struct http_request *pending[PROBE_PENDING_MAX];
+	unsigned pending_count;
+	bool hold;
+	bool at_once;
+	bool pipelining; /* every connection is a peer's */
+	bool protecting; /* requests are of peers */
+
+	unsigned status;    /* of answers; 200 */
+	size_t answer_size; /* 0: the answer repeats path or body */
+	unsigned requests;  /* seen */
+	unsigned abandoned; /* seen */
+	unsigned released;  /* contexts of connections */
+};
+
+/* What every test starts from; change it before probe_start. */
+extern const struct http_server_params probe_params;
+
+void probe_start(struct probe *probe, const struct http_server_params *params);
+void probe_stop(struct probe *probe);
+
+/* As server.c drives it: pass, expire, answer, flush. */
+void probe_turn(struct probe *probe);
+/* Turns until nothing can be under way any more: loopback delivers at once. */
+void probe_settle(struct probe *probe);
+/* Answers the pending request at this place. */
+void probe_answer(struct probe *probe, unsigned place);
+/* Lets this time pass. */
+void probe_expire(struct probe *probe, uint64_t now_us);
+
+/* A client's socket. */
+int probe_connect(const struct probe *probe);
+/* Sends all, with turns in between; stops when the server has hung up. */
+void probe_send(struct probe *probe, int fd, struct slice bytes);
+void probe_send_text(struct probe *probe, int fd, const char *text);
+/* Appends what has arrived; false at the end of the stream or a reset. */
+bool probe_receive(int fd, struct buf *to);
+/* Turns until `to` ends in `text`, or has it anywhere. */
+void
+probe_await_text(struct probe *probe, int fd, struct buf *to, const char *text);
+void probe_await_size(struct probe *probe, int fd, struct buf *to, size_t size);
+/* Turns until the server has closed; the socket is closed as well. */
+void probe_await_end(struct probe *probe, int fd, struct buf *to);
+
+/* Turns until the server has so many connections. */
+void probe_await_connections(struct probe *probe, uint32_t count);
+
+/* The status that a refusal stands for. */
+unsigned probe_refusal_status(enum http_refusal refusal);
+
+/* How often `text` occurs. */
+unsigned probe_count(const struct buf *bytes, const char *text);
+/* The events so far are this text; they are forgotten. */
+void probe_check_events(struct probe *probe, const char *expected);
+
+#endif

@@ -1,0 +1,413 @@
+/* Forwarding clients' requests to another member. */
+
+#include "common/err.h"
+#include "net/peer_impl.h"
+#include "tests/unit/peer_net.h"
+#include "tests/unit/suites.h"
+
+#include <check.h>
+#include <stdio.h>
+
+#define WAIT_US UINT64_C(5000000)
+
+static struct peer_net net;
+static struct side *one;
+static struct side *two;
+
+/* How a forwarded request ended. */
+struct outcome {
+	unsigned count;
+	int error;
+	bool sent;
+	unsigned status;
+	char body[32];
+	struct peers_forward *cancels; /* when it ends; NULL: none */
+};
+
+static void
+setup(void)
+{
+	peer_net_init(&net, 2);
+	one = peer_net_side(&net, 1);
+	two = peer_net_side(&net, 2);
+	peer_net_start(&net, 1);
+	peer_net_start(&net, 2);
+	PEER_NET_WAIT(&net, peer_net_all_connected(&net));
+}
+
+static void
+teardown(void)
+{
+	peer_net_release(&net);
+}
+
+static void
+on_end(
+    void *context, int error, bool sent, const struct http_client_reply *reply)
+{
+	struct outcome *outcome = context;
+
+	outcome->count++;
+	outcome->error = error;
+	outcome->sent = sent;
+	if (outcome->cancels != NULL)
+		peers_cancel(one->peers, outcome->cancels);
+	if (error != 0)
+		return;
+	outcome->status = reply->status;
+	(void)snprintf(outcome->body, sizeof(outcome->body), "%.*s",
+	    (int)reply->body.size, (const char *)reply->body.data);
+}
+
+static int
+try_forward(
+    uint64_t wait_us, struct outcome *outcome, struct peers_forward **ret)
+{
+	return peers_forward(one->peers, 2, HTTP_PUT,
+	    slice_from_text("/kv/a?x=1"), slice_from_text("Luminous-X: y\r\n"),
+	    slice_from_text("value"), loop_now(net.loop) + wait_us, on_end,
+	    outcome, ret);
+}
+
+static struct peers_forward *
+forward(struct outcome *outcome)
+{
+	struct peers_forward *made = NULL;
+
+	*outcome = (struct outcome){ 0 };
+	ck_assert_int_eq(try_forward(WAIT_US, outcome, &made), 0);
+	return made;
+}
+
+static void
+answer(unsigned place, unsigned status, const char *body)
+{
+	http_reply_begin(two->request[place], status);
+	http_reply_end(two->request[place], slice_from_text(body));
+}
+
+START_TEST(forward_and_answer)
+{
+	struct outcome outcome;
+	struct http_request *request;
+
+	(void)forward(&outcome);
+	PEER_NET_WAIT(&net, two->requests_count == 1);
+	request = two->request[0];
+	ck_assert_int_eq(request->method, HTTP_PUT);
+	ck_assert(slice_equal(request->path, slice_from_text("/kv/a")));
+	ck_assert(slice_equal(request->query, slice_from_text("x=1")));
+	ck_assert(slice_equal(request->body, slice_from_text("value")));
+	ck_assert(slice_equal(
+	    http_request_header(request, "Luminous-X"), slice_from_text("y")));
+	ck_assert(
+	    slice_equal(http_request_header(request, "Luminous-Forwarded-By"),
+		slice_from_text("1")));
+	ck_assert_uint_eq(peers_proved(request), 1);
+	ck_assert_uint_eq(outcome.count, 0);
+	answer(0, 201, "stored");
+	PEER_NET_WAIT(&net, outcome.count == 1);
+	ck_assert_int_eq(outcome.error, 0);
+	ck_assert_uint_eq(outcome.status, 201);
+	ck_assert_str_eq(outcome.body, "stored");
+}
+END_TEST
+
+START_TEST(forward_reuses_connections)
+{
+	struct http_connection *connection = NULL;
+	struct outcome outcome;
+
+	for (unsigned i = 0; i < 3; i++) {
+		(void)forward(&outcome);
+		PEER_NET_WAIT(&net, two->requests_count == i + 1);
+		if (i == 0)
+			connection = two->request[0]->connection;
+		ck_assert_ptr_eq(two->request[i]->connection, connection);
+		answer(i, 200, "");
+		PEER_NET_WAIT(&net, outcome.count == 1);
+	}
+	ck_assert_uint_eq(one->peers->peer[0].pool.connections_count, 1);
+}
+END_TEST
+
+/* One request at a time on each: a slow one holds up nobody. */
+START_TEST(forward_in_parallel)
+{
+	struct outcome outcomes[3];
+
+	for (unsigned i = 0; i < 3; i++)
+		(void)forward(&outcomes[i]);
+	PEER_NET_WAIT(&net, two->requests_count == 3);
+	ck_assert_ptr_ne(
+	    two->request[0]->connection, two->request[1]->connection);
+	ck_assert_ptr_ne(
+	    two->request[1]->connection, two->request[2]->connection);
+	for (unsigned i = 3; i-- > 0;)
+		answer(i, 200, "");
+	for (unsigned i = 0; i < 3; i++)
+		PEER_NET_WAIT(&net, outcomes[i].count == 1);
+}
+END_TEST
+
+START_TEST(forward_to_unreachable_member)
+{
+	struct outcome outcome = { 0 };
+	struct peers_forward *made;
+
+	peer_net_kill(&net, 2);
+	PEER_NET_WAIT(&net, !peer_net_connected(&net, 1, 2));
+	ck_assert_int_eq(try_forward(WAIT_US, &outcome, &made), ERR_CLOSED);
+	ck_assert_uint_eq(outcome.count, 0);
+}
+END_TEST
+
+START_TEST(forward_to_no_member)
+{
+	struct outcome outcome = { 0 };
+	struct peers_forward *made;
+
+	for (raft_id id = 1; id <= 3; id += 2)
+		ck_assert_int_eq(
+		    peers_forward(one->peers, id, HTTP_GET,
+			slice_from_text("/"), slice_from_text(""),
+			slice_from_text(""), 0, on_end, &outcome, &made),
+		    ERR_CLOSED);
+}
+END_TEST
+
+START_TEST(forward_broken_before_sent)
+{
+	struct outcome outcome;
+
+	(void)forward(&outcome);
+	peer_net_kill(&net, 2);
+	PEER_NET_WAIT(&net, outcome.count == 1);
+	ck_assert_int_eq(outcome.error, ERR_CLOSED);
+	ck_assert(!outcome.sent);
+}
+END_TEST
+
+START_TEST(forward_broken_after_sent)
+{
+	struct outcome outcome;
+
+	(void)forward(&outcome);
+	PEER_NET_WAIT(&net, two->requests_count == 1);
+	peer_net_kill(&net, 2);
+	PEER_NET_WAIT(&net, outcome.count == 1);
+	ck_assert_int_eq(outcome.error, ERR_CLOSED);
+	ck_assert(outcome.sent);
+	PEER_NET_WAIT(&net, one->peers->peer[0].pool.connections_count == 0);
+}
+END_TEST
+
+START_TEST(forward_times_out_after_sent)
+{
+	struct outcome outcome = { 0 };
+	struct peers_forward *made;
+
+	ck_assert_int_eq(try_forward(100000, &outcome, &made), 0);
+	PEER_NET_WAIT(&net, outcome.count == 1);
+	ck_assert_uint_eq(two->requests_count, 1);
+	ck_assert_int_eq(outcome.error, ERR_TIMEOUT);
+	ck_assert(outcome.sent);
+}
+END_TEST
+
+START_TEST(forward_times_out_while_waiting)
+{
+	struct outcome outcome = { 0 };
+	struct peers_forward *made;
+
+	/* Not even the hello is answered. */
+	two->holds = true;
+	ck_assert_int_eq(try_forward(100000, &outcome, &made), 0);
+	PEER_NET_WAIT(&net, outcome.count == 1);
+	ck_assert_int_eq(outcome.error, ERR_TIMEOUT);
+	ck_assert(!outcome.sent);
+}
+END_TEST
+
+START_TEST(forward_cancelled_while_waiting)
+{
+	struct outcome outcome;
+
+	peers_cancel(one->peers, forward(&outcome));
+	PEER_NET_WAIT(&net, one->peers->peer[0].pool.connections_count == 1 &&
+				peers_deadline(one->peers) != 0);
+	for (int i = 0; i < 20; i++)
+		peer_net_pass(&net);
+	ck_assert_uint_eq(outcome.count, 0);
+	ck_assert_uint_eq(two->requests_count, 0);
+}
+END_TEST
+
+START_TEST(forward_cancelled_after_sent)
+{
+	struct outcome outcome;
+	struct outcome next;
+	struct peers_forward *made = forward(&outcome);
+
+	PEER_NET_WAIT(&net, two->requests_count == 1);
+	peers_cancel(one->peers, made);
+	/* The connection is not free before the answer is there. */
+	(void)forward(&next);
+	PEER_NET_WAIT(&net, two->requests_count == 2);
+	ck_assert_ptr_ne(
+	    two->request[0]->connection, two->request[1]->connection);
+	answer(0, 200, "first");
+	answer(1, 200, "second");
+	PEER_NET_WAIT(&net, next.count == 1);
+	ck_assert_str_eq(next.body, "second");
+	ck_assert_uint_eq(outcome.count, 0);
+}
+END_TEST
+
+/* A callback that cancels another request of those that end with it. */
+START_TEST(forward_cancelled_by_another)
+{
+	struct outcome first;
+	struct outcome second;
+
+	(void)forward(&first);
+	first.cancels = forward(&second);
+	peer_net_kill(&net, 2);
+	PEER_NET_WAIT(&net, first.count == 1);
+	for (int i = 0; i < 20; i++)
+		peer_net_pass(&net);
+	ck_assert_uint_eq(second.count, 0);
+}
+END_TEST
+
+START_TEST(forward_is_bounded)
+{
+	static struct outcome
+	    outcomes[PEER_POOL_CONNECTIONS_MAX + PEER_POOL_WAITING_MAX];
+	struct peer_pool *pool = &one->peers->peer[0].pool;
+	struct outcome outcome = { 0 };
+	struct peers_forward *made;
+
+	for (unsigned i = 0; i < PEER_POOL_CONNECTIONS_MAX; i++)
+		(void)forward(&outcomes[i]);
+	PEER_NET_WAIT(&net, two->requests_count == PEER_POOL_CONNECTIONS_MAX);
+	ck_assert_uint_eq(pool->waiting_count, 0);
+	for (unsigned i = 0; i < PEER_POOL_WAITING_MAX; i++)
+		(void)forward(&outcomes[PEER_POOL_CONNECTIONS_MAX + i]);
+	ck_assert_uint_eq(pool->waiting_count, PEER_POOL_WAITING_MAX);
+	ck_assert_uint_eq(pool->connections_count, PEER_POOL_CONNECTIONS_MAX);
+	ck_assert_int_eq(try_forward(WAIT_US, &outcome, &made), ERR_BUSY);
+	ck_assert_uint_eq(outcome.count, 0);
+	/* As soon as one ends there is room, and the oldest goes next. */
+	answer(0, 200, "");
+	PEER_NET_WAIT(
+	    &net, two->requests_count == PEER_POOL_CONNECTIONS_MAX + 1);
+	ck_assert_uint_eq(outcomes[0].count, 1);
+	answer(PEER_POOL_CONNECTIONS_MAX, 200, "oldest");
+	PEER_NET_WAIT(&net, outcomes[PEER_POOL_CONNECTIONS_MAX].count == 1);
+	ck_assert_str_eq(outcomes[PEER_POOL_CONNECTIONS_MAX].body, "oldest");
+	/* What waits is told when all connections are lost. */
+	peer_net_kill(&net, 2);
+	PEER_NET_WAIT(&net, pool->waiting_count == 0);
+	for (unsigned i = 0; i < ARRAY_COUNT(outcomes); i++)
+		ck_assert_uint_eq(outcomes[i].count, 1);
+	ck_assert(!outcomes[ARRAY_COUNT(outcomes) - 1].sent);
+}
+END_TEST
+
+START_TEST(idle_connections_are_closed)
+{
+	struct peer_pool *pool = &one->peers->peer[0].pool;
+	struct outcome outcome;
+
+	(void)forward(&outcome);
+	PEER_NET_WAIT(&net, two->requests_count == 1);
+	answer(0, 200, "");
+	PEER_NET_WAIT(&net, outcome.count == 1);
+	peer_net_pass(&net);
+	ck_assert_uint_eq(pool->connections_count, 1);
+	ck_assert_uint_le(peer_pool_deadline(pool),
+	    loop_now(net.loop) + one->peers->params.idle_timeout_us / 2);
+	peer_pool_expire(&one->peers->peer[0],
+	    loop_now(net.loop) + one->peers->params.idle_timeout_us / 2 -
+		1000000);
+	ck_assert_uint_eq(pool->connections_count, 1);
+	peer_pool_expire(&one->peers->peer[0],
+	    loop_now(net.loop) + one->peers->params.idle_timeout_us / 2);
+	ck_assert_uint_eq(pool->connections_count, 0);
+}
+END_TEST
+
+START_TEST(forward_answer_too_large)
+{
+	struct outcome outcome;
+	struct buf body = { 0 };
+
+	memset(buf_reserve(&body, 5u << 20), 'x', 5u << 20);
+	body.size = 5u << 20;
+	(void)forward(&outcome);
+	PEER_NET_WAIT(&net, two->requests_count == 1);
+	http_reply_begin(two->request[0], 200);
+	http_reply_end(two->request[0], buf_slice(&body));
+	PEER_NET_WAIT(&net, outcome.count == 1);
+	ck_assert_int_eq(outcome.error, ERR_TOO_LARGE);
+	ck_assert(outcome.sent);
+	buf_release(&body);
+}
+END_TEST
+
+/* A member that takes messages but no connections for requests is not dialled
+ * in a loop. */
+START_TEST(failed_dials_back_off)
+{
+	struct peer_pool *pool = &one->peers->peer[0].pool;
+	struct outcome outcome;
+	uint64_t start_us = loop_update_now(net.loop);
+
+	two->hear_result = ERR_MISMATCH;
+	(void)forward(&outcome);
+	PEER_NET_WAIT(&net, outcome.count == 1);
+	ck_assert_int_eq(outcome.error, ERR_CLOSED);
+	ck_assert_uint_eq(pool->backoff_us, PEER_BACKOFF_MIN_US);
+	(void)forward(&outcome);
+	ck_assert_uint_eq(pool->connections_count, 0);
+	ck_assert_uint_eq(peer_pool_deadline(pool), pool->dial_again_us);
+	PEER_NET_WAIT(&net, outcome.count == 1);
+	ck_assert_uint_ge(loop_now(net.loop), start_us + PEER_BACKOFF_MIN_US);
+	ck_assert_uint_eq(pool->backoff_us, 2 * PEER_BACKOFF_MIN_US);
+	two->hear_result = 0;
+	(void)forward(&outcome);
+	PEER_NET_WAIT(&net, two->requests_count == 1);
+	ck_assert_uint_eq(pool->backoff_us, 0);
+	(void)forward(&outcome);
+	ck_assert_uint_eq(pool->connections_count, 2);
+}
+END_TEST
+
+Suite *
+peer_forward_suite(void)
+{
+	Suite *suite = suite_create("peer_forward");
+	TCase *tcase = tcase_create("forward");
+
+	tcase_set_timeout(tcase, 20);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, forward_and_answer);
+	tcase_add_test(tcase, forward_reuses_connections);
+	tcase_add_test(tcase, forward_in_parallel);
+	tcase_add_test(tcase, forward_to_unreachable_member);
+	tcase_add_test(tcase, forward_to_no_member);
+	tcase_add_test(tcase, forward_broken_before_sent);
+	tcase_add_test(tcase, forward_broken_after_sent);
+	tcase_add_test(tcase, forward_times_out_after_sent);
+	tcase_add_test(tcase, forward_times_out_while_waiting);
+	tcase_add_test(tcase, forward_cancelled_while_waiting);
+	tcase_add_test(tcase, forward_cancelled_after_sent);
+	tcase_add_test(tcase, forward_cancelled_by_another);
+	tcase_add_test(tcase, failed_dials_back_off);
+	tcase_add_test(tcase, forward_is_bounded);
+	tcase_add_test(tcase, idle_connections_are_closed);
+	tcase_add_test(tcase, forward_answer_too_large);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
