@@ -1,0 +1,269 @@
+#include "api/api_impl.h"
+#include "common/clock.h"
+#include "common/mem.h"
+#include "common/panic.h"
+#include "common/text.h"
+#include <stdlib.h>
+
+struct api *
+api_new(struct loop *loop, const struct api_params *params, struct node *node,
+    struct peers *peers)
+{
+	struct api *api = mem_zalloc(1, sizeof(*api));
+
+	api->loop = loop;
+	api->params = *params;
+	api->node = node;
+	api->peers = peers;
+	api->retry_us = RAFT_NEVER;
+	api->started_wall_us = clock_wall_us();
+	list_init(&api->spare);
+	list_init(&api->parked);
+	list_init(&api->forwarded);
+	api_metrics_init(api);
+	api_on_change(api);
+	return api;
+}
+
+void
+api_free(struct api *api)
+{
+	if (api == NULL)
+		return;
+	ASSERT(api->calls_count == 0);
+	api_calls_release(api);
+	api_metrics_release(api);
+	buf_release(&api->problem.detail);
+	buf_release(&api->problem.hint);
+	buf_release(&api->problem.members);
+	buf_release(&api->body);
+	buf_release(&api->scratch);
+	buf_release(&api->command);
+	buf_release(&api->target);
+	buf_release(&api->headers);
+	free(api);
+}
+
+uint64_t
+api_body_max(struct api *api, const struct http_request *request)
+{
+	unsigned allowed;
+	const struct api_route *route = api_route_find(request, &allowed);
+
+	if (route == NULL || (route->flags & API_ROUTE_VALUE) == 0)
+		return 0;
+	return api->params.value_bytes_max;
+}
+
+bool
+api_reserved(struct api *api, const struct http_request *request)
+{
+	unsigned allowed;
+	const struct api_route *route = api_route_find(request, &allowed);
+
+	(void)api; /* the same for every api */
+	return route != NULL && (route->flags & API_ROUTE_HEALTH) != 0;
+}
+
+static bool
+is_change(const struct http_request *request)
+{
+	return request->method == HTTP_PUT || request->method == HTTP_DELETE ||
+	       request->method == HTTP_POST;
+}
+
+/*
+ * A page of another site makes its visitor's browser write here: browsers say
+ * so (Fetch Metadata), and nobody else does.
+ */
+static bool
+refuse_cross_site(struct api_call *call)
+{
+	if (!is_change(call->request) ||
+	    !slice_equal(http_request_header(call->request, "Sec-Fetch-Site"),
+		slice_from_text("cross-site")))
+		return false;
+	api_fail(call, API_FORBIDDEN, NULL,
+	    "a page of another site may not change keys");
+	return true;
+}
+
+static bool
+refuse_cluster(struct api_call *call)
+{
+	struct api *api = call->api;
+	struct slice asked =
+	    http_request_header(call->request, "Luminous-Cluster");
+	struct slice own;
+
+	if (asked.data == NULL)
+		return false;
+	own = api_cluster_id(api);
+	if (own.size == 0 || slice_equal(asked, own))
+		return false;
+	api_fail(call, API_WRONG_CLUSTER, "Luminous-Cluster takes its id",
+	    "this is the cluster %s with the id %.*s", api->params.cluster,
+	    (int)own.size, (const char *)own.data);
+	return true;
+}
+
+/* Conditions and promises that must not be passed over in silence. */
+static bool
+refuse_headers(struct api_call *call)
+{
+	static const struct {
+		const char *name;
+		bool reads; /* refused for reads as well */
+	} unknown[] = {
+		{ "If-Match", true },
+		{ "If-None-Match", false },
+		{ "Idempotency-Key", false },
+		{ "Content-Range", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(unknown); i++) {
+		if (!unknown[i].reads && !is_change(call->request))
+			continue;
+		if (http_request_header(call->request, unknown[i].name).data ==
+		    NULL)
+			continue;
+		api_fail(call, API_NOT_IMPLEMENTED,
+		    "leave the header out; GET takes If-None-Match",
+		    "%s cannot be honoured for %s, so nothing was done",
+		    unknown[i].name, http_method_name(call->request->method));
+		return true;
+	}
+	return false;
+}
+
+static bool
+refuse_draining(struct api_call *call)
+{
+	if (!call->api->draining ||
+	    (call->route->flags & API_ROUTE_HEALTH) != 0)
+		return false;
+	api_fail(call, API_SHUTTING_DOWN, "ask another node",
+	    "%s is shutting down", call->api->params.node);
+	return true;
+}
+
+/* Only the word of a member that proved itself counts. */
+static bool
+is_forwarded(const struct http_request *request)
+{
+	return peers_proved(request) != 0 &&
+	       http_request_header(request, "Luminous-Forwarded-By").data !=
+		   NULL;
+}
+
+void
+api_request(struct api *api, struct http_request *request)
+{
+	struct api_call *call = api_call_new(api, request);
+	unsigned allowed;
+
+	call->route = api_route_find(request, &allowed);
+	if (call->route == NULL) {
+		api_reply_unrouted(call, allowed);
+		return;
+	}
+	call->local = is_forwarded(request);
+	if (refuse_draining(call) || refuse_cross_site(call) ||
+	    refuse_cluster(call) || refuse_headers(call) ||
+	    !api_query_parse(call))
+		return;
+	call->route->handle(call);
+}
+
+void
+api_abandoned(struct api *api, struct http_request *request)
+{
+	struct api_call *call = request->context;
+
+	ASSERT(call->api == api);
+	api_cancel(call);
+	api_call_free(call);
+}
+
+static void
+fail_value_too_large(struct api_call *call)
+{
+	uint64_t limit = call->api->params.value_bytes_max;
+	struct api_problem *problem =
+	    api_problem(call->api, API_BODY_TOO_LARGE);
+
+	buf_append_text(&problem->detail, "the value is larger than ");
+	text_append_size(&problem->detail, limit);
+	buf_append_text(
+	    &problem->hint, "http.max-value is the limit, on every node");
+	api_problem_u64(problem, "limit", limit);
+	api_problem_text(problem, "option", "http.max-value");
+	api_reply_problem(call, problem);
+}
+
+void
+api_refused(struct api *api, struct http_request *request,
+    enum http_refusal refusal, const char *detail, uint64_t limit,
+    const char *option)
+{
+	struct api_call *call = api_call_new(api, request);
+	unsigned allowed = 0;
+
+	if (refusal != HTTP_REFUSE_BODY_TOO_LARGE || peers_owns(request)) {
+		api_fail_refusal(call, refusal, detail, limit, option);
+		return;
+	}
+	/* Where no value is taken at all, that is what has to be said. */
+	call->route = api_route_find(request, &allowed);
+	if (call->route == NULL)
+		api_reply_unrouted(call, allowed);
+	else if ((call->route->flags & API_ROUTE_VALUE) != 0)
+		fail_value_too_large(call);
+	else
+		api_fail(call, API_BODY_TOO_LARGE, NULL,
+		    "%s takes no body here", http_method_name(request->method));
+}
+
+void
+api_on_change(struct api *api)
+{
+	struct node_status status;
+
+	node_get_status(api->node, loop_now(api->loop), &status);
+	api->state = status.state;
+	api_recall_reads(api);
+	api_ask_leader_again(api);
+}
+
+void
+api_drain(struct api *api)
+{
+	api->draining = true;
+}
+
+bool
+api_idle(const struct api *api)
+{
+	return api->calls_count == 0;
+}
+
+uint64_t
+api_deadline(const struct api *api)
+{
+	const struct api_call *first = api_deadline_first(api);
+
+	return first == NULL ? api->retry_us
+			     : MIN(first->deadline_us, api->retry_us);
+}
+
+void
+api_expire(struct api *api, uint64_t now_us)
+{
+	struct api_call *first;
+
+	while ((first = api_deadline_first(api)) != NULL &&
+	       first->deadline_us <= now_us)
+		api_give_up(first);
+	if (api->retry_us <= now_us)
+		api_ask_leader_again(api);
+}

@@ -1,0 +1,122 @@
+#include "api/api_impl.h"
+#include "common/err.h"
+
+/* What the leader needs to know of a client's request. */
+static const char *const sent_headers[] = {
+	"Accept",
+	"If-None-Match",
+	"Luminous-Cluster",
+	"Prefer",
+};
+
+/* What a client gets to see of the leader's answer; the rest is our own. */
+static const char *const relayed_headers[] = {
+	"Content-Security-Policy",
+	"Content-Type",
+	"ETag",
+	"Luminous-Key-Created",
+	"Luminous-Key-Version",
+	"Luminous-Leader",
+	"Luminous-Revision",
+	"Preference-Applied",
+	"Vary",
+};
+
+static void
+relay(struct api_call *call, const struct http_client_reply *reply)
+{
+	api_reply_begin_relayed(call, reply->status);
+	for (size_t i = 0; i < ARRAY_COUNT(relayed_headers); i++) {
+		struct slice value =
+		    http_header_get(reply->headers, relayed_headers[i]);
+
+		/* A tab is allowed (RFC 9110, 5.5), but in none of ours. */
+		if (value.data != NULL && http_text_is_clean(value))
+			http_reply_header(
+			    call->request, relayed_headers[i], value);
+	}
+	api_reply_end(call, reply->body);
+}
+
+static void
+on_forwarded(
+    void *context, int error, bool sent, const struct http_client_reply *reply)
+{
+	struct api_call *call = context;
+	struct api *api = call->api;
+	bool is_write = call->operation->propose != NULL;
+
+	call->way = API_IDLE;
+	list_remove(&call->link);
+	if (error == 0 && reply->status != 503) {
+		metric_add(api->forwarded_relayed, 1);
+		relay(call, reply);
+	} else if (error == 0 || !is_write || !sent) {
+		/* A 503 is a promise: nothing was applied. */
+		metric_add(api->forwarded_repeated, 1);
+		api_park(call);
+	} else {
+		metric_add(api->forwarded_unknown, 1);
+		api_fail_unknown(call);
+	}
+}
+
+static void
+append_target(struct buf *to, const struct http_request *request)
+{
+	buf_reset(to);
+	buf_append_slice(to, request->path);
+	if (request->query.size == 0)
+		return;
+	buf_append_text(to, "?");
+	buf_append_slice(to, request->query);
+}
+
+static void
+append_headers(struct buf *to, const struct http_request *request)
+{
+	buf_reset(to);
+	for (size_t i = 0; i < ARRAY_COUNT(sent_headers); i++) {
+		struct slice value =
+		    http_request_header(request, sent_headers[i]);
+
+		if (value.data == NULL)
+			continue;
+		buf_append_text(to, sent_headers[i]);
+		buf_append_text(to, ": ");
+		buf_append_slice(to, value);
+		buf_append_text(to, "\r\n");
+	}
+}
+
+/* The answer to HEAD has no body to take the length from. */
+static enum http_method
+method_at_leader(const struct http_request *request)
+{
+	return request->method == HTTP_HEAD ? HTTP_GET : request->method;
+}
+
+void
+api_forward(struct api_call *call, raft_id leader)
+{
+	const struct http_request *request = call->request;
+	struct api *api = call->api;
+	int rc;
+
+	append_target(&api->target, request);
+	append_headers(&api->headers, request);
+	rc = peers_forward(api->peers, leader, method_at_leader(request),
+	    buf_slice(&api->target), buf_slice(&api->headers), request->body,
+	    call->deadline_us, on_forwarded, call, &call->forward);
+	if (rc == 0) {
+		call->way = API_FORWARDED;
+		call->leader = leader;
+		list_push(&api->forwarded, &call->link);
+	} else if (rc == ERR_BUSY) {
+		api_fail(call, API_BUSY, "repeat it later",
+		    "too many requests wait to be forwarded to %s already",
+		    api_member_name(api, leader));
+	} else {
+		api_park(call);
+	}
+}

@@ -1,0 +1,324 @@
+#ifndef API_API_IMPL_H
+#define API_API_IMPL_H
+
+/* What the files of api/ share. */
+
+#include "api/api.h"
+#include "common/buf.h"
+#include "common/list.h"
+#include "common/metrics.h"
+
+struct api_call;
+
+/* ---- Errors: api_error.c ---- */
+
+/* One for each row of the table there, which has status, code and title. */
+enum api_code {
+	API_BAD_REQUEST,
+	API_FORBIDDEN,
+	API_KEY_NOT_FOUND,
+	API_UNKNOWN_PATH,
+	API_METHOD_NOT_ALLOWED,
+	API_TIMEOUT,
+	API_BODY_TOO_LARGE,
+	API_TARGET_TOO_LARGE,
+	API_EXPECTATION_FAILED,
+	API_WRONG_CLUSTER,
+	API_HEADERS_TOO_LARGE,
+	API_INTERNAL,
+	API_NOT_IMPLEMENTED,
+	API_NO_LEADER,
+	API_NOT_LEADER,
+	API_NOT_READY,
+	API_STARTING,
+	API_WIPED,
+	API_SHUTTING_DOWN,
+	API_BUSY,
+	API_TOO_MANY_CONNECTIONS,
+	API_OUTCOME_UNKNOWN,
+	API_VERSION_NOT_SUPPORTED,
+	API_QUOTA_EXCEEDED
+};
+
+/* An error in the making; all texts are UTF-8. */
+struct api_problem {
+	enum api_code code;
+	struct buf detail;
+	struct buf hint;    /* empty: none */
+	struct buf members; /* JSON members of its own, each with ',' before */
+	unsigned allowed;   /* methods for the header Allow; 0: none */
+};
+
+/* Begins the next error; there is one at a time, and it belongs to `api`. */
+struct api_problem *api_problem(struct api *api, enum api_code code);
+void
+api_problem_u64(struct api_problem *problem, const char *name, uint64_t value);
+/* `value` is UTF-8. */
+void api_problem_text(
+    struct api_problem *problem, const char *name, const char *value);
+/* Answers with it. The call is gone afterwards. */
+void
+api_reply_problem(struct api_call *call, const struct api_problem *problem);
+
+/* The same in one step; `hint` may be NULL. */
+ATTR_PRINTF(4, 5)
+void api_fail(struct api_call *call, enum api_code code, const char *hint,
+    const char *detail_format, ...);
+
+/* Answers what the server refused; see http_server_ops.on_refused. */
+void api_fail_refusal(struct api_call *call, enum http_refusal refusal,
+    const char *detail, uint64_t limit, const char *option);
+
+/* Appends bytes of a client's for an error text: 'abc', cut, printable. */
+void api_append_quoted(struct buf *to, struct slice bytes);
+
+/* ---- Query parameters: api_query.c ---- */
+
+enum {
+	API_QUERY_CONSISTENCY = (1u << 0),
+	API_QUERY_JSON = (1u << 1),
+	API_QUERY_TIMEOUT = (1u << 2),
+	API_QUERY_VERBOSE = (1u << 3)
+};
+
+struct api_query {
+	bool stale; /* consistency=stale */
+	bool json;
+	bool verbose;
+	uint64_t timeout_us; /* 0: not given */
+};
+
+/*
+ * Reads the request's query into call->query. False: something is unknown
+ * to the route, given twice or malformed, and has been answered.
+ */
+bool api_query_parse(struct api_call *call);
+
+/* ---- Routes: api_routes.c ---- */
+
+enum {
+	API_ROUTE_PREFIX = (1u << 0), /* the path begins with `path` */
+	API_ROUTE_HEALTH = (1u << 1), /* reserved connections, while draining */
+	API_ROUTE_VALUE = (1u << 2)   /* the body is a value; else none */
+};
+
+struct api_route {
+	const char *path;
+	const char *shown;   /* in lists of paths and in metrics */
+	unsigned methods;    /* 1u << enum http_method */
+	unsigned parameters; /* API_QUERY_... */
+	unsigned flags;      /* API_ROUTE_... */
+	void (*handle)(struct api_call *call);
+};
+
+#define API_ROUTES_COUNT 9
+extern const struct api_route api_routes[API_ROUTES_COUNT];
+
+/*
+ * The row for this path and method. NULL: `ret_allowed` holds the methods
+ * that the path has, 0 if there is no such path.
+ */
+const struct api_route *
+api_route_find(const struct http_request *request, unsigned *ret_allowed);
+
+/* "GET, HEAD, OPTIONS" */
+void api_append_methods(struct buf *to, unsigned methods);
+
+/* Answers a request without a route: 204 to OPTIONS, 404 or 405. */
+void api_reply_unrouted(struct api_call *call, unsigned allowed);
+
+/* ---- Calls: api_call.c ---- */
+
+/* Where a call is while it waits. */
+enum api_way {
+	API_IDLE,     /* nowhere: it is being handled */
+	API_PARKED,   /* for a leader, in api->parked */
+	API_READING,  /* in the node: call->read */
+	API_WRITING,  /* in the node: call->write */
+	API_FORWARDED /* at call->leader: call->forward */
+};
+
+/* What a request wants of the leader. Either `propose` or `serve` is set. */
+struct api_operation {
+	/* Appends the command. False: it was refused and answered. */
+	bool (*propose)(struct api_call *call, struct buf *command);
+	/* Answers a write that was applied. */
+	void (*applied)(struct api_call *call, const struct kv_result *result);
+	/* Answers a read from the state machine, now. */
+	void (*serve)(struct api_call *call);
+	/* Answers a call that cannot be served in place of the usual error;
+	 * may be NULL. */
+	void (*given_up)(struct api_call *call);
+};
+
+/* A request under way. They are pooled: a request costs no malloc. */
+struct api_call {
+	struct list link; /* in api->spare, api->parked or api->forwarded */
+	struct api *api;
+	struct http_request *request;
+	const struct api_route *route; /* NULL: none */
+	const struct api_operation *operation;
+	struct api_query query;
+	struct buf key;
+	bool local; /* served here or not at all, as one that was forwarded */
+	enum api_way way;
+	raft_id leader; /* API_FORWARDED: to whom */
+	uint64_t deadline_us;
+	size_t place; /* in api->deadlines, from 1 on; 0: not there */
+	union {
+		struct node_read read;
+		struct node_write write;
+		struct peers_forward *forward;
+	};
+};
+
+struct api_call *api_call_new(struct api *api, struct http_request *request);
+void api_call_free(struct api_call *call);
+
+/* A heap by deadline_us. A call that is there leaves it when it is freed. */
+void api_deadline_set(struct api_call *call, uint64_t deadline_us);
+/* NULL: none. */
+struct api_call *api_deadline_first(const struct api *api);
+/* Releases spare calls and the heap. */
+void api_calls_release(struct api *api);
+
+/* ---- The api itself ---- */
+
+struct api_route_metrics;
+
+/* Costly to ask for: the files are walked one by one. */
+struct api_process {
+	uint64_t until_us; /* then they are asked for again */
+	double resident_bytes;
+	double processor_seconds;
+	double open_files;
+};
+
+struct api {
+	struct loop *loop;
+	struct api_params params;
+	struct node *node;
+	struct peers *peers;
+
+	struct list spare; /* calls to be used again */
+	size_t spare_count;
+	size_t calls_count; /* under way */
+	struct list parked; /* calls, in order of arrival */
+	struct list forwarded;
+	uint64_t retry_us; /* when to try the parked again, or RAFT_NEVER */
+	bool draining;
+
+	struct api_call **deadlines; /* a heap in [1 .. deadlines_count] */
+	size_t deadlines_count;
+	size_t deadlines_capacity;
+
+	uint64_t confirmed_us; /* a read was last confirmed by a quorum; 0 */
+	uint64_t space_checked_us;
+	struct api_space space; /* at space_checked_us */
+	enum node_state state;
+	bool cluster_id_known;                /* see api_cluster_id */
+	char cluster_id[2 * NODE_NONCE_SIZE]; /* hex */
+
+	/* Memory kept from request to request. */
+	struct api_problem problem;
+	struct buf body;
+	struct buf scratch;
+	struct buf command;
+	struct buf target;  /* of a forwarded request ... */
+	struct buf headers; /* ... and its headers */
+
+	struct api_route_metrics
+	    *route_metrics; /* of all routes, and of none */
+	struct metric *forwarded_relayed;
+	struct metric *forwarded_repeated;
+	struct metric *forwarded_unknown;
+	struct metric *loop_delay;
+	struct metric *commit_log;
+	struct metric *commit_data;
+	uint64_t started_wall_us;
+	struct api_process process;
+};
+
+/* ---- Answers: api_reply.c ---- */
+
+/*
+ * Begins an answer, with the headers that every one has. Further ones follow
+ * with http_reply_header(call->request, ...), then api_reply_end().
+ */
+void api_reply_begin(struct api_call *call, unsigned status);
+/* The same for another node's answer, which has revision and leader. */
+void api_reply_begin_relayed(struct api_call *call, unsigned status);
+/* The call is gone afterwards; `body` may be the api's memory. */
+void api_reply_end(struct api_call *call, struct slice body);
+/* `content_type` and the body in one. */
+void api_reply_text(struct api_call *call, unsigned status,
+    const char *content_type, struct slice body);
+
+/* Empty memory for a body, valid until the answer's end. */
+struct buf *api_body(struct api *api);
+
+/* Does the comma-separated header `name` have this element, with q above 0? */
+bool api_header_lists(
+    const struct http_request *request, const char *name, const char *element);
+bool api_wants_json(const struct api_call *call);
+/* text/plain is asked for, and not JSON as well. */
+bool api_wants_text(const struct api_call *call);
+
+/* Appends `"name":"text"`, or `"name_base64":"..."` if it is not UTF-8. */
+void
+api_append_bytes_member(struct buf *to, const char *name, struct slice bytes);
+
+/* The cluster's id in hex; empty while it is not known. */
+struct slice api_cluster_id(struct api *api);
+/* Name of a member for texts; "" for 0 and for unknown ones. */
+const char *api_member_name(const struct api *api, raft_id id);
+
+/* ---- The leader: api_leader.c ---- */
+
+/* Serves, forwards or parks a call with an operation, until its deadline. */
+void api_ask_leader(struct api_call *call);
+/* The leader changed: asks it for reads that another was asked for. */
+void api_recall_reads(struct api *api);
+/* Tries the parked ones again. */
+void api_ask_leader_again(struct api *api);
+/* The call's deadline has passed. */
+void api_give_up(struct api_call *call);
+/* The call's client is gone. */
+void api_cancel(struct api_call *call);
+/* Waits until there is a leader, or another, or a while has passed. */
+void api_park(struct api_call *call);
+/* Answers a write of which nobody knows whether it was applied. */
+void api_fail_unknown(struct api_call *call);
+/* True if this node has no state that may be shown; answered then. */
+bool api_fail_unless_member(struct api_call *call);
+
+/* Sends the call to the leader and relays the answer: api_forward.c. */
+void api_forward(struct api_call *call, raft_id leader);
+
+/* ---- Handlers ---- */
+
+void api_kv_get(struct api_call *call);
+void api_kv_put(struct api_call *call);
+void api_kv_delete(struct api_call *call);
+void api_cluster_get(struct api_call *call);
+void api_livez_get(struct api_call *call);
+void api_readyz_get(struct api_call *call);
+void api_leader_get(struct api_call *call);
+void api_metrics_get(struct api_call *call);
+void api_root_get(struct api_call *call);
+
+/* ---- Metrics: api_metrics.c, api_process.c ---- */
+
+void api_metrics_init(struct api *api);
+void api_metrics_release(struct api *api);
+/* Counts an answer. */
+void api_count_reply(const struct api_call *call, unsigned status);
+/* Notes how long the call took. */
+void api_observe_reply(const struct api_call *call);
+/* Appends one sample with its HELP and TYPE, `name` without the prefix. */
+void api_append_sample(struct buf *to, const char *type, const char *name,
+    const char *help, double value);
+/* Appends process_...: memory, processor time, open files, start. */
+void api_append_process(struct buf *to, struct api *api);
+
+#endif

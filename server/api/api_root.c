@@ -1,0 +1,61 @@
+#include "api/api_impl.h"
+
+/* The cheat sheet: lines to paste. %s is host:port as the client wrote it. */
+static const char sheet[] =
+    "luminous %1$s, node %2$s of cluster %3$s\n"
+    "\n"
+    "  write     curl -fsS -T - %4$s/kv/app/greeting <<< hello\n"
+    "  from file curl -fsS -T cert.pem %4$s/kv/app/cert\n"
+    "  read      curl -fsS %4$s/kv/app/greeting\n"
+    "  as JSON   curl -fsS -H 'Accept: application/json' "
+    "%4$s/kv/app/greeting\n"
+    "  local     curl -fsS '%4$s/kv/app/greeting?consistency=stale'\n"
+    "  if new    curl -fsS --etag-save e --etag-compare e "
+    "%4$s/kv/app/greeting\n"
+    "  delete    curl -fsS -X DELETE %4$s/kv/app/greeting\n"
+    "\n"
+    "  cluster   curl -fsS -H 'Accept: text/plain' %4$s/cluster\n"
+    "  health    curl -fsS '%4$s/readyz?verbose'   also /livez /leader\n"
+    "  metrics   curl -fsS %4$s/metrics\n"
+    "\n"
+    "Any node takes any request. A key is 1 to 480 bytes, percent-encoded in\n"
+    "the path. ?timeout=2s bounds the wait. 503: not applied, repeat it; 504:\n"
+    "applied or not, GET the key to see.\n";
+
+#define HOST_SIZE_MAX 255
+
+static bool
+is_host_byte(uint8_t byte)
+{
+	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+	       (byte >= '0' && byte <= '9') || byte == '.' || byte == '-' ||
+	       byte == ':' || byte == '[' || byte == ']';
+}
+
+/* What is pasted into a shell must be nothing but a host. */
+static bool
+is_host(struct slice text)
+{
+	for (size_t i = 0; i < text.size; i++) {
+		if (!is_host_byte(text.data[i]))
+			return false;
+	}
+	return text.size > 0 && text.size <= HOST_SIZE_MAX;
+}
+
+void
+api_root_get(struct api_call *call)
+{
+	struct slice host = http_request_header(call->request, "Host");
+	const struct api_params *params = &call->api->params;
+	struct buf *body = api_body(call->api);
+	char place[HOST_SIZE_MAX + 1] = "localhost:5864";
+
+	if (is_host(host)) {
+		memcpy(place, host.data, host.size);
+		place[host.size] = '\0';
+	}
+	buf_printf(
+	    body, sheet, params->version, params->node, params->cluster, place);
+	api_reply_text(call, 200, "text/plain; charset=utf-8", buf_slice(body));
+}

@@ -1,0 +1,128 @@
+#include "api/api_impl.h"
+#include <string.h>
+
+#define BIT(method) (1u << (method))
+#define READ        (BIT(HTTP_GET) | BIT(HTTP_HEAD))
+/* HAProxy asks for health by OPTIONS, unless it is told otherwise. */
+#define CHECK (READ | BIT(HTTP_OPTIONS))
+
+/* Rows of one path stand together; the busiest path is first. */
+const struct api_route api_routes[API_ROUTES_COUNT] = {
+	{ "/kv/", "/kv/KEY", READ,
+	    API_QUERY_CONSISTENCY | API_QUERY_JSON | API_QUERY_TIMEOUT,
+	    API_ROUTE_PREFIX, api_kv_get },
+	{ "/kv/", "/kv/KEY", BIT(HTTP_PUT), API_QUERY_TIMEOUT,
+	    API_ROUTE_PREFIX | API_ROUTE_VALUE, api_kv_put },
+	{ "/kv/", "/kv/KEY", BIT(HTTP_DELETE), API_QUERY_TIMEOUT,
+	    API_ROUTE_PREFIX, api_kv_delete },
+	{ "/", "/", READ, 0, 0, api_root_get },
+	{ "/cluster", "/cluster", READ, API_QUERY_JSON, 0, api_cluster_get },
+	{ "/livez", "/livez", CHECK, 0, API_ROUTE_HEALTH, api_livez_get },
+	{ "/readyz", "/readyz", CHECK, API_QUERY_VERBOSE, API_ROUTE_HEALTH,
+	    api_readyz_get },
+	{ "/leader", "/leader", CHECK, 0, API_ROUTE_HEALTH, api_leader_get },
+	{ "/metrics", "/metrics", READ, 0, 0, api_metrics_get },
+};
+
+static bool
+matches(const struct api_route *route, struct slice path)
+{
+	size_t size = strlen(route->path);
+
+	if ((route->flags & API_ROUTE_PREFIX) == 0)
+		return slice_equal(path, slice_of(route->path, size));
+	return path.size >= size && memcmp(path.data, route->path, size) == 0;
+}
+
+const struct api_route *
+api_route_find(const struct http_request *request, unsigned *ret_allowed)
+{
+	unsigned allowed = 0;
+
+	for (size_t i = 0; i < API_ROUTES_COUNT; i++) {
+		const struct api_route *route = &api_routes[i];
+
+		if (!matches(route, request->path))
+			continue;
+		if ((route->methods & BIT(request->method)) != 0)
+			return route;
+		allowed |= route->methods | BIT(HTTP_OPTIONS);
+	}
+	*ret_allowed = allowed;
+	return NULL;
+}
+
+void
+api_append_methods(struct buf *to, unsigned methods)
+{
+	const char *before = "";
+
+	for (unsigned method = HTTP_GET; method <= HTTP_OPTIONS; method++) {
+		if ((methods & BIT(method)) == 0)
+			continue;
+		buf_append_text(to, before);
+		buf_append_text(to, http_method_name((enum http_method)method));
+		before = ", ";
+	}
+}
+
+static void
+append_paths(struct buf *members)
+{
+	buf_append_text(members, ",\"paths\":[");
+	for (size_t i = 0; i < API_ROUTES_COUNT; i++) {
+		if (i > 0 &&
+		    strcmp(api_routes[i].path, api_routes[i - 1].path) == 0)
+			continue;
+		buf_printf(members, "%s\"%s\"", i == 0 ? "" : ",",
+		    api_routes[i].shown);
+	}
+	buf_append_text(members, "]");
+}
+
+static void
+fail_path(struct api_call *call)
+{
+	struct api_problem *problem = api_problem(call->api, API_UNKNOWN_PATH);
+
+	buf_append_text(&problem->detail, "there is no path ");
+	api_append_quoted(&problem->detail, call->request->path);
+	buf_append_text(&problem->hint, "GET / shows what there is");
+	append_paths(&problem->members);
+	api_reply_problem(call, problem);
+}
+
+static void
+fail_method(struct api_call *call, unsigned allowed)
+{
+	struct api_problem *problem =
+	    api_problem(call->api, API_METHOD_NOT_ALLOWED);
+
+	buf_printf(&problem->detail, "%s does not apply to ",
+	    http_method_name(call->request->method));
+	api_append_quoted(&problem->detail, call->request->path);
+	buf_append_text(&problem->hint, "allowed here: ");
+	api_append_methods(&problem->hint, allowed);
+	problem->allowed = allowed;
+	api_reply_problem(call, problem);
+}
+
+void
+api_reply_unrouted(struct api_call *call, unsigned allowed)
+{
+	struct buf *methods = &call->api->scratch;
+
+	if (allowed == 0) {
+		fail_path(call);
+		return;
+	}
+	if (call->request->method != HTTP_OPTIONS) {
+		fail_method(call, allowed);
+		return;
+	}
+	buf_reset(methods);
+	api_append_methods(methods, allowed);
+	api_reply_begin(call, 204);
+	http_reply_header(call->request, "Allow", buf_slice(methods));
+	api_reply_end(call, slice_of(NULL, 0));
+}

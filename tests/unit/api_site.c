@@ -1,0 +1,718 @@
+#include "tests/unit/api_site.h"
+#include "common/json.h"
+#include "common/macros.h"
+#include "common/mem.h"
+#include "common/text.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- The world of a node ---- */
+
+static raft_usec
+host_now(void *context)
+{
+	return loop_update_now(((struct site *)context)->world->loop);
+}
+
+static void
+host_send(void *context, const struct raft_message *message,
+    struct node_entry *const *entries)
+{
+	struct site *site = context;
+
+	if (site->peers != NULL)
+		peers_send(site->peers, message, entries);
+}
+
+static void
+host_flush(void *context)
+{
+	struct site *site = context;
+
+	if (site->peers != NULL)
+		peers_flush(site->peers);
+}
+
+static void
+host_on_change(void *context)
+{
+	((struct site *)context)->changed = true;
+}
+
+static void
+host_on_commit(void *context, bool checkpoint, raft_usec took)
+{
+	struct site *site = context;
+
+	if (site->api != NULL)
+		api_observe_commit(site->api, checkpoint, took);
+}
+
+static void
+host_on_alarm(void *context, enum raft_alarm alarm, raft_id peer)
+{
+	(void)context;
+	ck_abort_msg("alarm %d about %d", (int)alarm, (int)peer);
+}
+
+static void
+peer_get_hello(void *context, raft_id to, struct node_hello *ret_hello)
+{
+	node_get_hello(((struct site *)context)->node, to, ret_hello);
+}
+
+static int
+peer_hear(void *context, const struct node_hello *hello, char *why, size_t size)
+{
+	struct site *site = context;
+
+	return node_hear(
+	    site->node, loop_now(site->world->loop), hello, why, size);
+}
+
+static int
+peer_receive(void *context, const struct raft_message *message,
+    const struct slice *records)
+{
+	struct site *site = context;
+
+	return node_receive(
+	    site->node, loop_now(site->world->loop), message, records);
+}
+
+static void
+peer_unreachable(void *context, raft_id peer)
+{
+	struct site *site = context;
+
+	node_peer_unreachable(site->node, loop_now(site->world->loop), peer);
+}
+
+static void
+peer_refused(void *context, raft_id peer)
+{
+	struct site *site = context;
+
+	node_peer_refused(site->node, loop_now(site->world->loop), peer);
+}
+
+static void
+get_space(void *context, struct api_space *ret_space)
+{
+	struct site *site = context;
+
+	site->free_asked++;
+	*ret_space = (struct api_space){
+		.what = "the disk",
+		.free = site->free_bytes,
+		.minimum = 1000,
+		.hint = "free some",
+	};
+}
+
+static uint64_t
+http_body_max(void *context, const struct http_request *request)
+{
+	struct site *site = context;
+
+	return peers_owns(request) ? peers_body_max(site->peers, request)
+				   : api_body_max(site->api, request);
+}
+
+static bool
+http_reserved(void *context, const struct http_request *request)
+{
+	struct site *site = context;
+
+	return peers_owns(request) || api_reserved(site->api, request);
+}
+
+static void
+http_on_request(void *context, struct http_request *request)
+{
+	struct site *site = context;
+
+	if (peers_owns(request))
+		peers_request(site->peers, request);
+	else
+		api_request(site->api, request);
+}
+
+static void
+http_on_abandoned(void *context, struct http_request *request)
+{
+	struct site *site = context;
+
+	if (peers_owns(request))
+		peers_abandoned(site->peers, request);
+	else
+		api_abandoned(site->api, request);
+}
+
+static void
+http_on_refused(void *context, struct http_request *request,
+    enum http_refusal refusal, const char *detail, uint64_t limit,
+    const char *option)
+{
+	struct site *site = context;
+
+	api_refused(site->api, request, refusal, detail, limit, option);
+}
+
+/* ---- Opening and closing ---- */
+
+static void
+listen_at(struct site *site, const char *address)
+{
+	static const struct http_server_ops ops = {
+		.body_max = http_body_max,
+		.reserved = http_reserved,
+		.on_request = http_on_request,
+		.on_abandoned = http_on_abandoned,
+		.on_refused = http_on_refused,
+	};
+	const struct http_server_params params = {
+		.connections_max = SITE_CONNECTIONS_MAX,
+		.target_bytes_max = 2048,
+		.head_bytes_max = 4096,
+		.input_bytes_max = SITE_INPUT_MAX,
+		.output_bytes_max = 16 << 20,
+		.idle_timeout_us = 60000000,
+		.header_timeout_us = 60000000,
+		.body_timeout_us = 60000000,
+		.write_timeout_us = 60000000,
+	};
+
+	site->server = http_server_new(site->world->loop, &params, &ops, site);
+	ck_assert_int_eq(http_server_listen(site->server, address), 0);
+}
+
+static void
+open_node(struct site *site)
+{
+	struct world *world = site->world;
+	const struct node_host host = {
+		.context = site,
+		.now = host_now,
+		.send = host_send,
+		.flush = host_flush,
+		.on_change = host_on_change,
+		.on_commit = host_on_commit,
+		.on_alarm = host_on_alarm,
+	};
+	struct node_params params = {
+		.raft = {
+		    .election_timeout = 300000,
+		    .heartbeat_interval = 50000,
+		    .append_entries_max = 64,
+		    .append_bytes_max = 1 << 20,
+		    .inflight_appends_max = 4,
+		    .inflight_bytes_max = 4 << 20,
+		    .inflight_rounds_max = 2,
+		    .entry_bytes_max = 4096,
+		    .uncommitted_bytes_max = 10000,
+		    .pending_reads_max = 1000,
+		    .disk_stall_max = 1000000,
+		},
+		.cluster = "test",
+		.members = world->members,
+		.boot_id = 1000 * ++world->boots + site->id,
+		.directory_nonce = { (uint8_t)world->boots },
+		.cluster_id = { 0xc1, 0x15, (uint8_t)site->id },
+		.checkpoint_bytes = 1 << 20,
+		.checkpoint_interval = 500000,
+		.cache_bytes_max = 1 << 20,
+	};
+	char why[512] = "";
+
+	memcpy(params.name, site->name, sizeof(site->name));
+	site->log = store_mem_open(site->log_disk);
+	site->data = store_mem_open(site->data_disk);
+	ck_assert_msg(
+	    node_new(&site->node, &params, site->log, site->data, &host,
+		loop_update_now(world->loop), why, sizeof(why)) == 0,
+	    "%s", why);
+}
+
+static void
+open_peers(struct site *site)
+{
+	static const struct peers_ops ops = {
+		.get_hello = peer_get_hello,
+		.hear = peer_hear,
+		.receive = peer_receive,
+		.unreachable = peer_unreachable,
+		.refused = peer_refused,
+	};
+	const struct peers_params params = {
+		.members = site->world->members,
+		.self = site->id,
+		.secret = slice_from_text("sesame"),
+		.election_timeout = 300000,
+		.idle_timeout_us = 60000000,
+		.body_bytes_max = 4 << 20,
+		.forward_bytes_max = 1 << 20,
+		.records_max = 64,
+		.seed = site->id,
+	};
+
+	site->peers = peers_new(site->world->loop, &params, &ops, site);
+}
+
+static void
+open_api(struct site *site)
+{
+	const struct api_params params = {
+		.cluster = "test",
+		.node = site->name,
+		.version = "1.2.3",
+		.request_timeout_us = SITE_TIMEOUT_US,
+		.value_bytes_max = SITE_VALUE_MAX,
+		.quota_bytes = site->world->quota_bytes,
+		.get_space = get_space,
+		.context = site,
+	};
+
+	site->api =
+	    api_new(site->world->loop, &params, site->node, site->peers);
+}
+
+static void
+make_disks(struct site *site)
+{
+	site->log_disk = store_mem_disk_new(NODE_LOG_TABLES_COUNT);
+	site->data_disk = store_mem_disk_new(KV_TABLES_COUNT);
+}
+
+static void
+free_disks(struct site *site)
+{
+	store_mem_disk_free(site->log_disk);
+	store_mem_disk_free(site->data_disk);
+}
+
+static void
+open_all(struct site *site)
+{
+	open_node(site);
+	open_peers(site);
+	open_api(site);
+	site->dead = false;
+}
+
+void
+site_stop(struct site *site)
+{
+	http_server_free(site->server);
+	ck_assert(api_idle(site->api));
+	api_free(site->api);
+	peers_free(site->peers);
+	node_free(site->node);
+	store_close(site->log);
+	store_close(site->data);
+	site->server = NULL;
+	site->api = NULL;
+	site->peers = NULL;
+	site->node = NULL;
+	site->dead = true;
+}
+
+void
+site_start_wiped(struct site *site)
+{
+	free_disks(site);
+	make_disks(site);
+	listen_at(site, site->world->members.member[site->id - 1].address);
+	open_all(site);
+	peers_start(site->peers);
+}
+
+/* The members' addresses are known when all listen. */
+static void
+add_member(struct world *world, unsigned i)
+{
+	struct site *site = &world->site[i];
+	struct node_member *member = &world->members.member[i];
+
+	site->world = world;
+	site->id = i + 1;
+	site->free_bytes = 1000000;
+	snprintf(site->name, sizeof(site->name), "n%u", i + 1);
+	listen_at(site, "127.0.0.1:0");
+	member->id = site->id;
+	memcpy(member->name, site->name, sizeof(member->name));
+	snprintf(member->address, sizeof(member->address), "127.0.0.1:%u",
+	    http_server_port(site->server));
+}
+
+/* Every member listens; nobody has dialled anybody. */
+static struct world *
+world_new(unsigned count, uint64_t quota_bytes)
+{
+	struct world *world = mem_zalloc(1, sizeof(*world));
+
+	world->count = count;
+	world->quota_bytes = quota_bytes;
+	world->members.count = count;
+	ck_assert_int_eq(loop_new(&world->loop), 0);
+	for (unsigned i = 0; i < count; i++)
+		add_member(world, i);
+	for (unsigned i = 0; i < count; i++) {
+		make_disks(&world->site[i]);
+		open_all(&world->site[i]);
+	}
+	return world;
+}
+
+void
+world_free(struct world *world)
+{
+	for (unsigned i = 0; i < world->count; i++) {
+		if (!world->site[i].dead)
+			site_stop(&world->site[i]);
+		free_disks(&world->site[i]);
+	}
+	loop_free(world->loop);
+	free(world);
+}
+
+/* ---- Passes of the loop ---- */
+
+static uint64_t
+next_deadline(struct world *world)
+{
+	/* Clients' sockets are not watched: look at them every millisecond. */
+	uint64_t deadline = loop_now(world->loop) + 1000;
+
+	for (unsigned i = 0; i < world->count; i++) {
+		struct site *site = &world->site[i];
+
+		if (site->dead)
+			continue;
+		deadline = MIN(deadline, http_server_deadline(site->server));
+		deadline = MIN(deadline, peers_deadline(site->peers));
+		deadline = MIN(deadline, api_deadline(site->api));
+		if (!site->frozen)
+			deadline = MIN(deadline, node_deadline(site->node));
+	}
+	return deadline;
+}
+
+static void
+turn_site(struct site *site)
+{
+	uint64_t now = loop_now(site->world->loop);
+
+	http_server_expire(site->server, now);
+	peers_expire(site->peers, now);
+	api_expire(site->api, now);
+	if (!site->frozen && node_deadline(site->node) <= now)
+		ck_assert_msg(node_turn(site->node, now) == 0, "%s",
+		    node_fault(site->node));
+	if (site->changed) {
+		site->changed = false;
+		api_on_change(site->api);
+	}
+	peers_flush(site->peers);
+	http_server_flush(site->server);
+}
+
+void
+world_pass(struct world *world)
+{
+	loop_pass(world->loop, next_deadline(world));
+	for (unsigned i = 0; i < world->count; i++) {
+		if (!world->site[i].dead)
+			turn_site(&world->site[i]);
+	}
+}
+
+/* ---- The client ---- */
+
+static int
+connect_to(const struct site *site)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_port = htons(http_server_port(site->server)),
+		.sin_addr = { htonl(INADDR_LOOPBACK) },
+	};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	/* The kernel completes it without the server. */
+	ck_assert_int_eq(
+	    connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return fd;
+}
+
+int
+site_send_bytes(const struct site *site, struct slice bytes)
+{
+	int fd = connect_to(site);
+
+	ck_assert_int_eq(
+	    send(fd, bytes.data, bytes.size, MSG_NOSIGNAL), (int)bytes.size);
+	return fd;
+}
+
+int
+site_send(const struct site *site, const char *method, const char *target,
+    const char *headers, struct slice body)
+{
+	struct buf text = { 0 };
+	int fd;
+
+	buf_printf(&text,
+	    "%s %s HTTP/1.1\r\nHost: localhost:5864\r\n"
+	    "Connection: close\r\n%s",
+	    method, target, headers);
+	if (body.data != NULL)
+		buf_printf(&text, "Content-Length: %zu\r\n", body.size);
+	buf_append_text(&text, "\r\n");
+	buf_append_slice(&text, body);
+	fd = site_send_bytes(site, buf_slice(&text));
+	buf_release(&text);
+	return fd;
+}
+
+static struct reply
+parse_reply(struct buf *text)
+{
+	struct reply reply = { 0 };
+	uint64_t status;
+	const char *end;
+
+	buf_append(text, "", 1);
+	reply.text = (char *)buf_detach(text, &reply.size);
+	reply.size--;
+	ck_assert_uint_gt(reply.size, 12);
+	ck_assert_int_eq(memcmp(reply.text, "HTTP/1.1 ", 9), 0);
+	ck_assert_int_eq(
+	    text_parse_u64(slice_of(reply.text + 9, 3), &status), 0);
+	reply.status = (unsigned)status;
+	end = strstr(reply.text, "\r\n\r\n");
+	ck_assert_ptr_nonnull(end);
+	end += 4;
+	reply.body = slice_of(end, reply.size - (size_t)(end - reply.text));
+	return reply;
+}
+
+/* True when the server has closed the connection. */
+static bool
+drain_socket(int fd, struct buf *to)
+{
+	char bytes[4096];
+	ssize_t size;
+
+	while ((size = recv(fd, bytes, sizeof(bytes), 0)) > 0)
+		buf_append(to, bytes, (size_t)size);
+	ck_assert(size == 0 || errno == EAGAIN);
+	return size == 0;
+}
+
+struct reply
+site_receive(struct world *world, int fd)
+{
+	struct buf text = { 0 };
+
+	for (int i = 0; i < WORLD_PASSES_MAX; i++) {
+		if (drain_socket(fd, &text)) {
+			close(fd);
+			return parse_reply(&text);
+		}
+		world_pass(world);
+	}
+	ck_abort_msg("no answer came");
+	return (struct reply){ 0 };
+}
+
+struct reply
+site_ask(struct site *site, const char *method, const char *target,
+    const char *headers, struct slice body)
+{
+	return site_receive(
+	    site->world, site_send(site, method, target, headers, body));
+}
+
+void
+reply_release(struct reply *reply)
+{
+	free(reply->text);
+	*reply = (struct reply){ 0 };
+}
+
+struct reply
+site_get(struct site *site, const char *target)
+{
+	return site_ask(site, "GET", target, "", slice_of(NULL, 0));
+}
+
+struct reply
+site_get_with(struct site *site, const char *target, const char *headers)
+{
+	return site_ask(site, "GET", target, headers, slice_of(NULL, 0));
+}
+
+struct reply
+site_put(struct site *site, const char *target, const char *value)
+{
+	return site_ask(site, "PUT", target, "", slice_from_text(value));
+}
+
+const char *
+reply_header(const struct reply *reply, const char *name)
+{
+	static char value[512];
+	char line[128];
+	const char *at;
+	size_t size;
+
+	snprintf(line, sizeof(line), "\r\n%s: ", name);
+	at = strcasestr(reply->text, line);
+	if (at == NULL || at >= (const char *)reply->body.data)
+		return "";
+	at += strlen(line);
+	size = strcspn(at, "\r");
+	ck_assert_uint_lt(size, sizeof(value));
+	memcpy(value, at, size);
+	value[size] = '\0';
+	return value;
+}
+
+void
+assert_status(const struct reply *reply, unsigned status)
+{
+	ck_assert_msg(
+	    reply->status == status, "expected %u: %s", status, reply->text);
+}
+
+void
+assert_body(const struct reply *reply, const char *text)
+{
+	ck_assert_str_eq((const char *)reply->body.data, text);
+}
+
+void
+assert_problem(struct reply reply, unsigned status, const char *code)
+{
+	struct slice text;
+	uint64_t number;
+	json_t *problem;
+
+	assert_status(&reply, status);
+	ck_assert_str_eq(
+	    reply_header(&reply, "Content-Type"), "application/problem+json");
+	ck_assert_int_eq(json_parse_object(reply.body, 100000, &problem), 0);
+	ck_assert_int_eq(json_get_text(problem, "code", &text), 0);
+	ck_assert_msg(
+	    slice_equal(text, slice_from_text(code)), "%s", reply.text);
+	ck_assert_int_eq(json_get_u64(problem, "status", &number), 0);
+	ck_assert_uint_eq(number, status);
+	ck_assert_int_eq(json_get_text(problem, "title", &text), 0);
+	ck_assert_int_eq(json_get_text(problem, "detail", &text), 0);
+	ck_assert_uint_gt(text.size, 0);
+	ck_assert_uint_eq(reply.body.data[reply.body.size - 1], '\n');
+	ck_assert_str_eq(
+	    reply_header(&reply, "Retry-After"), status == 503 ? "1" : "");
+	json_decref(problem);
+	reply_release(&reply);
+}
+
+void
+assert_contains(const struct reply *reply, const char *text)
+{
+	ck_assert_msg(strstr(reply->text, text) != NULL, "no %s in: %s", text,
+	    reply->text);
+}
+
+/* ---- Worlds that are ready ---- */
+
+struct world *
+world_new_one(uint64_t quota_bytes)
+{
+	struct world *world = world_new(1, quota_bytes);
+
+	while (!node_is_leader(world->site[0].node))
+		world_pass(world);
+	world_pass(world);
+	return world;
+}
+
+struct world *
+world_new_lonely(void)
+{
+	struct world *world = world_new(3, 0);
+
+	for (unsigned i = 1; i < world->count; i++) {
+		site_stop(&world->site[i]);
+	}
+	world_pass(world);
+	return world;
+}
+
+struct site *
+world_leader(struct world *world)
+{
+	for (unsigned i = 0; i < world->count; i++) {
+		if (!world->site[i].dead && node_is_leader(world->site[i].node))
+			return &world->site[i];
+	}
+	return NULL;
+}
+
+struct site *
+world_follower(struct world *world)
+{
+	for (unsigned i = 0; i < world->count; i++) {
+		if (!world->site[i].dead &&
+		    !node_is_leader(world->site[i].node))
+			return &world->site[i];
+	}
+	return NULL;
+}
+
+static bool
+everybody_follows(struct world *world)
+{
+	for (unsigned i = 0; i < world->count; i++) {
+		if (node_leader(world->site[i].node) == 0)
+			return false;
+	}
+	return world_leader(world) != NULL;
+}
+
+struct world *
+world_new_three(void)
+{
+	struct world *world = world_new(3, 0);
+
+	for (unsigned i = 0; i < 3; i++)
+		peers_start(world->site[i].peers);
+	for (int i = 0; i < WORLD_PASSES_MAX && !everybody_follows(world); i++)
+		world_pass(world);
+	ck_assert(everybody_follows(world));
+	return world;
+}
+
+void
+site_pass_until_busy(struct site *site)
+{
+	for (int i = 0; i < WORLD_PASSES_MAX && api_idle(site->api); i++)
+		world_pass(site->world);
+	ck_assert(!api_idle(site->api));
+}
+
+uint64_t
+world_later(const struct world *world, uint64_t us)
+{
+	return loop_now(world->loop) + us;
+}
