@@ -1,0 +1,24 @@
+#ifndef CONFIG_IMPL_H
+#define CONFIG_IMPL_H
+
+/* Shared by the files of config: private to them. */
+
+#include "common/conf.h"
+#include "config.h"
+
+/* The table of all options, in config_options.c. */
+extern const struct conf_option config_options[];
+extern const size_t config_options_count;
+
+/*
+ * Fills in what follows from other options and from the machine (members,
+ * self, listen, secret, ...), and reports to `conf` what does not fit
+ * together. `config` is usable if there were no errors.
+ */
+void config_check(
+    struct conf *conf, const struct config_host *host, struct config *config);
+
+/* Reads config->secret_file, if there is one; needed with several members. */
+void config_read_secret(struct conf *conf, struct config *config);
+
+#endif

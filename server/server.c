@@ -1,0 +1,582 @@
+#include "server_impl.h"
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/panic.h"
+#include "common/version.h"
+#include "store/store_lmdb.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+/* Unapplied and recent entries kept in memory for peers. */
+#define CACHE_BYTES_MAX (1u << 20)
+/*
+ * Kept free in the data file: what is proposed and not yet applied, twice, as
+ * a value may take two pages for one, and a checkpoint's copies of pages.
+ */
+#define DATA_HEADROOM_BYTES (256u << 20)
+/* Address space of the log's file: pages half full, and deletes, which are
+ * never refused, have to fit as well. */
+#define LOG_MAP_FACTOR 4
+/* Index and memory of an entry of the log, beside its bytes. */
+#define LOG_ENTRY_COST 256u
+/* A leader takes this much that is not committed, then answers "busy". */
+#define UNCOMMITTED_BYTES_MAX (64u << 20)
+
+/* ---- What the node asks of the world ---- */
+
+static raft_usec
+host_now(void *context)
+{
+	struct server *server = context;
+
+	return loop_update_now(server->loop);
+}
+
+static void
+host_send(void *context, const struct raft_message *message,
+    struct node_entry *const *entries)
+{
+	struct server *server = context;
+
+	/* The first turn, at open, comes before there are peers. */
+	if (server->peers != NULL)
+		peers_send(server->peers, message, entries);
+}
+
+static void
+host_flush(void *context)
+{
+	struct server *server = context;
+
+	/* The first turn, at open, comes before there is anybody. */
+	if (server->peers != NULL)
+		peers_flush(server->peers);
+	if (server->http != NULL)
+		http_server_flush(server->http);
+}
+
+static void
+host_on_change(void *context)
+{
+	struct server *server = context;
+
+	server->changed = true;
+}
+
+static void
+host_on_commit(void *context, bool checkpoint, raft_usec took)
+{
+	struct server *server = context;
+	uint64_t slow = server->config->slow_fsync_us;
+
+	if (server->api != NULL)
+		api_observe_commit(server->api, checkpoint, took);
+	if (slow != 0 && took > slow)
+		log_warning("slow disk: a %s took %llu ms (log.slow-fsync)",
+		    checkpoint ? "checkpoint" : "log commit",
+		    (unsigned long long)(took / 1000));
+}
+
+static void
+host_on_alarm(void *context, enum raft_alarm alarm, raft_id peer)
+{
+	struct server *server = context;
+	const struct node_member *member = node_find_member(server->node, peer);
+	const char *name = member == NULL ? "?" : member->name;
+
+	switch (alarm) {
+	case RAFT_ALARM_LOST_TAIL:
+		log_err("%s lost entries that it had acknowledged: its disk "
+			"or data-dir went back in time",
+		    name);
+		break;
+	case RAFT_ALARM_NEEDS_COMPACTED:
+		log_err("%s needs log entries that are gone everywhere: its "
+			"data-dir cannot be brought up to date",
+		    name);
+		break;
+	}
+}
+
+/* ---- What peers ask of the node ---- */
+
+static void
+peer_get_hello(void *context, raft_id to, struct node_hello *ret_hello)
+{
+	struct server *server = context;
+
+	node_get_hello(server->node, to, ret_hello);
+}
+
+static int
+peer_hear(void *context, const struct node_hello *hello, char *why, size_t size)
+{
+	struct server *server = context;
+
+	return node_hear(
+	    server->node, loop_now(server->loop), hello, why, size);
+}
+
+static int
+peer_receive(void *context, const struct raft_message *message,
+    const struct slice *records)
+{
+	struct server *server = context;
+
+	/* A promise counts from when the message was read, not from when the
+	 * pass began: the process may have been stopped in between. */
+	return node_receive(
+	    server->node, loop_update_now(server->loop), message, records);
+}
+
+static void
+peer_unreachable(void *context, raft_id peer)
+{
+	struct server *server = context;
+
+	node_peer_unreachable(server->node, loop_now(server->loop), peer);
+}
+
+static void
+peer_refused(void *context, raft_id peer)
+{
+	struct server *server = context;
+
+	node_peer_refused(server->node, loop_now(server->loop), peer);
+}
+
+static const struct peers_ops peers_ops = {
+	.get_hello = peer_get_hello,
+	.hear = peer_hear,
+	.receive = peer_receive,
+	.unreachable = peer_unreachable,
+	.refused = peer_refused,
+};
+
+/* ---- What the HTTP server asks: peers below /raft/, clients elsewhere ---- */
+
+static uint64_t
+http_body_max(void *context, const struct http_request *request)
+{
+	struct server *server = context;
+
+	return peers_owns(request) ? peers_body_max(server->peers, request)
+				   : api_body_max(server->api, request);
+}
+
+static bool
+http_reserved(void *context, const struct http_request *request)
+{
+	struct server *server = context;
+
+	return peers_owns(request) || api_reserved(server->api, request);
+}
+
+static void
+http_on_request(void *context, struct http_request *request)
+{
+	struct server *server = context;
+
+	if (peers_owns(request))
+		peers_request(server->peers, request);
+	else
+		api_request(server->api, request);
+}
+
+static void
+http_on_abandoned(void *context, struct http_request *request)
+{
+	struct server *server = context;
+
+	if (peers_owns(request))
+		peers_abandoned(server->peers, request);
+	else
+		api_abandoned(server->api, request);
+}
+
+static void
+http_on_refused(void *context, struct http_request *request,
+    enum http_refusal refusal, const char *detail, uint64_t limit,
+    const char *option)
+{
+	struct server *server = context;
+
+	api_refused(server->api, request, refusal, detail, limit, option);
+}
+
+static const struct http_server_ops http_ops = {
+	.body_max = http_body_max,
+	.reserved = http_reserved,
+	.on_request = http_on_request,
+	.on_abandoned = http_on_abandoned,
+	.on_refused = http_on_refused,
+};
+
+/* ---- Opening ---- */
+
+static void
+fill_random(void *to, size_t size)
+{
+	/* Up to 256 bytes come whole once the kernel's pool is ready. */
+	if (getrandom(to, size, 0) != (ssize_t)size)
+		fatal("getrandom gave no random bytes");
+}
+
+static int
+open_store(const char *data_dir, const char *name, const char *const *tables,
+    unsigned tables_count, uint64_t map_bytes, struct store **ret_store)
+{
+	struct buf path = { 0 };
+	struct store_lmdb_params params = {
+		.tables = tables,
+		.tables_count = tables_count,
+		.map_bytes = map_bytes,
+	};
+	int error;
+
+	buf_printf(&path, "%s/%s", data_dir, name);
+	params.path = (const char *)path.data;
+	error = store_lmdb_open(&params, ret_store);
+	if (error != 0)
+		log_err("%s: cannot open the %s store: %s", params.path, name,
+		    err_text(error));
+	buf_release(&path);
+	return error;
+}
+
+static int
+open_directory(struct server *server)
+{
+	const struct config *config = server->config;
+	int error;
+
+	error = store_dir_open(config->data_dir, &server->dir);
+	if (error == ERR_LOCKED) {
+		log_err("%s: another luminousd runs on this directory; stop "
+			"it, or set node.data-dir to another one",
+		    config->data_dir);
+		return error;
+	}
+	if (error == ERR_NOT_FOUND)
+		log_err("%s: the directory above it does not exist; create it, "
+			"or set node.data-dir",
+		    config->data_dir);
+	else if (error != 0)
+		log_err("%s: cannot use this data directory: %s",
+		    config->data_dir, err_text(error));
+	if (error != 0)
+		return error;
+	error = open_store(config->data_dir, "log", node_log_tables,
+	    NODE_LOG_TABLES_COUNT, LOG_MAP_FACTOR * config->log_quota_bytes,
+	    &server->log_store);
+	if (error != 0)
+		return error;
+	return open_store(config->data_dir, "data", kv_tables, KV_TABLES_COUNT,
+	    config->map_bytes, &server->data_store);
+}
+
+static void
+fill_members(const struct config *config, struct node_members *ret_members)
+{
+	*ret_members = (struct node_members){
+		.count = (unsigned)config->members_count,
+	};
+	for (unsigned i = 0; i < ret_members->count; i++) {
+		struct node_member *member = &ret_members->member[i];
+
+		member->id = i + 1;
+		snprintf(member->name, sizeof(member->name), "%s",
+		    config->members[i].name);
+		snprintf(member->address, sizeof(member->address), "%s",
+		    config->members[i].address);
+	}
+}
+
+static struct raft_params
+raft_params_of(const struct config *config)
+{
+	return (struct raft_params){
+		.election_timeout = config->election_timeout_us,
+		.heartbeat_interval = config->heartbeat_interval_us,
+		.append_entries_max = config->batch_entries_max,
+		.append_bytes_max = (uint32_t)config->batch_bytes_max,
+		.inflight_appends_max = 4,
+		.inflight_bytes_max =
+		    (uint32_t)MAX(4 * config->batch_bytes_max, 4u << 20),
+		.inflight_rounds_max = 2,
+		.entry_bytes_max = (uint32_t)(config->value_bytes_max +
+					      KV_COMMAND_OVERHEAD_MAX + 64),
+		.uncommitted_bytes_max = UNCOMMITTED_BYTES_MAX,
+		.pending_reads_max = 1024,
+		.disk_stall_max = config->election_timeout_us,
+		.lease_reads = config->lease_reads,
+	};
+}
+
+static int
+open_node(struct server *server)
+{
+	const struct config *config = server->config;
+	const struct node_host host = {
+		.context = server,
+		.now = host_now,
+		.send = host_send,
+		.flush = host_flush,
+		.on_change = host_on_change,
+		.on_commit = host_on_commit,
+		.on_alarm = host_on_alarm,
+	};
+	struct node_params params = {
+		.raft = raft_params_of(config),
+		.checkpoint_bytes = config->checkpoint_bytes,
+		.checkpoint_interval = config->checkpoint_interval_us,
+		.cache_bytes_max = CACHE_BYTES_MAX,
+	};
+	char why[512];
+	int error;
+
+	snprintf(
+	    params.cluster, sizeof(params.cluster), "%s", config->cluster_name);
+	snprintf(params.name, sizeof(params.name), "%s", config->node_name);
+	fill_members(config, &params.members);
+	fill_random(params.directory_nonce, sizeof(params.directory_nonce));
+	fill_random(params.cluster_id, sizeof(params.cluster_id));
+	fill_random(&params.boot_id, sizeof(params.boot_id));
+	params.boot_id = (params.boot_id >> 1) | 1;
+	error = node_new(&server->node, &params, server->log_store,
+	    server->data_store, &host, loop_update_now(server->loop), why,
+	    sizeof(why));
+	if (error != 0)
+		log_err("%s: %s", config->data_dir, why);
+	return error;
+}
+
+/* A list that was changed after the first start has no effect: say so. */
+static void
+compare_members(const struct server *server)
+{
+	const struct node_members *stored = node_get_members(server->node);
+	struct node_members listed;
+
+	fill_members(server->config, &listed);
+	for (unsigned i = 0; i < listed.count; i++) {
+		const struct node_member *member = &listed.member[i];
+
+		if (i < stored->count &&
+		    strcmp(member->name, stored->member[i].name) == 0 &&
+		    strcmp(member->address, stored->member[i].address) == 0)
+			continue;
+		log_warning("[members] differs from what the cluster was "
+			    "founded with at %s = %s: the list in the data "
+			    "directory counts",
+		    member->name, member->address);
+	}
+	if (listed.count < stored->count)
+		log_warning("[members] lists %u of the %u members that the "
+			    "cluster was founded with: the list in the data "
+			    "directory counts",
+		    listed.count, stored->count);
+}
+
+static void
+make_peers(struct server *server)
+{
+	const struct config *config = server->config;
+	struct node_status status;
+	struct peers_params params = {
+		.members = *node_get_members(server->node),
+		.secret = slice_of(config->secret, config->secret_size),
+		.election_timeout = config->election_timeout_us,
+		.idle_timeout_us = config->idle_timeout_us,
+		.records_max = config->batch_entries_max,
+	};
+	uint64_t records_bytes = config->batch_bytes_max +
+				 config->value_bytes_max +
+				 KV_COMMAND_OVERHEAD_MAX;
+
+	node_get_status(server->node, loop_now(server->loop), &status);
+	params.self = status.id;
+	/* Base64 with room for quotes, commas and the members around it. */
+	params.body_bytes_max =
+	    records_bytes * 3 / 2 + config->batch_entries_max * 128u + 65536;
+	/* As JSON, a control character becomes six: "\u0001". */
+	params.forward_bytes_max = config->value_bytes_max * 6 + 65536;
+	fill_random(&params.seed, sizeof(params.seed));
+	server->peers = peers_new(server->loop, &params, &peers_ops, server);
+}
+
+/* The daemon stops when a file is full, so puts are refused before. */
+static void
+get_space(void *context, struct api_space *ret_space)
+{
+	struct server *server = context;
+	const struct config *config = server->config;
+	struct api_space disk = {
+		.what = "the file system of the data directory",
+		.minimum = config->min_free_disk_bytes,
+		.hint = "free some; storage.min-free-disk is the limit",
+	};
+	struct api_space data = {
+		.what = "the data file, with its free pages,",
+		.minimum = DATA_HEADROOM_BYTES,
+		.hint = "delete keys, or raise storage.map-size on every node",
+	};
+	struct api_space log = {
+		.what = "the log",
+		.minimum = UNCOMMITTED_BYTES_MAX,
+		.hint = "it keeps all that a member which is down has not got: "
+			"bring it back; storage.log-quota is the limit",
+	};
+	struct store_stat stat;
+	struct node_status status;
+	uint64_t log_bytes;
+
+	/* If it cannot be known, it is not what refuses a write. */
+	if (store_dir_free_bytes(server->dir, &disk.free) != 0)
+		disk.free = UINT64_MAX;
+	store_get_stat(server->data_store, &stat);
+	data.free = stat.map_bytes - MIN(stat.map_bytes, stat.used_bytes);
+	node_get_status(server->node, loop_now(server->loop), &status);
+	log_bytes = status.log_bytes + status.log_entries * LOG_ENTRY_COST;
+	log.free =
+	    config->log_quota_bytes - MIN(config->log_quota_bytes, log_bytes);
+	*ret_space = disk;
+	if (data.free < data.minimum)
+		*ret_space = data;
+	if (log.free < log.minimum)
+		*ret_space = log;
+}
+
+static void
+make_api(struct server *server)
+{
+	const struct config *config = server->config;
+	const struct api_params params = {
+		.cluster = config->cluster_name,
+		.node = config->node_name,
+		.version = version_text(),
+		.request_timeout_us = config->request_timeout_us,
+		.value_bytes_max = config->value_bytes_max,
+		.quota_bytes = config->quota_bytes,
+		.get_space = get_space,
+		.context = server,
+	};
+
+	server->api =
+	    api_new(server->loop, &params, server->node, server->peers);
+}
+
+static int
+open_http(struct server *server)
+{
+	const struct config *config = server->config;
+	const struct http_server_params params = {
+		.connections_max = config->connections_max,
+		.target_bytes_max = (uint32_t)config->target_bytes_max,
+		.head_bytes_max = (uint32_t)config->head_bytes_max,
+		.input_bytes_max = config->input_bytes_max,
+		.output_bytes_max = config->output_bytes_max,
+		.idle_timeout_us = config->idle_timeout_us,
+		.header_timeout_us = config->header_timeout_us,
+		.body_timeout_us = config->body_timeout_us,
+		.write_timeout_us = config->write_timeout_us,
+	};
+	int error;
+
+	server->http =
+	    http_server_new(server->loop, &params, &http_ops, server);
+	error = http_server_listen(server->http, config->listen);
+	if (error == ERR_LOCKED)
+		log_err("cannot listen on %s: the address is in use; stop "
+			"what uses it or set node.listen",
+		    config->listen);
+	else if (error != 0)
+		log_err(
+		    "cannot listen on %s: %s; is it an address of this host? "
+		    "see node.listen, node.name",
+		    config->listen, err_text(error));
+	return error;
+}
+
+/* Of a directory that cannot be opened. */
+static int
+exit_status(int error)
+{
+	switch (error) {
+	case ERR_MISMATCH: return CONFIG_EXIT_STATUS;
+	case ERR_CORRUPT:
+	case ERR_IO:
+	case ERR_NO_SPACE:
+	case ERR_STOPPED:
+	case ERR_VERSION: return SERVER_EXIT_STOPPED;
+	default: return SERVER_EXIT_FAILED;
+	}
+}
+
+static int
+open_all(struct server *server)
+{
+	int error;
+
+	if (loop_new(&server->loop) != 0 ||
+	    loop_on_signal(
+		server->loop, SIGTERM, server_on_stop_signal, server) != 0 ||
+	    loop_on_signal(
+		server->loop, SIGINT, server_on_stop_signal, server) != 0) {
+		log_err("the kernel gives no event queue");
+		return SERVER_EXIT_FAILED;
+	}
+	error = open_directory(server);
+	if (error == 0)
+		error = open_node(server);
+	if (error != 0)
+		return exit_status(error);
+	compare_members(server);
+	make_peers(server);
+	make_api(server);
+	if (open_http(server) != 0)
+		return SERVER_EXIT_FAILED;
+	peers_start(server->peers);
+	return 0;
+}
+
+int
+server_new(struct server **ret_server, const struct config *config)
+{
+	struct server *server = mem_zalloc(1, sizeof(*server));
+	int status;
+
+	server->config = config;
+	server->drain_until = UINT64_MAX;
+	server->changed = true;
+	notify_init(&server->notify);
+	if (server->notify.watchdog_interval_us == 0)
+		server->watchdog_at = UINT64_MAX;
+	status = open_all(server);
+	if (status != 0) {
+		server_free(server);
+		return status;
+	}
+	*ret_server = server;
+	return 0;
+}
+
+void
+server_free(struct server *server)
+{
+	if (server == NULL)
+		return;
+	http_server_free(server->http);
+	api_free(server->api);
+	peers_free(server->peers);
+	node_free(server->node);
+	store_close(server->data_store);
+	store_close(server->log_store);
+	store_dir_close(server->dir);
+	loop_free(server->loop);
+	free(server);
+}

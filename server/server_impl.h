@@ -1,0 +1,41 @@
+#ifndef SERVER_IMPL_H
+#define SERVER_IMPL_H
+
+/* The server's inside: server.c opens it, server_run.c drives it. */
+
+#include "api/api.h"
+#include "net/http_server.h"
+#include "net/loop.h"
+#include "net/peer.h"
+#include "node/node.h"
+#include "notify.h"
+#include "server.h"
+#include "store/store_dir.h"
+
+struct server {
+	const struct config *config;
+	struct loop *loop;
+	struct store_dir *dir;
+	struct store *log_store;
+	struct store *data_store;
+	struct node *node;
+	struct http_server *http;
+	struct peers *peers;
+	struct api *api;
+	struct notify notify;
+	uint64_t watchdog_at;
+	bool changed;         /* the node's role, leader or state */
+	bool draining;        /* SIGTERM came */
+	uint64_t drain_until; /* UINT64_MAX unless draining */
+	uint64_t status_at;
+	char status_text[256]; /* as told last */
+	enum node_state state; /* as last logged, */
+	enum raft_role role;
+	raft_id leader;
+	unsigned reached;
+};
+
+/* SIGTERM, SIGINT: refuse new work, end when the rest is done. */
+void server_on_stop_signal(void *context, int signal_number);
+
+#endif

@@ -1,0 +1,217 @@
+/* The loop: wait, run callbacks, take the turn, flush, say what changed. */
+
+#include "server_impl.h"
+
+#include "common/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* How often it is looked whether the status has changed. */
+#define STATUS_INTERVAL_US 1000000
+/* After SIGTERM, requests under way get this long beyond request-timeout. */
+#define DRAIN_EXTRA_US 5000000u
+
+void
+server_on_stop_signal(void *context, int signal_number)
+{
+	struct server *server = context;
+
+	if (server->draining)
+		return;
+	log_info("%s: finishing what is under way", strsignal(signal_number));
+	server->draining = true;
+	server->drain_until = loop_now(server->loop) +
+			      server->config->request_timeout_us +
+			      DRAIN_EXTRA_US;
+	api_drain(server->api);
+	notify_stopping(&server->notify);
+}
+
+/* ---- What an operator sees ---- */
+
+static const char *
+member_name(const struct server *server, raft_id id)
+{
+	const struct node_member *member = node_find_member(server->node, id);
+
+	return member == NULL ? "nobody" : member->name;
+}
+
+/* "follower of n1, term 7, applied 1931", for systemctl status. */
+static void
+describe(const struct server *server, const struct node_status *status,
+    char *text, size_t size)
+{
+	const struct raft_status *raft = &status->raft;
+	unsigned members = node_get_members(server->node)->count;
+
+	if (status->state == NODE_FORMING)
+		snprintf(text, size,
+		    "waiting to form the cluster: heard %u of %u members",
+		    status->reached, members);
+	else if (status->state == NODE_WIPED)
+		snprintf(text, size,
+		    "empty directory, but the cluster remembers this node: "
+		    "takes no part");
+	else if (raft->role == RAFT_LEADER)
+		snprintf(text, size,
+		    "leader, term %llu, applied %llu, %u of %u members "
+		    "answer, quorum %u",
+		    (unsigned long long)raft->term,
+		    (unsigned long long)raft->applied_index, status->reached,
+		    members, status->quorum);
+	else if (raft->leader != 0)
+		snprintf(text, size, "follower of %s, term %llu, applied %llu",
+		    member_name(server, raft->leader),
+		    (unsigned long long)raft->term,
+		    (unsigned long long)raft->applied_index);
+	else
+		snprintf(text, size,
+		    "%s, no leader, term %llu, applied %llu, quorum %u of %u",
+		    raft_role_name(raft->role), (unsigned long long)raft->term,
+		    (unsigned long long)raft->applied_index, status->quorum,
+		    members);
+}
+
+static bool
+worth_telling(const struct server *server, const struct node_status *status)
+{
+	return status->state != server->state ||
+	       status->raft.role != server->role ||
+	       status->raft.leader != server->leader ||
+	       status->reached != server->reached;
+}
+
+/* The service manager sees the newest text; the log only what is news. */
+static void
+tell_status(struct server *server)
+{
+	struct node_status status;
+	char text[sizeof(server->status_text)];
+
+	server->status_at = loop_now(server->loop) + STATUS_INTERVAL_US;
+	node_get_status(server->node, loop_now(server->loop), &status);
+	describe(server, &status, text, sizeof(text));
+	if (strcmp(text, server->status_text) == 0)
+		return;
+	memcpy(server->status_text, text, sizeof(text));
+	notify_status(&server->notify, "%s", text);
+	if (!worth_telling(server, &status))
+		return;
+	server->state = status.state;
+	server->role = status.raft.role;
+	server->leader = status.raft.leader;
+	server->reached = status.reached;
+	if (status.state == NODE_WIPED)
+		log_err("%s", text);
+	else if (status.raft.role == RAFT_PRECANDIDATE ||
+		 status.raft.role == RAFT_CANDIDATE)
+		log_debug("%s", text);
+	else
+		log_notice("%s", text);
+}
+
+/* ---- The loop ---- */
+
+static uint64_t
+next_deadline(const struct server *server)
+{
+	uint64_t deadline = node_deadline(server->node);
+
+	deadline = MIN(deadline, http_server_deadline(server->http));
+	deadline = MIN(deadline, peers_deadline(server->peers));
+	deadline = MIN(deadline, api_deadline(server->api));
+	deadline = MIN(deadline, server->watchdog_at);
+	deadline = MIN(deadline, server->status_at);
+	return MIN(deadline, server->drain_until);
+}
+
+/* Deadlines are judged after the sockets were drained, never before. */
+static void
+expire(struct server *server)
+{
+	uint64_t now = loop_now(server->loop);
+
+	http_server_expire(server->http, now);
+	peers_expire(server->peers, now);
+	api_expire(server->api, now);
+	if (now >= server->status_at)
+		tell_status(server);
+	if (now >= server->watchdog_at) {
+		server->watchdog_at = now + server->notify.watchdog_interval_us;
+		notify_watchdog(&server->notify);
+	}
+}
+
+static int
+take_turn(struct server *server)
+{
+	uint64_t now = loop_now(server->loop);
+
+	if (node_deadline(server->node) > now)
+		return 0;
+	if (node_turn(server->node, now) != 0) {
+		log_err("node stopped: %s", node_fault(server->node));
+		return SERVER_EXIT_STOPPED;
+	}
+	if (server->changed) {
+		server->changed = false;
+		tell_status(server);
+		api_on_change(server->api);
+	}
+	return 0;
+}
+
+static int
+pass(struct server *server)
+{
+	uint64_t woke;
+	int status;
+
+	loop_pass(server->loop, next_deadline(server));
+	woke = loop_now(server->loop);
+	expire(server);
+	status = take_turn(server);
+	if (status != 0)
+		return status;
+	peers_flush(server->peers);
+	http_server_flush(server->http);
+	api_observe_loop_delay(
+	    server->api, loop_update_now(server->loop) - woke);
+	return 0;
+}
+
+/* First the clients' answers, then the listener: peers still talk to us. */
+static bool
+drained(struct server *server)
+{
+	if (!server->draining)
+		return false;
+	if (loop_now(server->loop) >= server->drain_until) {
+		log_warning("requests under way did not finish in time");
+		return true;
+	}
+	if (!api_idle(server->api))
+		return false;
+	http_server_drain(server->http);
+	return http_server_connections(server->http) == 0;
+}
+
+int
+server_run(struct server *server)
+{
+	log_info("%s listens on %s, cluster %s, data in %s",
+	    server->config->node_name, server->config->listen,
+	    server->config->cluster_name, server->config->data_dir);
+	notify_ready(&server->notify);
+	tell_status(server);
+	while (!drained(server)) {
+		int status = pass(server);
+
+		if (status != 0)
+			return status;
+	}
+	log_info("stopped");
+	return 0;
+}
