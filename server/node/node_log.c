@@ -2,7 +2,6 @@
 
 #include "common/base64.h"
 #include "common/codec.h"
-#include "common/hash.h"
 #include "common/mem.h"
 #include "common/panic.h"
 #include "node/node_log_impl.h"
