@@ -25,7 +25,7 @@
 enum conf_type {
 	CONF_TEXT,     /* char *: min..max characters out of `charset` */
 	CONF_PATH,     /* char *: absolute */
-	CONF_ADDRESS,  /* char *: a common/conf_address.h in canonical form */
+	CONF_ADDRESS,  /* char *: a common/address.h in canonical form */
 	CONF_BOOL,     /* bool: yes or no */
 	CONF_DURATION, /* uint64_t: microseconds */
 	CONF_SIZE,     /* uint64_t: bytes */

@@ -112,14 +112,14 @@ parse_path(const struct input *input, struct conf_value *ret_value)
 static int
 parse_address(const struct input *input, struct conf_value *ret_value)
 {
-	struct conf_address address;
-	struct buf canonical = { 0 };
+	struct address address;
+	char canonical[ADDRESS_TEXT_SIZE];
 	int rc = conf_address_parse(input->text, &address, input->complaint);
 
 	if (rc != 0)
 		return rc;
-	conf_address_append(&canonical, &address);
-	ret_value->text = detach_text(&canonical);
+	address_format(&address, canonical);
+	ret_value->text = mem_strdup(canonical);
 	return 0;
 }
 

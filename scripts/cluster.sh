@@ -177,14 +177,27 @@ stop_nodes() {
 	done
 }
 
-# What a node says of itself: its role and term.
+# What a node says of itself: its role and term, or why it has none. The first
+# "state" of the answer is its own.
 node_role() {
-	local node=$1 address=$2 answer leader term role=follower
+	local node=$1 address=$2 answer state leader term role=follower
 
 	answer=$(curl -fs --max-time 2 "http://$address/cluster") || {
 		echo "does not answer"
 		return
 	}
+	state=$(sed -n 's/^[^[]*"state": *"\([^"]*\)".*/\1/p' <<<"$answer")
+	case $state in
+	wiped)
+		echo "wiped: its directory is empty, but the cluster remembers" \
+			"it; see scripts/cluster.sh logs $node"
+		return
+		;;
+	forming)
+		echo "waits to form the cluster"
+		return
+		;;
+	esac
 	leader=$(sed -n 's/.*"leader": *"\([^"]*\)".*/\1/p' <<<"$answer")
 	term=$(sed -n 's/.*"term": *\([0-9]*\).*/\1/p' <<<"$answer")
 	if [ -z "$leader" ]; then

@@ -40,9 +40,9 @@ static const char usage[] =
     "  --version        print the version and exit\n"
     "  --help           print this and exit\n"
     "\n"
-    "Exit status: 0 after SIGTERM or SIGINT, 78 for a wrong configuration,\n"
-    "70 for a disk or data that cannot be trusted, 1 for what else keeps it\n"
-    "from running.\n"
+    "Exit status: 0 after SIGTERM or SIGINT, 78 for a wrong configuration or\n"
+    "data directory, 75 for a disk that is full, 70 for a disk or data that\n"
+    "cannot be trusted, 1 for what else keeps it from running.\n"
     "\n"
     "Options of the configuration file, by section, with their defaults:\n";
 
@@ -201,6 +201,8 @@ load_and_check(const struct command_line *line, const struct config_host *host,
 
 	load(conf, line, file);
 	config_check(conf, host, &config);
+	if (line->test && conf_errors_count(conf) == 0)
+		config_check_here(conf, host, &config);
 	if (conf_errors_count(conf) > 0) {
 		append_errors(conf, !line->test && !line->list, output);
 		outcome = CONFIG_REFUSED;

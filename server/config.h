@@ -7,7 +7,8 @@
  * checked whole before anything else starts, and never changed.
  */
 
-#include "common/conf_address.h"
+#include "common/address.h"
+#include "common/buf.h"
 #include "common/log.h"
 
 #define CONFIG_FILE               "/etc/luminous/luminous.conf"
@@ -22,7 +23,7 @@
 
 struct config_member {
 	char *name;    /* 1 to 32 characters of a-z0-9- */
-	char *address; /* canonical, as common/conf_address.h writes it */
+	char *address; /* canonical, as common/address.h writes it */
 };
 
 struct config {
@@ -83,7 +84,7 @@ struct config {
 struct config_host {
 	char name[65]; /* short, lower case */
 	size_t addresses_count;
-	struct conf_address addresses[CONFIG_HOST_ADDRESSES_MAX];
+	struct address addresses[CONFIG_HOST_ADDRESSES_MAX];
 };
 
 enum config_outcome {

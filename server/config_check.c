@@ -1,3 +1,4 @@
+#include "common/conf_address.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/panic.h"
@@ -9,10 +10,10 @@
 #define ADDRESSES_SHOWN_MAX 3
 
 /* For addresses that conf has checked. */
-static struct conf_address
+static struct address
 parse_known(const char *text)
 {
-	struct conf_address address;
+	struct address address;
 	struct buf complaint = { 0 };
 	int rc = conf_address_parse(text, &address, &complaint);
 
@@ -54,9 +55,9 @@ static void
 check_member(struct conf *conf, size_t position)
 {
 	struct conf_entry entry = conf_get_entry(conf, position);
-	struct conf_address address = parse_known(entry.address);
+	struct address address = parse_known(entry.address);
 
-	if (conf_address_is_wildcard(&address))
+	if (address_is_wildcard(&address))
 		conf_error(conf, "members", entry.name,
 		    "%s leads nowhere; give the address that the other "
 		    "members connect to",
@@ -139,12 +140,12 @@ found_alone(
 static bool
 is_local(const struct config_host *host, const char *text)
 {
-	struct conf_address address = parse_known(text);
+	struct address address = parse_known(text);
 
-	if (conf_address_is_loopback(&address))
+	if (address_is_loopback(&address))
 		return true;
 	for (size_t i = 0; i < host->addresses_count; i++) {
-		if (conf_address_same_host(&host->addresses[i], &address))
+		if (address_same_host(&host->addresses[i], &address))
 			return true;
 	}
 	return false;
@@ -155,16 +156,18 @@ static void
 append_host(struct buf *to, const struct config_host *host)
 {
 	size_t shown = 0;
+	char text[ADDRESS_HOST_SIZE];
 
 	buf_append_text(to, host->name);
 	for (size_t i = 0; i < host->addresses_count; i++) {
-		const struct conf_address *address = &host->addresses[i];
+		const struct address *address = &host->addresses[i];
 
-		if (conf_address_is_loopback(address) ||
+		if (address_is_loopback(address) ||
 		    shown == ADDRESSES_SHOWN_MAX)
 			continue;
 		buf_append_text(to, ", ");
-		conf_address_append_host(to, address);
+		address_format_host(address, text);
+		buf_append_text(to, text);
 		shown++;
 	}
 }
@@ -258,10 +261,10 @@ find_self(
 static void
 check_exposure(struct conf *conf, const struct config *config)
 {
-	struct conf_address address = parse_known(config->listen);
+	struct address address = parse_known(config->listen);
 	bool given = conf_is_set(conf, "node", "listen");
 
-	if (config->insecure || conf_address_is_loopback(&address))
+	if (config->insecure || address_is_loopback(&address))
 		return;
 	conf_error(conf, given ? "node" : "members",
 	    given ? "listen" : config->node_name,
@@ -290,4 +293,23 @@ config_check(
 		check_exposure(conf, config);
 	if (conf_is_sound(conf, "cluster", "secret-file"))
 		config_read_secret(conf, config);
+}
+
+void
+config_check_here(struct conf *conf, const struct config_host *host,
+    const struct config *config)
+{
+	struct address address = parse_known(config->listen);
+	bool given = conf_is_set(conf, "node", "listen");
+	struct buf machine = { 0 };
+
+	if (address_is_wildcard(&address) || is_local(host, config->listen))
+		return;
+	append_host(&machine, host);
+	buf_append(&machine, "", 1);
+	conf_error(conf, given ? "node" : "members",
+	    given ? "listen" : config->node_name,
+	    "%s is no address of this host (%s): %s cannot listen on it here",
+	    config->listen, (const char *)machine.data, config->node_name);
+	buf_release(&machine);
 }

@@ -22,20 +22,15 @@ read_name(struct config_host *host)
 static void
 add_address(struct config_host *host, const struct sockaddr *from)
 {
-	struct conf_address address = { .family = from->sa_family };
-	struct sockaddr_in inet;
-	struct sockaddr_in6 inet6;
+	struct address address = { .size = 0 };
 
-	if (from->sa_family == AF_INET) {
-		memcpy(&inet, from, sizeof(inet));
-		memcpy(address.bytes, &inet.sin_addr, sizeof(inet.sin_addr));
-	} else if (from->sa_family == AF_INET6) {
-		memcpy(&inet6, from, sizeof(inet6));
-		memcpy(
-		    address.bytes, &inet6.sin6_addr, sizeof(inet6.sin6_addr));
-	} else {
+	if (from->sa_family == AF_INET)
+		address.size = sizeof(struct sockaddr_in);
+	else if (from->sa_family == AF_INET6)
+		address.size = sizeof(struct sockaddr_in6);
+	else
 		return;
-	}
+	memcpy(&address.storage, from, address.size);
 	host->addresses[host->addresses_count++] = address;
 }
 

@@ -18,6 +18,13 @@ extern const size_t config_options_count;
 void config_check(
     struct conf *conf, const struct config_host *host, struct config *config);
 
+/*
+ * Beyond what a start checks before it tries: whether this machine has the
+ * address to listen on. For a `config` without errors.
+ */
+void config_check_here(struct conf *conf, const struct config_host *host,
+    const struct config *config);
+
 /* Reads config->secret_file, if there is one; needed with several members. */
 void config_read_secret(struct conf *conf, struct config *config);
 

@@ -4,6 +4,8 @@
 #include "common/mem.h"
 #include "common/panic.h"
 #include "common/version.h"
+#include "data_dir.h"
+#include "store/store_journal.h"
 #include "store/store_lmdb.h"
 
 #include <signal.h>
@@ -21,6 +23,11 @@
 /* Address space of the log's file: pages half full, and deletes, which are
  * never refused, have to fit as well. */
 #define LOG_MAP_FACTOR 4
+/*
+ * The log's commits since the last one of LMDB. What they changed is in memory
+ * as well; a larger file means fewer and longer commits of LMDB.
+ */
+#define LOG_JOURNAL_BYTES (2u << 20)
 /* Index and memory of an entry of the log, beside its bytes. */
 #define LOG_ENTRY_COST 256u
 /* A leader takes this much that is not committed, then answers "busy". */
@@ -102,120 +109,6 @@ host_on_alarm(void *context, enum raft_alarm alarm, raft_id peer)
 	}
 }
 
-/* ---- What peers ask of the node ---- */
-
-static void
-peer_get_hello(void *context, raft_id to, struct node_hello *ret_hello)
-{
-	struct server *server = context;
-
-	node_get_hello(server->node, to, ret_hello);
-}
-
-static int
-peer_hear(void *context, const struct node_hello *hello, char *why, size_t size)
-{
-	struct server *server = context;
-
-	return node_hear(
-	    server->node, loop_now(server->loop), hello, why, size);
-}
-
-static int
-peer_receive(void *context, const struct raft_message *message,
-    const struct slice *records)
-{
-	struct server *server = context;
-
-	/* A promise counts from when the message was read, not from when the
-	 * pass began: the process may have been stopped in between. */
-	return node_receive(
-	    server->node, loop_update_now(server->loop), message, records);
-}
-
-static void
-peer_unreachable(void *context, raft_id peer)
-{
-	struct server *server = context;
-
-	node_peer_unreachable(server->node, loop_now(server->loop), peer);
-}
-
-static void
-peer_refused(void *context, raft_id peer)
-{
-	struct server *server = context;
-
-	node_peer_refused(server->node, loop_now(server->loop), peer);
-}
-
-static const struct peers_ops peers_ops = {
-	.get_hello = peer_get_hello,
-	.hear = peer_hear,
-	.receive = peer_receive,
-	.unreachable = peer_unreachable,
-	.refused = peer_refused,
-};
-
-/* ---- What the HTTP server asks: peers below /raft/, clients elsewhere ---- */
-
-static uint64_t
-http_body_max(void *context, const struct http_request *request)
-{
-	struct server *server = context;
-
-	return peers_owns(request) ? peers_body_max(server->peers, request)
-				   : api_body_max(server->api, request);
-}
-
-static bool
-http_reserved(void *context, const struct http_request *request)
-{
-	struct server *server = context;
-
-	return peers_owns(request) || api_reserved(server->api, request);
-}
-
-static void
-http_on_request(void *context, struct http_request *request)
-{
-	struct server *server = context;
-
-	if (peers_owns(request))
-		peers_request(server->peers, request);
-	else
-		api_request(server->api, request);
-}
-
-static void
-http_on_abandoned(void *context, struct http_request *request)
-{
-	struct server *server = context;
-
-	if (peers_owns(request))
-		peers_abandoned(server->peers, request);
-	else
-		api_abandoned(server->api, request);
-}
-
-static void
-http_on_refused(void *context, struct http_request *request,
-    enum http_refusal refusal, const char *detail, uint64_t limit,
-    const char *option)
-{
-	struct server *server = context;
-
-	api_refused(server->api, request, refusal, detail, limit, option);
-}
-
-static const struct http_server_ops http_ops = {
-	.body_max = http_body_max,
-	.reserved = http_reserved,
-	.on_request = http_on_request,
-	.on_abandoned = http_on_abandoned,
-	.on_refused = http_on_refused,
-};
-
 /* ---- Opening ---- */
 
 static void
@@ -249,6 +142,39 @@ open_store(const char *data_dir, const char *name, const char *const *tables,
 }
 
 static int
+open_log(struct server *server)
+{
+	const struct config *config = server->config;
+	const char *tables[NODE_LOG_TABLES_COUNT + 1];
+	struct store_journal_params params = {
+		.capacity = LOG_JOURNAL_BYTES,
+		.table = NODE_LOG_TABLES_COUNT,
+	};
+	struct buf path = { 0 };
+	struct store *lmdb;
+	char why[256];
+	int error;
+
+	memcpy(tables, node_log_tables, sizeof(node_log_tables));
+	tables[NODE_LOG_TABLES_COUNT] = "journal";
+	error = open_store(config->data_dir, "log", tables, ARRAY_COUNT(tables),
+	    LOG_MAP_FACTOR * config->log_quota_bytes, &lmdb);
+	if (error != 0)
+		return error;
+	buf_printf(&path, "%s/log", config->data_dir);
+	params.directory = (const char *)path.data;
+	fill_random(&params.random_id, sizeof(params.random_id));
+	params.random_id |= 1; /* not 0 */
+	error = store_journal_open(
+	    &params, lmdb, &server->log_store, why, sizeof(why));
+	if (error != 0)
+		log_err(
+		    "%s: cannot open the log store: %s", params.directory, why);
+	buf_release(&path);
+	return error;
+}
+
+static int
 open_directory(struct server *server)
 {
 	const struct config *config = server->config;
@@ -270,9 +196,7 @@ open_directory(struct server *server)
 		    config->data_dir, err_text(error));
 	if (error != 0)
 		return error;
-	error = open_store(config->data_dir, "log", node_log_tables,
-	    NODE_LOG_TABLES_COUNT, LOG_MAP_FACTOR * config->log_quota_bytes,
-	    &server->log_store);
+	error = open_log(server);
 	if (error != 0)
 		return error;
 	return open_store(config->data_dir, "data", kv_tables, KV_TABLES_COUNT,
@@ -406,7 +330,8 @@ make_peers(struct server *server)
 	/* As JSON, a control character becomes six: "\u0001". */
 	params.forward_bytes_max = config->value_bytes_max * 6 + 65536;
 	fill_random(&params.seed, sizeof(params.seed));
-	server->peers = peers_new(server->loop, &params, &peers_ops, server);
+	server->peers =
+	    peers_new(server->loop, &params, &server_peers_ops, &server->glue);
 }
 
 /* The daemon stops when a file is full, so puts are refused before. */
@@ -487,8 +412,8 @@ open_http(struct server *server)
 	};
 	int error;
 
-	server->http =
-	    http_server_new(server->loop, &params, &http_ops, server);
+	server->http = http_server_new(
+	    server->loop, &params, &server_http_ops, &server->glue);
 	error = http_server_listen(server->http, config->listen);
 	if (error == ERR_LOCKED)
 		log_err("cannot listen on %s: the address is in use; stop "
@@ -502,15 +427,14 @@ open_http(struct server *server)
 	return error;
 }
 
-/* Of a directory that cannot be opened. */
-static int
-exit_status(int error)
+int
+server_exit_status(int error)
 {
 	switch (error) {
 	case ERR_MISMATCH: return CONFIG_EXIT_STATUS;
+	case ERR_NO_SPACE: return SERVER_EXIT_FULL;
 	case ERR_CORRUPT:
 	case ERR_IO:
-	case ERR_NO_SPACE:
 	case ERR_STOPPED:
 	case ERR_VERSION: return SERVER_EXIT_STOPPED;
 	default: return SERVER_EXIT_FAILED;
@@ -530,14 +454,22 @@ open_all(struct server *server)
 		log_err("the kernel gives no event queue");
 		return SERVER_EXIT_FAILED;
 	}
-	error = open_directory(server);
+	error = data_dir_check(server->config->data_dir);
+	if (error == 0)
+		error = open_directory(server);
 	if (error == 0)
 		error = open_node(server);
 	if (error != 0)
-		return exit_status(error);
+		return server_exit_status(error);
 	compare_members(server);
 	make_peers(server);
 	make_api(server);
+	server->glue = (struct server_glue){
+		.loop = server->loop,
+		.node = server->node,
+		.peers = server->peers,
+		.api = server->api,
+	};
 	if (open_http(server) != 0)
 		return SERVER_EXIT_FAILED;
 	peers_start(server->peers);

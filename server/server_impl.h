@@ -1,15 +1,15 @@
 #ifndef SERVER_IMPL_H
 #define SERVER_IMPL_H
 
-/* The server's inside: server.c opens it, server_run.c drives it. */
+/*
+ * The server's inside: server.c opens it, server_run.c drives it,
+ * server_glue.c is between its parts.
+ */
 
-#include "api/api.h"
-#include "net/http_server.h"
 #include "net/loop.h"
-#include "net/peer.h"
-#include "node/node.h"
 #include "notify.h"
 #include "server.h"
+#include "server_glue.h"
 #include "store/store_dir.h"
 
 struct server {
@@ -22,6 +22,7 @@ struct server {
 	struct http_server *http;
 	struct peers *peers;
 	struct api *api;
+	struct server_glue glue;
 	struct notify notify;
 	uint64_t watchdog_at;
 	bool changed;         /* the node's role, leader or state */
@@ -34,6 +35,9 @@ struct server {
 	raft_id leader;
 	unsigned reached;
 };
+
+/* Of a node that stops with `error`, or of a directory that cannot be opened. */
+int server_exit_status(int error);
 
 /* SIGTERM, SIGINT: refuse new work, end when the rest is done. */
 void server_on_stop_signal(void *context, int signal_number);

@@ -148,12 +148,14 @@ static int
 take_turn(struct server *server)
 {
 	uint64_t now = loop_now(server->loop);
+	int error;
 
 	if (node_deadline(server->node) > now)
 		return 0;
-	if (node_turn(server->node, now) != 0) {
+	error = node_turn(server->node, now);
+	if (error != 0) {
 		log_err("node stopped: %s", node_fault(server->node));
-		return SERVER_EXIT_STOPPED;
+		return server_exit_status(error);
 	}
 	if (server->changed) {
 		server->changed = false;

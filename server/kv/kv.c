@@ -327,12 +327,6 @@ kv_applied_index(const struct kv *kv)
 }
 
 uint64_t
-kv_cluster_time_us(const struct kv *kv)
-{
-	return kv->state.cluster_time_us;
-}
-
-uint64_t
 kv_state_hash(const struct kv *kv)
 {
 	uint8_t bytes[3 * sizeof(uint64_t)];

@@ -135,8 +135,6 @@ void kv_get_stats(const struct kv *kv, struct kv_stats *ret_stats);
 
 uint64_t kv_revision(const struct kv *kv);
 uint64_t kv_applied_index(const struct kv *kv);
-/* Stamp of the last command: where a new leader's clock goes on. */
-uint64_t kv_cluster_time_us(const struct kv *kv);
 
 /*
  * A number that is equal on all replicas that applied the same entries: of the

@@ -1,8 +1,8 @@
 #include "net/http_client.h"
+#include "common/address.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/panic.h"
-#include "net/address.h"
 #include "net/http_client_impl.h"
 #include <errno.h>
 #include <netinet/in.h>

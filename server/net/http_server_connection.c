@@ -65,14 +65,15 @@ wanted_phase(const struct http_connection *connection)
 
 /*
  * While a request waits for its answer the socket is still read: that is how
- * a client that went away is noticed. But only so much is kept for later.
+ * a client that broke off is noticed. But only so much is kept for later.
  */
 static bool
 wants_input(const struct http_connection *connection)
 {
 	if (connection->lingering)
 		return true;
-	return !connection->stopped && !connection->blocked &&
+	return !connection->stopped && !connection->client_done &&
+	       !connection->blocked &&
 	       connection->input.size <
 		   connection->server->params.head_bytes_max;
 }

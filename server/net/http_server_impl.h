@@ -27,8 +27,8 @@
  * where nobody can hold it any more.
  */
 
+#include "common/address.h"
 #include "common/list.h"
-#include "net/address.h"
 #include "net/http_parse.h"
 #include "net/http_server.h"
 

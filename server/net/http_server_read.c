@@ -422,6 +422,34 @@ take_input(struct http_connection *connection, struct slice input)
 	return used;
 }
 
+/* No further request is read; what there is to say is said. */
+static void
+end_requests(struct http_connection *connection)
+{
+	connection->stopped = true;
+	if (connection->exchanges_count > 0)
+		CONTAINER_OF(
+		    connection->exchanges.previous, struct http_exchange, link)
+		    ->closes = true;
+	else if (connection->output.size > 0)
+		connection->closing = true;
+	else
+		http_connection_doom(connection);
+}
+
+/* Behind the end of the client's stream: when all its whole requests were
+ * taken, what is left never becomes one. */
+static void
+end_if_all_taken(struct http_connection *connection)
+{
+	bool left =
+	    connection->input.size > 0 &&
+	    (connection->exchanges_count > 0 || !may_process_now(connection));
+
+	if (connection->client_done && !connection->stopped && !left)
+		end_requests(connection);
+}
+
 void
 http_connection_process(struct http_connection *connection)
 {
@@ -431,6 +459,7 @@ http_connection_process(struct http_connection *connection)
 		buf_drain(input, take_input(connection, buf_slice(input)));
 	if (input->size == 0 || connection->stopped)
 		buf_release(input);
+	end_if_all_taken(connection);
 	resume_if_cut_short(connection);
 	http_connection_settle(connection);
 }
@@ -456,19 +485,21 @@ on_bytes(struct http_connection *connection, struct slice bytes)
 }
 
 /*
- * The client sends nothing more. It may still read, but a client that hangs
- * up looks the same, and a long wait on its behalf would be for nobody.
+ * The client sends nothing more, but may still read: its whole requests are
+ * answered (RFC 9112, section 9.6). One that has hung up looks the same, and
+ * is found out when the answer is sent. A peer never closes but both halves.
  */
 static void
 on_end(struct http_connection *connection)
 {
 	connection->client_done = true;
-	connection->stopped = true;
-	if (connection->exchanges_count > 0 || connection->lingering ||
-	    connection->output.size == 0)
+	if (connection->lingering ||
+	    (connection->is_protected && connection->exchanges_count > 0))
 		http_connection_doom(connection);
+	else if (connection->reading != NULL)
+		end_requests(connection);
 	else
-		connection->closing = true;
+		http_connection_process(connection);
 }
 
 static void

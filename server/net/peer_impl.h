@@ -138,6 +138,9 @@ struct peer_pool {
 	unsigned connections_count;
 	struct list waiting; /* forwards without a connection, oldest first */
 	unsigned waiting_count;
+	/* None of them ends before, and UINT64_MAX when there is none. It may
+	 * be that of one which no longer waits. */
+	uint64_t waiting_until_us;
 	/* Not 0: a dial failed, and none is made before. */
 	uint64_t dial_again_us;
 	uint64_t backoff_us; /* 0: the last dial came to PEER_DIAL_OPEN */

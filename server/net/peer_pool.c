@@ -36,7 +36,7 @@ struct peers_forward {
 void
 peer_pool_init(struct peer_pool *pool)
 {
-	*pool = (struct peer_pool){ 0 };
+	*pool = (struct peer_pool){ .waiting_until_us = UINT64_MAX };
 	list_init(&pool->connections);
 	list_init(&pool->waiting);
 }
@@ -54,8 +54,12 @@ forward_free(struct peers_forward *forward)
 static void
 forward_unqueue(struct peers_forward *forward)
 {
+	struct peer_pool *pool = forward->pool;
+
 	list_remove(&forward->link);
-	forward->pool->waiting_count--;
+	pool->waiting_count--;
+	if (pool->waiting_count == 0)
+		pool->waiting_until_us = UINT64_MAX;
 }
 
 static void
@@ -229,6 +233,8 @@ peers_forward(struct peers *peers, raft_id to, enum http_method method,
 	forward->context = context;
 	list_push(&peer->pool.waiting, &forward->link);
 	peer->pool.waiting_count++;
+	peer->pool.waiting_until_us =
+	    MIN(peer->pool.waiting_until_us, deadline_us);
 	dispatch(peer);
 	*ret_forward = forward;
 	return 0;
@@ -261,16 +267,11 @@ idle_until(const struct pooled *pooled)
 uint64_t
 peer_pool_deadline(const struct peer_pool *pool)
 {
-	uint64_t deadline_us = UINT64_MAX;
+	uint64_t deadline_us = pool->waiting_until_us;
 	struct list *node;
 
 	if (pool->dial_again_us != 0 && !list_empty(&pool->waiting))
-		deadline_us = pool->dial_again_us;
-	LIST_EACH(node, &pool->waiting) {
-		deadline_us = MIN(
-		    deadline_us, CONTAINER_OF(node, struct peers_forward, link)
-				     ->deadline_us);
-	}
+		deadline_us = MIN(deadline_us, pool->dial_again_us);
 	LIST_EACH(node, &pool->connections) {
 		struct pooled *pooled = CONTAINER_OF(node, struct pooled, link);
 
@@ -293,13 +294,21 @@ give_up(struct peer_pool *pool, uint64_t now_us, int error)
 	struct list *node;
 	struct list *following;
 
+	if (pool->waiting_until_us > now_us)
+		return;
+	pool->waiting_until_us = UINT64_MAX;
 	list_init(&given_up);
 	LIST_EACH_SAFE(node, following, &pool->waiting) {
-		if (CONTAINER_OF(node, struct peers_forward, link)
-			->deadline_us <= now_us) {
+		uint64_t deadline_us =
+		    CONTAINER_OF(node, struct peers_forward, link)->deadline_us;
+
+		if (deadline_us <= now_us) {
 			list_remove(node);
 			list_push(&given_up, node);
+			continue;
 		}
+		pool->waiting_until_us =
+		    MIN(pool->waiting_until_us, deadline_us);
 	}
 	while (!list_empty(&given_up)) {
 		struct peers_forward *forward =

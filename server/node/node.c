@@ -52,14 +52,14 @@ open_all(struct node *node, struct store *data, raft_usec now, char *why,
 {
 	int error;
 
-	error = node_formation_open(node, why, size);
-	if (error != 0)
-		return error;
 	error = kv_open(data, &node->kv);
 	if (error != 0) {
 		snprintf(why, size, "data: %s", err_text(error));
 		return error;
 	}
+	error = node_formation_open(node, why, size);
+	if (error != 0)
+		return error;
 	/* Applies up to the commit hint, and forms a cluster of one. */
 	error = node_turn(node, now);
 	if (error != 0)
@@ -79,6 +79,7 @@ node_new(struct node **ret_node, const struct node_params *params,
 	node->params = *params;
 	node->host = *host;
 	node->log_store = log;
+	node->settle_at = RAFT_NEVER;
 	node->checkpoint_at = RAFT_NEVER;
 	list_init(&node->reads);
 	list_init(&node->batches);
@@ -225,23 +226,19 @@ node_kv(struct node *node)
 bool
 node_is_leader(const struct node *node)
 {
-	struct raft_status status;
-
-	if (node->raft == NULL)
-		return false;
-	raft_get_status(node->raft, &status);
-	return status.role == RAFT_LEADER;
+	return node->raft != NULL && raft_get_role(node->raft) == RAFT_LEADER;
 }
 
 raft_id
 node_leader(const struct node *node)
 {
-	struct raft_status status;
+	return node->raft == NULL ? 0 : raft_get_leader(node->raft);
+}
 
-	if (node->raft == NULL)
-		return 0;
-	raft_get_status(node->raft, &status);
-	return status.leader;
+raft_usec
+node_lease_until(const struct node *node)
+{
+	return node->raft == NULL ? 0 : raft_lease_until(node->raft);
 }
 
 static unsigned

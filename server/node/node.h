@@ -133,8 +133,8 @@ void node_get_hello(
  * or remembers this node's lost directory. 0: messages of this peer may be
  * handed over. ERR_MISMATCH: they may not; `why` says what differs.
  */
-int node_hear(struct node *node, raft_usec now, const struct node_hello *hello,
-    char *why, size_t size) ATTR_MUST_CHECK;
+int node_hear(struct node *node, const struct node_hello *hello, char *why,
+    size_t size) ATTR_MUST_CHECK;
 
 /*
  * A message from a peer whose hello was accepted. `records` are the
@@ -176,6 +176,8 @@ const struct node_member *node_find_member(const struct node *node, raft_id id);
 bool node_is_leader(const struct node *node);
 /* 0: none known. */
 raft_id node_leader(const struct node *node);
+/* Until when a leader's reads need no round; 0: they do. */
+raft_usec node_lease_until(const struct node *node);
 
 /* Invariants of the core and between log, core and state machine. */
 bool node_check(const struct node *node, char *why, size_t size);

@@ -61,6 +61,21 @@ found_directory(struct node *node, char *why, size_t size)
 	return error;
 }
 
+/* Entries are applied by members of a formed cluster alone. */
+static int
+check_log_is_there(const struct node *node, char *why, size_t size)
+{
+	uint64_t applied = kv_applied_index(node->kv);
+
+	if (node->identity.formed || applied == 0)
+		return 0;
+	snprintf(why, size,
+	    "the data holds entry %llu but the log is empty: it was lost, and "
+	    "votes and entries with it; put back a data-dir that is whole",
+	    (unsigned long long)applied);
+	return ERR_CORRUPT;
+}
+
 static unsigned
 position_of(const struct node *node, raft_id id)
 {
@@ -94,6 +109,12 @@ node_formation_open(struct node *node, char *why, size_t size)
 	int error;
 
 	error = node_identity_load(node->log_store, &node->identity);
+	if (error == 0 || error == ERR_NOT_FOUND) {
+		int lost = check_log_is_there(node, why, size);
+
+		if (lost != 0)
+			return lost;
+	}
 	if (error == 0)
 		error = check_owner(node, why, size);
 	else if (error == ERR_NOT_FOUND)
@@ -233,13 +254,12 @@ hear_formed(const struct node *node, const struct node_hello *hello,
 }
 
 int
-node_hear(struct node *node, raft_usec now, const struct node_hello *hello,
-    char *why, size_t size)
+node_hear(
+    struct node *node, const struct node_hello *hello, char *why, size_t size)
 {
 	unsigned position = position_of(node, hello->from);
 	int error;
 
-	(void)now; /* hearing has no deadline */
 	if (position == NODE_MEMBERS_MAX || hello->from == node->id ||
 	    hello->to != node->id || hello->boot_id == 0) {
 		snprintf(why, size,

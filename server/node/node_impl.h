@@ -17,6 +17,7 @@ struct node {
 	struct node_identity identity;
 	raft_id id;
 	enum node_state state;
+	raft_usec settle_at; /* RAFT_NEVER: the log store is settled */
 	int error;
 	char fault[256];
 

@@ -12,8 +12,8 @@
  *	    after the commit, so the state never runs ahead of the durable log
  *	answer clients and peers
  *	    their sockets are flushed by whoever called the turn, or
- *	flush and checkpoint, if one is due
- *	    last: it may block, and then nobody waits for it
+ *	flush, and checkpoint or settle the log store, if that is due
+ *	    last: they may block, and then nobody waits for it
  */
 
 #include "common/mem.h"
@@ -26,6 +26,9 @@
 
 /* What was read from disk to be applied is freed after so many entries. */
 #define TIDY_ENTRIES 1024
+
+/* For so long at most a commit stays unsettled; see store_settle. */
+#define SETTLE_DELAY (1000u * 1000u)
 
 /* To estimate what a checkpoint writes; see dirty_page_bytes. */
 #define PAGE_BYTES            4096
@@ -282,6 +285,32 @@ checkpoint(struct node *node, raft_usec now)
 }
 
 static int
+settle(struct node *node, raft_usec now)
+{
+	raft_usec started;
+	int error;
+
+	if (store_is_settled(node->log_store)) {
+		node->settle_at = RAFT_NEVER;
+		return 0;
+	}
+	if (node->settle_at == RAFT_NEVER)
+		node->settle_at = now + SETTLE_DELAY;
+	if (now < node->settle_at)
+		return 0;
+	node->host.flush(node->host.context);
+	started = node->host.now(node->host.context);
+	error = store_settle(node->log_store);
+	if (error != 0)
+		return node_set_fault(
+		    node, error, "log commit: %s", err_text(error));
+	node->settle_at = RAFT_NEVER;
+	node->host.on_commit(node->host.context, false,
+	    node->host.now(node->host.context) - started);
+	return 0;
+}
+
+static int
 turn(struct node *node, raft_usec now)
 {
 	int error;
@@ -320,6 +349,8 @@ node_turn(struct node *node, raft_usec now)
 		return node->error;
 	node->again = false;
 	error = turn(node, now);
+	if (error == 0)
+		error = settle(node, now);
 	if (error == 0 && node->changed) {
 		node->changed = false;
 		node->host.on_change(node->host.context);
@@ -333,6 +364,7 @@ node_deadline(const struct node *node)
 	if (node->again || node->error != 0)
 		return 0;
 	if (node->raft == NULL)
-		return RAFT_NEVER;
-	return MIN(raft_deadline(node->raft), node->checkpoint_at);
+		return node->settle_at;
+	return MIN(raft_deadline(node->raft),
+	    MIN(node->checkpoint_at, node->settle_at));
 }

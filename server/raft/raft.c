@@ -417,10 +417,21 @@ raft_get_status(const struct raft *raft, struct raft_status *ret_status)
 		.everywhere_index = raft->everywhere_index,
 		.uncommitted_bytes = raft->log.uncommitted_bytes,
 		.round = raft->round,
-		.lease_until = raft_read_lease_until(raft),
 		.elections = raft->elections,
 		.leader_changes = raft->leader_changes,
 	};
+}
+
+enum raft_role
+raft_get_role(const struct raft *raft)
+{
+	return raft->role;
+}
+
+raft_id
+raft_get_leader(const struct raft *raft)
+{
+	return raft->leader;
 }
 
 int

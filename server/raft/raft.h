@@ -408,7 +408,6 @@ struct raft_status {
 	raft_index everywhere_index;
 	uint64_t uncommitted_bytes;
 	uint64_t round;
-	raft_usec lease_until;   /* 0: no lease */
 	uint64_t elections;      /* candidacies of this life */
 	uint64_t leader_changes; /* in this life */
 };
@@ -427,6 +426,13 @@ struct raft_peer_status {
 };
 
 void raft_get_status(const struct raft *raft, struct raft_status *ret_status);
+
+/* The same as in raft_status, for those who ask at each request. */
+enum raft_role raft_get_role(const struct raft *raft);
+raft_id raft_get_leader(const struct raft *raft);
+
+/* Until when reads need no round; 0: they do. */
+raft_usec raft_lease_until(const struct raft *raft);
 
 /* Leader only: ERR_NOT_LEADER, ERR_NOT_FOUND. */
 int raft_get_peer(

@@ -368,8 +368,6 @@ void raft_read_begin_round(struct raft *raft);
 void raft_read_confirm(struct raft *raft);
 void raft_read_fail_all(struct raft *raft);
 void raft_read_collect(struct raft *raft);
-/* Until when reads need no round; 0: they do. */
-raft_usec raft_read_lease_until(const struct raft *raft);
 /* Until when a promise binds that was made for an append of `sent_at`; less
  * the drift of clocks. 0: none was made. */
 raft_usec raft_read_promise(raft_usec sent_at, raft_usec promise);

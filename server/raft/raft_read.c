@@ -52,7 +52,7 @@ raft_read_promise(raft_usec sent_at, raft_usec promise)
 }
 
 raft_usec
-raft_read_lease_until(const struct raft *raft)
+raft_lease_until(const struct raft *raft)
 {
 	const struct raft_members *members = raft_active(raft);
 	uint64_t until[RAFT_MEMBERS_MAX];
@@ -84,7 +84,7 @@ raft_read(struct raft *raft, raft_usec now, uint64_t read_id)
 		return ERR_BUSY;
 	if (reads->count == reads->capacity)
 		grow(reads);
-	leased = raft->now < raft_read_lease_until(raft);
+	leased = raft->now < raft_lease_until(raft);
 	if (!leased)
 		reads->round_wanted = true;
 	/* Not the round under way: it may have been echoed already (J4). */

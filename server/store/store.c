@@ -136,3 +136,26 @@ store_get_stat(struct store *store, struct store_stat *ret_stat)
 {
 	store->ops->stat(store, ret_stat);
 }
+
+bool
+store_is_settled(struct store *store)
+{
+	return store->ops->is_settled == NULL || store->ops->is_settled(store);
+}
+
+int
+store_settle(struct store *store)
+{
+	int code;
+
+	ASSERT(store->writer == NULL);
+	ASSERT(store->readers_count == 0);
+	if (store->broken)
+		return ERR_STOPPED;
+	if (store_is_settled(store))
+		return 0;
+	code = store->ops->settle(store);
+	if (code != 0)
+		store->broken = true;
+	return code;
+}

@@ -64,6 +64,9 @@ struct store_ops {
 	    struct slice key, struct slice *ret_key, struct slice *ret_value);
 	void (*stat)(struct store *, struct store_stat *);
 	void (*close)(struct store *);
+	/* Both or neither; see store_settle. */
+	bool (*is_settled)(struct store *);
+	int (*settle)(struct store *);
 };
 
 /*
@@ -74,7 +77,7 @@ struct store {
 	const struct store_ops *ops;
 	struct store_txn *writer; /* the open write transaction or NULL */
 	unsigned readers_count;   /* open read transactions */
-	bool broken;              /* a commit failed */
+	bool broken;              /* a commit failed, or cannot be undone */
 };
 struct store_txn {
 	struct store *store;
@@ -129,5 +132,15 @@ int store_cursor_move(struct store_cursor *cursor, enum store_move where,
     struct slice *ret_value) ATTR_MUST_CHECK;
 
 void store_get_stat(struct store *store, struct store_stat *ret_stat);
+
+/*
+ * A store may make commits durable in a way that is fast now and has to be
+ * followed up some time later, in its own interest (store_journal.h). Until
+ * then it is not settled. Settling blocks like a commit, and an error counts
+ * like one of a commit; no transaction may be open. Most stores are settled
+ * at any time.
+ */
+bool store_is_settled(struct store *store);
+int store_settle(struct store *store) ATTR_MUST_CHECK;
 
 #endif

@@ -4,9 +4,9 @@ import itertools
 import time
 
 from lib import strace
-from lib.cluster import Cluster
+from lib.cluster import EXIT_STOPPED, Cluster
 from lib.load import Load
-from lib.testing import expect, expect_equal, wait_for
+from lib.testing import expect, expect_equal, expect_in, wait_for
 
 # How long a change of the leader may stop writes: about ten times the usual,
 # for a machine that does other things as well. The figure is in the report.
@@ -108,6 +108,11 @@ def test_P2_kill_at_each_write(test):
     kill_at_each(test, "pwrite64", range(1, 21))
 
 
+def test_P2_kill_at_each_step_of_the_first_start(test):
+    """Directories and the journal's file are synced with the other call."""
+    kill_at_each(test, "fsync", range(1, 13))
+
+
 def test_P2_kill_at_each_sync_of_three(test):
     """The same to one of three that goes on being written to."""
     cluster = Cluster(test).start()
@@ -126,3 +131,27 @@ def test_P2_kill_at_each_sync_of_three(test):
     load.check(cluster.leader())
     cluster.expect_same_items(sorted({write.key for write in load.writes}))
     test.note(f"{load.count()} writes")
+
+
+def test_journal_that_is_lost(test):
+    """It matters after a kill, which is said, and not after a clean stop."""
+    cluster = Cluster(test, size=1).start()
+    node = cluster["n1"]
+    journal = node.data / "log" / "journal"
+    node.put("key", b"one")
+    node.kill()
+    kept = journal.read_bytes()
+    journal.unlink()
+    node.start()
+    expect_equal(node.wait_end(), EXIT_STOPPED, "status")
+    expect_in("the file journal is missing", node.read_log(), "log")
+    journal.write_bytes(kept)
+    node.restart()
+    node.wait_ready()
+    expect_equal(node.get("key"), b"one", "the value")
+    node.put("key", b"two")
+    node.stop()
+    journal.unlink()
+    node.restart()
+    node.wait_ready()
+    expect_equal(node.get("key"), b"two", "the value")

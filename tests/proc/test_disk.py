@@ -3,7 +3,7 @@
 import shutil
 
 from lib import http, strace
-from lib.cluster import EXIT_CONFIG, EXIT_STOPPED, Cluster
+from lib.cluster import EXIT_CONFIG, EXIT_FULL, EXIT_STOPPED, Cluster
 from lib.load import Load
 from lib.testing import expect, expect_equal, expect_in, wait_for
 from lib.tmpfs import Tmpfs
@@ -11,7 +11,8 @@ from lib.tmpfs import Tmpfs
 
 def expect_stopped(node, *reasons):
     """It has ended, and its log says why."""
-    expect_equal(node.wait_end(), EXIT_STOPPED, f"status of {node.name}")
+    status = EXIT_FULL if "no space" in reasons else EXIT_STOPPED
+    expect_equal(node.wait_end(), status, f"status of {node.name}")
     log = node.read_log()
     for reason in ("node stopped: ", *reasons):
         expect_in(reason, log, f"log of {node.name}")
@@ -271,6 +272,44 @@ def test_D15_directory_of_another_cluster(test):
         node, cluster__name="other"))
     expect_in("belongs to node n1 of cluster proc, not to n1 of other", log,
               "log")
+
+
+def test_D15_directory_of_no_node(test):
+    """A mistyped data-dir: nothing is written into it."""
+    cluster = Cluster(test, size=1)
+    node = cluster["n1"]
+    node.data.mkdir()
+    (node.data / "lost+found").mkdir()
+    (node.data / "thesis.tex").write_text("much work")
+    node.start()
+    expect_equal(node.wait_end(), EXIT_CONFIG, "status")
+    expect_in("holds thesis.tex and nothing of a node", node.read_log(), "log")
+    expect_equal(sorted(path.name for path in node.data.iterdir()),
+                 ["lost+found", "thesis.tex"], "what the directory holds")
+    (node.data / "thesis.tex").unlink()
+    node.restart()
+    node.wait_ready()
+
+
+def test_E19_directory_without_its_log(test):
+    """It is no empty one, and says so at once."""
+    cluster = Cluster(test, options={
+        "raft.checkpoint-interval": "100ms"}).start()
+    node = first_follower(cluster)
+    cluster["n1"].put("key", b"value")
+    cluster.wait_converged()
+    wait_for("the data has a checkpoint", lambda: node.get_metrics()[
+        'luminous_fsync_duration_seconds_count{store="data"}'] > 0)
+    node.stop()
+    shutil.move(node.data / "log", test.directory / "log")
+    for _ in range(2):
+        node.start()
+        expect_equal(node.wait_end(), EXIT_STOPPED, "status")
+        expect_in("the log is empty: it was lost", node.read_log(), "log")
+    shutil.rmtree(node.data / "log")
+    shutil.move(test.directory / "log", node.data / "log")
+    node.restart()
+    node.wait_ready()
 
 
 def expect_outside(cluster, node, sentence):

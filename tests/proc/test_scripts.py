@@ -1,7 +1,9 @@
 """scripts/up.sh and scripts/cluster.sh, in a copy of the tree."""
 
+import shutil
+
 from lib.scratch import Scratch
-from lib.testing import expect, expect_equal, expect_in
+from lib.testing import expect, expect_equal, expect_in, wait_for
 
 
 def test_up_twice_and_cluster(test):
@@ -18,6 +20,14 @@ def test_up_twice_and_cluster(test):
     code, output = tree.try_run("scripts/cluster.sh", "status")
     expect(code != 0, "status without n2 exits with 0")
     expect_in("not running", output, "status without n2")
+    data = tree.directory / "run" / "n2"
+    data.rename(data.with_name("former"))
+    tree.run("scripts/cluster.sh", "restart", "n2")
+    wait_for("status says that n2 is wiped", lambda: "wiped" in tree.run(
+        "scripts/cluster.sh", "status").splitlines()[1])
+    tree.run("scripts/cluster.sh", "kill", "n2")
+    shutil.rmtree(data)
+    data.with_name("former").rename(data)
     tree.run("scripts/cluster.sh", "restart", "n2")
     tree.run("scripts/cluster.sh", "status")
     expect_in("n2 listens on 127.0.0.1:5865",

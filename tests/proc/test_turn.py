@@ -22,13 +22,14 @@ def trace_put(test, node, client_node, what):
     """The system calls of `node` while `client_node` takes one PUT."""
     output = test.directory / f"{what}.strace"
     with strace.attached(node, "-yy", "-s", "2000", "-e",
-                         "trace=recvfrom,sendto,fdatasync",
+                         "trace=recvfrom,sendto,pwrite64,pwritev,fdatasync",
                          output=output):
         client_node.put("turn", b"value")
         node.cluster.wait_converged()
     return output.read_text().splitlines()
 
 
+SYNC = r"fdatasync\(.*/log/journal>"
 ENTRIES = r'sendto\(.*POST /raft/append.*entries\\":\[\\"'
 
 
@@ -45,7 +46,7 @@ def test_leader_sends_before_its_own_sync(test):
     put = find_call(lines, r"recvfrom\(.*PUT /kv/turn")
     first = find_call(lines, ENTRIES, put)
     second = find_call(lines, ENTRIES, first + 1)
-    sync = find_call(lines, r"fdatasync\(", put)
+    sync = find_call(lines, SYNC, put)
     answer = find_call(lines, r"sendto\(.*HTTP/1\.1 200 OK.*ETag", put)
     expect(put < first < second < sync < answer,
            f"received {put}, sent {first} and {second}, synced {sync}, "
@@ -54,7 +55,7 @@ def test_leader_sends_before_its_own_sync(test):
              for place in (first, second)}
     expect_equal(peers, {node.address for node in cluster.followers()},
                  "whom the appends went to")
-    syncs = [line for line in lines[put:answer] if "fdatasync(" in line]
+    syncs = [line for line in lines[put:answer] if re.search(SYNC, line)]
     expect_equal(len(syncs), 1, "syncs of one turn")
 
 
@@ -67,11 +68,15 @@ def test_follower_syncs_before_it_acknowledges(test):
     cluster.wait_converged()
     lines = trace_put(test, follower, leader, "follower")
     received = find_call(lines, r'recvfrom\(.*entries\\":\[\\"')
-    sync = find_call(lines, r"fdatasync\(", received)
+    sync = find_call(lines, SYNC, received)
     answer = find_call(lines, r'sendto\(.*append_response.*success\\":true',
                        received)
     expect(received < sync < answer, f"received {received}, synced {sync}, "
            f"acknowledged {answer}")
+    calls = [match.group(1) for line in lines[received:answer]
+             if (match := re.search(r"(pwrite64|pwritev|fdatasync)\(", line))]
+    expect_equal(calls, ["pwrite64", "fdatasync"],
+                 "what a follower asks of its disk for a write")
 
 
 def test_one_sync_serves_many_writes(test):
@@ -102,14 +107,14 @@ def syncs_so_far(node):
 
 
 def wait_quiet(cluster):
-    """Waits until the last checkpoint is over: no sync for a second."""
+    """Waits until what follows a write is over: no sync for so long."""
     seen = {"count": None, "since": 0.0}
 
     def is_quiet():
         count = [syncs_so_far(node) for node in cluster]
         if count != seen["count"]:
             seen.update(count=count, since=time.monotonic())
-        return time.monotonic() - seen["since"] > 1.0
+        return time.monotonic() - seen["since"] > 1.5
     wait_for("nothing is synced any more", is_quiet, every=0.1)
 
 
@@ -139,3 +144,19 @@ def test_an_idle_cluster_rests(test):
                  lambda: time.monotonic() - began >= 5.0, every=0.5)
     calls = [line for line in output.read_text().splitlines() if "(" in line]
     expect_equal(calls, [], "system calls of an idle leader to its disk")
+
+
+def test_a_resting_node_needs_no_journal(test):
+    """A second after a commit it is in the log store proper as well."""
+    cluster = Cluster(test, size=1, options={
+        "raft.checkpoint-interval": "1h"}).start()
+    node = cluster["n1"]
+    node.put("key", b"value")
+    wait_quiet(cluster)
+    node.kill()
+    journal = node.data / "log" / "journal"
+    kept = journal.read_bytes()
+    journal.write_bytes(kept[:4096].ljust(len(kept), b"\0"))
+    node.restart()
+    node.wait_ready()
+    expect_equal(node.get("key"), b"value", "the value")

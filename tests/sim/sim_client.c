@@ -373,11 +373,9 @@ on_write_done(struct node_write *write, enum node_outcome outcome,
 static void
 count_read(struct sim *sim, struct sim_node *node)
 {
-	struct node_status status;
 	raft_usec now = sim_node_clock(node, node->turn_at);
 
-	node_get_status(node->node, now, &status);
-	if (status.raft.lease_until > now)
+	if (node_lease_until(node->node) > now)
 		sim->counters.reads_by_lease++;
 	else
 		sim->counters.reads_by_round++;

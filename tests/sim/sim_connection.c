@@ -65,8 +65,7 @@ hear(struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
 {
 	char why[256] = "";
 	bool accepted =
-	    node_hear(node->node, sim_node_clock(node, node->turn_at),
-		packet->hello, why, sizeof(why)) == 0;
+	    node_hear(node->node, packet->hello, why, sizeof(why)) == 0;
 
 	note_hearing(sim, node, packet->from, accepted, why);
 	return accepted;

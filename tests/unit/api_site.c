@@ -63,47 +63,6 @@ host_on_alarm(void *context, enum raft_alarm alarm, raft_id peer)
 }
 
 static void
-peer_get_hello(void *context, raft_id to, struct node_hello *ret_hello)
-{
-	node_get_hello(((struct site *)context)->node, to, ret_hello);
-}
-
-static int
-peer_hear(void *context, const struct node_hello *hello, char *why, size_t size)
-{
-	struct site *site = context;
-
-	return node_hear(
-	    site->node, loop_now(site->world->loop), hello, why, size);
-}
-
-static int
-peer_receive(void *context, const struct raft_message *message,
-    const struct slice *records)
-{
-	struct site *site = context;
-
-	return node_receive(
-	    site->node, loop_now(site->world->loop), message, records);
-}
-
-static void
-peer_unreachable(void *context, raft_id peer)
-{
-	struct site *site = context;
-
-	node_peer_unreachable(site->node, loop_now(site->world->loop), peer);
-}
-
-static void
-peer_refused(void *context, raft_id peer)
-{
-	struct site *site = context;
-
-	node_peer_refused(site->node, loop_now(site->world->loop), peer);
-}
-
-static void
 get_space(void *context, struct api_space *ret_space)
 {
 	struct site *site = context;
@@ -117,67 +76,11 @@ get_space(void *context, struct api_space *ret_space)
 	};
 }
 
-static uint64_t
-http_body_max(void *context, const struct http_request *request)
-{
-	struct site *site = context;
-
-	return peers_owns(request) ? peers_body_max(site->peers, request)
-				   : api_body_max(site->api, request);
-}
-
-static bool
-http_reserved(void *context, const struct http_request *request)
-{
-	struct site *site = context;
-
-	return peers_owns(request) || api_reserved(site->api, request);
-}
-
-static void
-http_on_request(void *context, struct http_request *request)
-{
-	struct site *site = context;
-
-	if (peers_owns(request))
-		peers_request(site->peers, request);
-	else
-		api_request(site->api, request);
-}
-
-static void
-http_on_abandoned(void *context, struct http_request *request)
-{
-	struct site *site = context;
-
-	if (peers_owns(request))
-		peers_abandoned(site->peers, request);
-	else
-		api_abandoned(site->api, request);
-}
-
-static void
-http_on_refused(void *context, struct http_request *request,
-    enum http_refusal refusal, const char *detail, uint64_t limit,
-    const char *option)
-{
-	struct site *site = context;
-
-	api_refused(site->api, request, refusal, detail, limit, option);
-}
-
 /* ---- Opening and closing ---- */
 
 static void
 listen_at(struct site *site, const char *address)
 {
-	static const struct http_server_ops ops = {
-		.body_max = http_body_max,
-		.reserved = http_reserved,
-		.on_request = http_on_request,
-		.on_abandoned = http_on_abandoned,
-		.on_refused = http_on_refused,
-	};
 	const struct http_server_params params = {
 		.connections_max = SITE_CONNECTIONS_MAX,
 		.target_bytes_max = 2048,
@@ -190,7 +93,8 @@ listen_at(struct site *site, const char *address)
 		.write_timeout_us = 60000000,
 	};
 
-	site->server = http_server_new(site->world->loop, &params, &ops, site);
+	site->server = http_server_new(
+	    site->world->loop, &params, &server_http_ops, &site->glue);
 	ck_assert_int_eq(http_server_listen(site->server, address), 0);
 }
 
@@ -244,13 +148,6 @@ open_node(struct site *site)
 static void
 open_peers(struct site *site)
 {
-	static const struct peers_ops ops = {
-		.get_hello = peer_get_hello,
-		.hear = peer_hear,
-		.receive = peer_receive,
-		.unreachable = peer_unreachable,
-		.refused = peer_refused,
-	};
 	const struct peers_params params = {
 		.members = site->world->members,
 		.self = site->id,
@@ -263,7 +160,8 @@ open_peers(struct site *site)
 		.seed = site->id,
 	};
 
-	site->peers = peers_new(site->world->loop, &params, &ops, site);
+	site->peers = peers_new(
+	    site->world->loop, &params, &server_peers_ops, &site->glue);
 }
 
 static void
@@ -304,6 +202,12 @@ open_all(struct site *site)
 	open_node(site);
 	open_peers(site);
 	open_api(site);
+	site->glue = (struct server_glue){
+		.loop = site->world->loop,
+		.node = site->node,
+		.peers = site->peers,
+		.api = site->api,
+	};
 	site->dead = false;
 }
 

@@ -7,7 +7,7 @@
  * nothing is committed there; deadlines are passed by telling the api so.
  */
 
-#include "api/api.h"
+#include "server_glue.h"
 #include "tests/lib/store_mem.h"
 
 #define SITES_MAX            3
@@ -29,6 +29,7 @@ struct site {
 	struct peers *peers;
 	struct http_server *server;
 	struct api *api;
+	struct server_glue glue;
 	raft_id id;
 	char name[NODE_NAME_SIZE_MAX + 1];
 	bool changed;

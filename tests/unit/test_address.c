@@ -1,5 +1,5 @@
+#include "common/address.h"
 #include "common/err.h"
-#include "net/address.h"
 #include "tests/unit/suites.h"
 
 static const struct {
@@ -76,6 +76,58 @@ START_TEST(format_of_another_family)
 }
 END_TEST
 
+START_TEST(hosts_are_told_apart)
+{
+	static const struct {
+		const char *text;
+		const char *host;
+		bool loopback;
+		bool wildcard;
+	} rows[] = {
+		{ "127.0.0.1:1", "127.0.0.1", true, false },
+		{ "127.8.9.1:1", "127.8.9.1", true, false },
+		{ "[::1]:1", "::1", true, false },
+		{ "0.0.0.0:1", "0.0.0.0", false, true },
+		{ "[::]:1", "::", false, true },
+		{ "10.0.0.1:1", "10.0.0.1", false, false },
+		{ "[::ffff:127.0.0.1]:1", "::ffff:127.0.0.1", false, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		struct address address;
+		char host[ADDRESS_HOST_SIZE];
+
+		ck_assert_int_eq(
+		    address_parse(slice_from_text(rows[i].text), &address), 0);
+		ck_assert(address_is_loopback(&address) == rows[i].loopback);
+		ck_assert(address_is_wildcard(&address) == rows[i].wildcard);
+		address_format_host(&address, host);
+		ck_assert_str_eq(host, rows[i].host);
+		for (size_t j = 0; j < ARRAY_COUNT(rows); j++) {
+			struct address other;
+
+			ck_assert_int_eq(
+			    address_parse(
+				slice_from_text(rows[j].text), &other),
+			    0);
+			ck_assert(
+			    address_same_host(&address, &other) == (i == j));
+		}
+	}
+}
+END_TEST
+
+START_TEST(same_host_whatever_the_port)
+{
+	struct address a;
+	struct address b;
+
+	ck_assert_int_eq(address_parse(slice_from_text("10.0.0.1:1"), &a), 0);
+	ck_assert_int_eq(address_parse(slice_from_text("10.0.0.1:2"), &b), 0);
+	ck_assert(address_same_host(&a, &b));
+}
+END_TEST
+
 Suite *
 address_suite(void)
 {
@@ -85,6 +137,8 @@ address_suite(void)
 	tcase_add_loop_test(tests, parse_and_format, 0, ARRAY_COUNT(addresses));
 	tcase_add_test(tests, parse_refuses_nul);
 	tcase_add_test(tests, format_of_another_family);
+	tcase_add_test(tests, hosts_are_told_apart);
+	tcase_add_test(tests, same_host_whatever_the_port);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -1,5 +1,4 @@
 #include "common/conf.h"
-#include "common/conf_address.h"
 #include "common/err.h"
 #include "common/macros.h"
 #include "tests/unit/suites.h"
@@ -637,32 +636,6 @@ START_TEST(every_prefix_of_a_file_is_survived)
 }
 END_TEST
 
-START_TEST(addresses_are_told_apart)
-{
-	static const struct {
-		const char *text;
-		bool loopback;
-		bool wildcard;
-	} rows[] = {
-		{ "127.0.0.1:1", true, false },
-		{ "127.8.9.1:1", true, false },
-		{ "[::1]:1", true, false },
-		{ "0.0.0.0:1", false, true },
-		{ "[::]:1", false, true },
-		{ "10.0.0.1:1", false, false },
-		{ "[::ffff:127.0.0.1]:1", false, false },
-	};
-	struct buf complaint = { 0 };
-	struct conf_address address;
-
-	ck_assert_int_eq(
-	    conf_address_parse(rows[_i].text, &address, &complaint), 0);
-	ck_assert(conf_address_is_loopback(&address) == rows[_i].loopback);
-	ck_assert(conf_address_is_wildcard(&address) == rows[_i].wildcard);
-	ck_assert(conf_address_same_host(&address, &address));
-}
-END_TEST
-
 Suite *
 conf_suite(void)
 {
@@ -698,7 +671,6 @@ conf_suite(void)
 	tcase_add_test(tcase, listing_names_every_origin);
 	tcase_add_test(tcase, listing_is_a_file_again);
 	tcase_add_test(tcase, every_prefix_of_a_file_is_survived);
-	tcase_add_loop_test(tcase, addresses_are_told_apart, 0, 7);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

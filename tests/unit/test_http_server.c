@@ -597,12 +597,14 @@ START_TEST(nothing_leaves_before_the_flush)
 }
 END_TEST
 
-START_TEST(abandoned_by_close)
+/* It may have closed one half only; a peer never does. */
+START_TEST(abandoned_by_close_of_a_peer)
 {
 	struct session session;
 
 	begin(&session);
 	session.probe.hold = true;
+	session.probe.protecting = true;
 	say(&session, GET("/1"));
 	probe_settle(&session.probe);
 	close(session.fd);
@@ -679,6 +681,77 @@ START_TEST(half_closed_client_gets_its_answer)
 	shutdown(session.fd, SHUT_WR);
 	hear_end(&session);
 	ck_assert_uint_eq(probe_count(&session.received, "\r\n\r\n/1"), 1);
+	end(&session);
+}
+END_TEST
+
+/* RFC 9112, section 9.6: and every whole request of its pipeline is answered,
+ * the last with "close" if nothing else came. */
+START_TEST(half_closed_client_waits_for_its_answers)
+{
+	struct session session;
+
+	begin(&session);
+	session.probe.hold = true;
+	say(&session,
+	    _i == 0 ? GET("/1") GET("/2") : GET("/1") GET("/2") "GET /par");
+	shutdown(session.fd, SHUT_WR);
+	probe_settle(&session.probe);
+	probe_check_events(&session.probe, "GET /1\n");
+	probe_answer(&session.probe, 0);
+	probe_settle(&session.probe);
+	probe_check_events(&session.probe, "GET /2\n");
+	ck_assert_uint_eq(http_server_connections(session.probe.server), 1);
+	probe_answer(&session.probe, 0);
+	hear_end(&session);
+	ck_assert_uint_eq(probe_count(&session.received, "\r\n\r\n/1"), 1);
+	ck_assert_uint_eq(probe_count(&session.received, "\r\n\r\n/2"), 1);
+	ck_assert_uint_eq(
+	    probe_count(&session.received, "Connection: close\r\n"), 1 - _i);
+	probe_check_events(&session.probe, "");
+	ck_assert_uint_eq(http_server_connections(session.probe.server), 0);
+	end(&session);
+}
+END_TEST
+
+/* What will never be a whole request keeps no connection. */
+START_TEST(half_closed_client_without_a_request_is_closed)
+{
+	static const char *const texts[] = { "", "GET /par", CHUNKED "5\r\nhel",
+		"PUT /k HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel" };
+
+	for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+		struct session session;
+
+		begin(&session);
+		if (texts[i][0] != '\0')
+			say(&session, texts[i]);
+		probe_settle(&session.probe);
+		shutdown(session.fd, SHUT_WR);
+		hear_end(&session);
+		ck_assert_uint_eq(session.received.size, 0);
+		probe_check_events(&session.probe, "");
+		end(&session);
+	}
+}
+END_TEST
+
+/* A client that has hung up is found out when its answer is sent. */
+START_TEST(closed_client_leaves_nothing_behind)
+{
+	struct session session;
+
+	begin(&session);
+	session.probe.hold = true;
+	say(&session, GET("/1"));
+	probe_settle(&session.probe);
+	close(session.fd);
+	probe_settle(&session.probe);
+	ck_assert_uint_eq(http_server_connections(session.probe.server), 1);
+	probe_answer(&session.probe, 0);
+	probe_settle(&session.probe);
+	ck_assert_uint_eq(http_server_connections(session.probe.server), 0);
+	session.fd = probe_connect(&session.probe);
 	end(&session);
 }
 END_TEST
@@ -898,11 +971,15 @@ http_server_suite(void)
 	tcase_add_test(tests, continue_in_order);
 	tcase_add_test(tests, continue_waits_for_the_flush_of_answers);
 	tcase_add_test(tests, nothing_leaves_before_the_flush);
-	tcase_add_test(tests, abandoned_by_close);
+	tcase_add_test(tests, abandoned_by_close_of_a_peer);
 	tcase_add_test(tests, abandoned_by_reset);
 	tcase_add_test(tests, abandoned_by_the_end_of_the_server);
 	tcase_add_test(tests, abandoned_in_the_body);
 	tcase_add_test(tests, half_closed_client_gets_its_answer);
+	tcase_add_loop_test(
+	    tests, half_closed_client_waits_for_its_answers, 0, 2);
+	tcase_add_test(tests, half_closed_client_without_a_request_is_closed);
+	tcase_add_test(tests, closed_client_leaves_nothing_behind);
 	tcase_add_test(tests, context_is_released_once);
 	suite_add_tcase(suite, tests);
 	return suite;

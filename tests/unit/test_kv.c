@@ -4,6 +4,7 @@
 #include "common/macros.h"
 #include "common/mem.h"
 #include "common/rng.h"
+#include "kv/kv_impl.h"
 #include "tests/lib/kv_bench.h"
 #include "tests/unit/suites.h"
 #include <stdlib.h>
@@ -192,10 +193,10 @@ START_TEST(kv_cluster_time_never_goes_back)
 	    kv_apply(bench.kv, 1, 500, buf_slice(&command), &result), 0);
 	ck_assert_int_eq(
 	    kv_apply(bench.kv, 2, 400, buf_slice(&command), &result), 0);
-	ck_assert_uint_eq(kv_cluster_time_us(bench.kv), 500);
+	ck_assert_uint_eq(bench.kv->state.cluster_time_us, 500);
 	checkpoint();
 	crash();
-	ck_assert_uint_eq(kv_cluster_time_us(bench.kv), 500);
+	ck_assert_uint_eq(bench.kv->state.cluster_time_us, 500);
 	buf_release(&command);
 }
 END_TEST
@@ -421,11 +422,13 @@ START_TEST(kv_command_with_key_of_wrong_size)
 	uint8_t key[KV_KEY_SIZE_MAX + 1] = { 0 };
 	struct buf command = { 0 };
 
-	codec_append_u16(&command, 0x0102); /* version 1, delete */
+	codec_append_u8(&command, 1); /* version */
+	codec_append_u8(&command, 2); /* delete */
 	codec_append_bytes(&command, slice_of(key, 0));
 	expect_refused(buf_slice(&command), ERR_CORRUPT);
 	buf_reset(&command);
-	codec_append_u16(&command, 0x0102);
+	codec_append_u8(&command, 1);
+	codec_append_u8(&command, 2);
 	codec_append_bytes(&command, slice_of(key, sizeof(key)));
 	expect_refused(buf_slice(&command), ERR_CORRUPT);
 	buf_release(&command);

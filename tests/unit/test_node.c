@@ -255,8 +255,7 @@ hear(struct member *from, struct member *to)
 	struct node_hello hello;
 
 	node_get_hello(from->node, to->id, &hello);
-	return node_hear(
-	    to->node, to->cluster->now, &hello, to->why, sizeof(to->why));
+	return node_hear(to->node, &hello, to->why, sizeof(to->why));
 }
 
 static void
@@ -569,6 +568,32 @@ START_TEST(E19_data_ahead_of_the_log_refuses)
 	ck_assert_ptr_nonnull(strstr(n1->why, "the log ends at"));
 	store_close(n1->log);
 	store_close(n1->data);
+	wipe(n1);
+	ck_assert_int_eq(start(n1), 0);
+	cluster_free(cluster);
+}
+END_TEST
+
+/* Without its log it is no empty directory: that would be told as a wiped
+ * one only after a peer was heard. */
+START_TEST(E19_data_without_a_log_refuses)
+{
+	struct cluster *cluster = cluster_new(1);
+	struct member *n1 = elect(cluster);
+	struct put write;
+
+	ck_assert_int_eq(put(n1, &write, "a", "1"), 0);
+	settle(cluster);
+	pass_time(cluster, 1000000);
+	stop(n1);
+	store_mem_disk_free(n1->log_disk);
+	n1->log_disk = store_mem_disk_new(NODE_LOG_TABLES_COUNT);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(start(n1), ERR_CORRUPT);
+		ck_assert_ptr_nonnull(strstr(n1->why, "the log is empty"));
+		store_close(n1->log);
+		store_close(n1->data);
+	}
 	wipe(n1);
 	ck_assert_int_eq(start(n1), 0);
 	cluster_free(cluster);
@@ -903,6 +928,7 @@ node_suite(void)
 	tcase_add_test(one, E9_failed_commit_stops_the_node);
 	tcase_add_test(one, E9_failed_checkpoint_stops_the_node);
 	tcase_add_test(one, E19_data_ahead_of_the_log_refuses);
+	tcase_add_test(one, E19_data_without_a_log_refuses);
 	tcase_add_test(one, D15_directory_of_another_node_refuses);
 	suite_add_tcase(suite, one);
 	tcase_add_test(formation, formation_waits_for_every_member);

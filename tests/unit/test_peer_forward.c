@@ -229,6 +229,31 @@ START_TEST(forward_times_out_while_waiting)
 }
 END_TEST
 
+/* Each has its own deadline, and the first in the queue need not be first. */
+START_TEST(pool_knows_the_earliest_deadline_of_those_that_wait)
+{
+	struct peer *peer = &one->peers->peer[0];
+	struct outcome late = { 0 };
+	struct outcome early = { 0 };
+	struct peers_forward *made;
+	uint64_t now = loop_now(net.loop);
+
+	two->holds = true;
+	ck_assert_uint_gt(peer->pool.waiting_until_us, now + WAIT_US);
+	ck_assert_int_eq(try_forward(60000, &late, &made), 0);
+	ck_assert_int_eq(try_forward(40000, &early, &made), 0);
+	ck_assert_uint_eq(peer_pool_deadline(&peer->pool), now + 40000);
+	peers_cancel(one->peers, made);
+	peer_pool_expire(peer, now + 40000);
+	ck_assert_uint_eq(late.count, 0);
+	ck_assert_uint_eq(peer_pool_deadline(&peer->pool), now + 60000);
+	peer_pool_expire(peer, now + 60000);
+	ck_assert_uint_eq(late.count, 1);
+	ck_assert_uint_eq(early.count, 0);
+	ck_assert_uint_eq(peer->pool.waiting_until_us, UINT64_MAX);
+}
+END_TEST
+
 START_TEST(forward_cancelled_while_waiting)
 {
 	struct outcome outcome;
@@ -401,6 +426,8 @@ peer_forward_suite(void)
 	tcase_add_test(tcase, forward_broken_after_sent);
 	tcase_add_test(tcase, forward_times_out_after_sent);
 	tcase_add_test(tcase, forward_times_out_while_waiting);
+	tcase_add_test(
+	    tcase, pool_knows_the_earliest_deadline_of_those_that_wait);
 	tcase_add_test(tcase, forward_cancelled_while_waiting);
 	tcase_add_test(tcase, forward_cancelled_after_sent);
 	tcase_add_test(tcase, forward_cancelled_by_another);

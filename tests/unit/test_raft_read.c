@@ -279,7 +279,7 @@ START_TEST(J14_lease_from_send_time)
 	sent_at = solo.now;
 	solo.now += 15000; /* the echo takes its time */
 	solo_ack(&solo, 2, 1);
-	ck_assert_uint_eq(solo_status(&solo).lease_until, sent_at + LEASE);
+	ck_assert_uint_eq(raft_lease_until(solo.raft), sent_at + LEASE);
 	solo_clear(&solo);
 	ck_assert_int_eq(read_at(1), 0);
 	solo_take(&solo);
@@ -296,16 +296,16 @@ START_TEST(J18_lease_needs_voters_that_keep_it)
 
 	solo.params.lease_reads = true;
 	lead();
-	solo.now = solo_status(&solo).lease_until;
+	solo.now = raft_lease_until(solo.raft);
 	solo_timeout(&solo);
 	answer = solo_answer(&solo, &solo.appended[2], RAFT_APPEND_RESPONSE);
 	answer.success = true;
 	answer.match_index = 1;
 	ck_assert_int_eq(solo_deliver(&solo, &answer), 0);
-	ck_assert_uint_le(solo_status(&solo).lease_until, solo.now);
+	ck_assert_uint_le(raft_lease_until(solo.raft), solo.now);
 	answer.promise = SOLO_ELECTION_TIMEOUT;
 	ck_assert_int_eq(solo_deliver(&solo, &answer), 0);
-	ck_assert_uint_gt(solo_status(&solo).lease_until, solo.now);
+	ck_assert_uint_gt(raft_lease_until(solo.raft), solo.now);
 }
 END_TEST
 
@@ -313,7 +313,7 @@ START_TEST(J15_lease_expired)
 {
 	solo.params.lease_reads = true;
 	lead();
-	solo.now = solo_status(&solo).lease_until;
+	solo.now = raft_lease_until(solo.raft);
 	ck_assert_int_eq(read_at(1), 0);
 	solo_settle(&solo);
 	ck_assert_uint_eq(solo.reads_count, 0);

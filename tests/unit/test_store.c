@@ -1,24 +1,29 @@
 /*
  * One suite of rules that every implementation of the store keeps, run over
- * each of them, and a run of random operations that compares the two.
+ * each of them, and a run of random operations that compares them.
  */
 
 #include "common/codec.h"
 #include "common/macros.h"
 #include "common/mem.h"
 #include "common/rng.h"
+#include "store/store_journal.h"
 #include "store/store_lmdb.h"
 #include "tests/lib/store_mem.h"
 #include "tests/lib/temp_dir.h"
 #include "tests/unit/suites.h"
 #include <stdlib.h>
 
-#define MAP_BYTES (64u << 20)
+#define MAP_BYTES     (64u << 20)
+#define JOURNAL_BYTES (256u << 10)
 
-enum kind { KIND_LMDB, KIND_MEM, KINDS_COUNT };
+/* The journal is around an LMDB store; what it does otherwise is in its header
+ * and in test_store_journal.c. */
+enum kind { KIND_LMDB, KIND_MEM, KIND_JOURNAL, KINDS_COUNT };
 enum { TABLE_A, TABLE_B, TABLES_COUNT };
 
-static const char *const table_names[TABLES_COUNT] = { "a", "b" };
+static const char *const table_names[TABLES_COUNT + 1] = { "a", "b",
+	"journal" };
 
 /* A place that keeps what was committed, and the store opened on it. */
 struct place {
@@ -35,11 +40,23 @@ place_open(struct place *place)
 		.tables = table_names,
 		.tables_count = TABLES_COUNT,
 		.map_bytes = MAP_BYTES };
+	struct store_journal_params journal = { .directory = place->path,
+		.capacity = JOURNAL_BYTES,
+		.table = TABLES_COUNT,
+		.random_id = 1 };
+	char why[256];
 
-	if (place->kind == KIND_MEM)
+	if (place->kind == KIND_MEM) {
 		place->store = store_mem_open(place->disk);
-	else
-		ck_assert_int_eq(store_lmdb_open(&params, &place->store), 0);
+		return;
+	}
+	if (place->kind == KIND_JOURNAL)
+		params.tables_count++;
+	ck_assert_int_eq(store_lmdb_open(&params, &place->store), 0);
+	if (place->kind == KIND_JOURNAL)
+		ck_assert_int_eq(store_journal_open(&journal, place->store,
+				     &place->store, why, sizeof(why)),
+		    0);
 }
 
 static void
@@ -410,31 +427,34 @@ END_TEST
 #define RANDOM_STEPS 20000
 #define RANDOM_KEYS  300
 
-struct pair {
+struct group {
 	struct place place[KINDS_COUNT];
 	struct store_txn *txn[KINDS_COUNT];
 	uint64_t seed;
 };
 
 static void
-pair_begin(struct pair *pair)
+group_begin(struct group *group)
 {
 	for (int i = 0; i < KINDS_COUNT; i++)
-		pair->txn[i] = begin(&pair->place[i], true);
+		group->txn[i] = begin(&group->place[i], true);
 }
 
 static void
-pair_same(const struct pair *pair, const int *codes, const struct slice *found)
+group_same(
+    const struct group *group, const int *codes, const struct slice *found)
 {
-	ck_assert_msg(codes[0] == codes[1], "seed %lu: codes %d and %d",
-	    (unsigned long)pair->seed, codes[0], codes[1]);
-	if (codes[0] == 0 && found != NULL)
-		ck_assert_msg(slice_equal(found[0], found[1]), "seed %lu",
-		    (unsigned long)pair->seed);
+	for (int i = 1; i < KINDS_COUNT; i++) {
+		ck_assert_msg(codes[0] == codes[i], "seed %lu: codes %d and %d",
+		    (unsigned long)group->seed, codes[0], codes[i]);
+		if (codes[0] == 0 && found != NULL)
+			ck_assert_msg(slice_equal(found[0], found[i]),
+			    "seed %lu", (unsigned long)group->seed);
+	}
 }
 
 static void
-pair_change(struct pair *pair, struct rng *rng, struct slice key)
+group_change(struct group *group, struct rng *rng, struct slice key)
 {
 	uint8_t value[600];
 	size_t size = rng_below(rng, sizeof(value));
@@ -444,7 +464,7 @@ pair_change(struct pair *pair, struct rng *rng, struct slice key)
 
 	memset(value, (int)rng_below(rng, 256), sizeof(value));
 	for (int i = 0; i < KINDS_COUNT; i++) {
-		struct store_txn *txn = pair->txn[i];
+		struct store_txn *txn = group->txn[i];
 
 		if (what == 0)
 			codes[i] = store_delete(txn, table, key);
@@ -455,11 +475,11 @@ pair_change(struct pair *pair, struct rng *rng, struct slice key)
 			codes[i] =
 			    store_put(txn, table, key, slice_of(value, size));
 	}
-	pair_same(pair, codes, NULL);
+	group_same(group, codes, NULL);
 }
 
 static void
-pair_read(struct pair *pair, struct rng *rng, struct slice key)
+group_read(struct group *group, struct rng *rng, struct slice key)
 {
 	store_table table = (store_table)rng_below(rng, TABLES_COUNT);
 	struct slice keys[KINDS_COUNT];
@@ -467,13 +487,13 @@ pair_read(struct pair *pair, struct rng *rng, struct slice key)
 	int codes[KINDS_COUNT];
 
 	for (int i = 0; i < KINDS_COUNT; i++)
-		codes[i] = store_get(pair->txn[i], table, key, &values[i]);
-	pair_same(pair, codes, values);
+		codes[i] = store_get(group->txn[i], table, key, &values[i]);
+	group_same(group, codes, values);
 	for (int i = 0; i < KINDS_COUNT; i++) {
 		struct store_cursor *cursor = NULL;
 
 		ck_assert_int_eq(
-		    store_cursor_open(pair->txn[i], table, &cursor), 0);
+		    store_cursor_open(group->txn[i], table, &cursor), 0);
 		codes[i] = store_cursor_move(
 		    cursor, STORE_AT_OR_AFTER, key, &keys[i], &values[i]);
 		if (codes[i] == 0)
@@ -481,50 +501,59 @@ pair_read(struct pair *pair, struct rng *rng, struct slice key)
 			    cursor, STORE_NEXT, key, &keys[i], &values[i]);
 		store_cursor_close(cursor);
 	}
-	pair_same(pair, codes, keys);
-	pair_same(pair, codes, values);
+	group_same(group, codes, keys);
+	group_same(group, codes, values);
 }
 
 static void
-pair_end(struct pair *pair, bool commit)
+group_end(struct group *group, bool commit)
 {
 	for (int i = 0; i < KINDS_COUNT; i++) {
 		if (commit)
-			ck_assert_int_eq(store_commit(pair->txn[i]), 0);
+			ck_assert_int_eq(store_commit(group->txn[i]), 0);
 		else
-			store_abort(pair->txn[i]);
+			store_abort(group->txn[i]);
 	}
+}
+
+/* What was aborted, a journal alone can only open anew without. */
+static void
+group_go_on(struct group *group, struct rng *rng)
+{
+	bool commit = rng_below(rng, 3) != 0;
+
+	group_end(group, commit);
+	if (!commit || rng_below(rng, 2) == 0)
+		for (int i = 0; i < KINDS_COUNT; i++)
+			place_reopen(&group->place[i]);
+	group_begin(group);
 }
 
 START_TEST(store_random_operations_agree)
 {
-	struct pair pair = { .seed = (uint64_t)_i + 1 };
+	struct group group = { .seed = (uint64_t)_i + 1 };
 	struct rng rng;
 
-	rng_init(&rng, pair.seed);
+	rng_init(&rng, group.seed);
 	for (int i = 0; i < KINDS_COUNT; i++)
-		place_init(&pair.place[i], i);
-	pair_begin(&pair);
+		place_init(&group.place[i], i);
+	group_begin(&group);
 	for (int step = 0; step < RANDOM_STEPS; step++) {
 		uint8_t key[4];
 		size_t size = rng_between(&rng, 1, sizeof(key));
 
 		codec_store_u32(key, (uint32_t)rng_below(&rng, RANDOM_KEYS) *
 					 UINT32_C(0x9e3779b1));
-		if (rng_below(&rng, 1000) == 0) {
-			pair_end(&pair, rng_below(&rng, 3) != 0);
-			for (int i = 0; i < KINDS_COUNT; i++)
-				place_reopen(&pair.place[i]);
-			pair_begin(&pair);
-		}
+		if (rng_below(&rng, 500) == 0)
+			group_go_on(&group, &rng);
 		if (rng_below(&rng, 2) == 0)
-			pair_change(&pair, &rng, slice_of(key, size));
+			group_change(&group, &rng, slice_of(key, size));
 		else
-			pair_read(&pair, &rng, slice_of(key, size));
+			group_read(&group, &rng, slice_of(key, size));
 	}
-	pair_end(&pair, true);
+	group_end(&group, true);
 	for (int i = 0; i < KINDS_COUNT; i++)
-		place_release(&pair.place[i]);
+		place_release(&group.place[i]);
 }
 END_TEST
 
@@ -535,9 +564,7 @@ store_suite(void)
 		store_put_get_replace_delete,
 		store_tables_are_apart,
 		store_commit_survives_reopen,
-		store_abort_leaves_nothing,
 		store_close_loses_the_open_transaction,
-		store_reader_sees_last_commit,
 		store_largest_key_and_sizes_of_values,
 		store_append_only_above_all,
 		store_cursor_goes_both_ways,
@@ -551,6 +578,10 @@ store_suite(void)
 
 	for (size_t i = 0; i < ARRAY_COUNT(rules); i++)
 		tcase_add_loop_test(conformance, rules[i], 0, KINDS_COUNT);
+	tcase_add_loop_test(
+	    conformance, store_abort_leaves_nothing, 0, KIND_JOURNAL);
+	tcase_add_loop_test(
+	    conformance, store_reader_sees_last_commit, 0, KIND_JOURNAL);
 	tcase_add_loop_test(conformance, store_random_operations_agree, 0, 3);
 	tcase_set_timeout(conformance, 60);
 	suite_add_tcase(suite, conformance);

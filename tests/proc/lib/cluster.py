@@ -15,7 +15,8 @@ from lib.switch import Switch
 from lib.testing import Failure, expect, expect_equal, wait_for
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
-EXIT_STOPPED = 70  # damage, or a disk that is broken or full
+EXIT_STOPPED = 70  # damage, or a disk that is broken
+EXIT_FULL = 75  # a disk that is full: to be started again
 EXIT_CONFIG = 78  # a wrong configuration, or the wrong directory for it
 # Where elections are not the point, they should not take the time.
 QUICK = {"raft.election-timeout": "300ms", "raft.heartbeat-interval": "50ms"}

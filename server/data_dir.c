@@ -1,0 +1,73 @@
+#include "data_dir.h"
+
+#include "common/err.h"
+#include "common/log.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* The name of an entry, as directories hold it. */
+#define ENTRY_SIZE_MAX 255
+
+static bool
+is_file(int directory_fd, const char *name)
+{
+	struct stat info;
+
+	return fstatat(directory_fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(info.st_mode);
+}
+
+/* The lock is the first that a node makes, even if it comes no further. */
+static bool
+is_of_a_node(int directory_fd)
+{
+	return is_file(directory_fd, "lock") ||
+	       is_file(directory_fd, "log/data.mdb") ||
+	       is_file(directory_fd, "data/data.mdb");
+}
+
+/* How many entries there are, and the first by name. */
+static unsigned
+look_through(DIR *directory, char ret_first[ENTRY_SIZE_MAX + 1])
+{
+	const struct dirent *entry;
+	unsigned count = 0;
+
+	while ((entry = readdir(directory)) != NULL) {
+		const char *name = entry->d_name;
+
+		/* A file system of its own has the last from the start. */
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+		    strcmp(name, "lost+found") == 0)
+			continue;
+		if (count == 0 || strcmp(name, ret_first) < 0)
+			(void)snprintf(
+			    ret_first, ENTRY_SIZE_MAX + 1, "%s", name);
+		count++;
+	}
+	return count;
+}
+
+int
+data_dir_check(const char *path)
+{
+	char first[ENTRY_SIZE_MAX + 1];
+	DIR *directory = opendir(path);
+	unsigned count = 0;
+
+	if (directory == NULL)
+		return 0;
+	if (!is_of_a_node(dirfd(directory)))
+		count = look_through(directory, first);
+	(void)closedir(directory); /* nothing was written through it */
+	if (count == 0)
+		return 0;
+	log_err("%s: the directory holds %s%s and nothing of a node; set "
+		"node.data-dir to an empty directory, or to that of this node",
+	    path, first, count > 1 ? ", other files," : "");
+	return ERR_MISMATCH;
+}
