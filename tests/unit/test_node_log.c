@@ -412,6 +412,9 @@ node_log_suite(void)
 	Suite *suite = suite_create("node_log");
 	TCase *tcase = tcase_create("log");
 
+	/* Crashes at every place take seconds under a sanitizer. */
+	tcase_set_timeout(tcase, 30);
+
 	tcase_add_test(tcase, log_reopens_with_what_was_committed);
 	tcase_add_test(tcase, A12_term_and_vote_are_one);
 	tcase_add_test(tcase, log_truncates_and_goes_on);
