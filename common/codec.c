@@ -50,6 +50,13 @@ codec_append_u8(struct buf *buf, uint8_t value)
 }
 
 void
+codec_append_u16(struct buf *buf, uint16_t value)
+{
+	codec_store_u16(buf_reserve(buf, sizeof(value)), value);
+	buf->size += sizeof(value);
+}
+
+void
 codec_append_u32(struct buf *buf, uint32_t value)
 {
 	codec_store_u32(buf_reserve(buf, sizeof(value)), value);
@@ -100,6 +107,14 @@ codec_read_u8(struct codec_reader *reader)
 	struct slice raw = codec_read_raw(reader, sizeof(uint8_t));
 
 	return raw.size == 0 ? 0 : raw.data[0];
+}
+
+uint16_t
+codec_read_u16(struct codec_reader *reader)
+{
+	struct slice raw = codec_read_raw(reader, sizeof(uint16_t));
+
+	return raw.size == 0 ? 0 : codec_load_u16(raw.data);
 }
 
 uint32_t

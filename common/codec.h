@@ -16,6 +16,7 @@ uint32_t codec_load_u32(const uint8_t *from);
 uint64_t codec_load_u64(const uint8_t *from);
 
 void codec_append_u8(struct buf *buf, uint8_t value);
+void codec_append_u16(struct buf *buf, uint16_t value);
 void codec_append_u32(struct buf *buf, uint32_t value);
 void codec_append_u64(struct buf *buf, uint64_t value);
 /* A u32 length and the bytes. */
@@ -32,6 +33,7 @@ struct codec_reader {
 
 void codec_reader_init(struct codec_reader *reader, struct slice input);
 uint8_t codec_read_u8(struct codec_reader *reader);
+uint16_t codec_read_u16(struct codec_reader *reader);
 uint32_t codec_read_u32(struct codec_reader *reader);
 uint64_t codec_read_u64(struct codec_reader *reader);
 /* `size` bytes of the input, borrowed from it. */

@@ -23,6 +23,7 @@ err_text(int code)
 		[-ERR_CLOSED] = "connection closed",
 		[-ERR_STOPPED] = "stopped",
 		[-ERR_UNSUPPORTED] = "not supported",
+		[-ERR_EXISTS] = "exists already",
 	};
 
 	if (code > 0 || code <= -(int)ARRAY_COUNT(texts))

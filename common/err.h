@@ -24,7 +24,8 @@ enum err {
 	ERR_CLOSED = -15,    /* the other side is gone */
 	ERR_STOPPED = -16,   /* the object refuses further work */
 	ERR_UNSUPPORTED =
-	    -17 /* a file system or a feature that cannot be used */
+	    -17,         /* a file system or a feature that cannot be used */
+	ERR_EXISTS = -18 /* it is there already */
 };
 
 /*

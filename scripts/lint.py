@@ -36,7 +36,7 @@ LAYERS = [
     (r"server/kv/", PURE_COMMON + r"|kv/|store/store\.h",
      PURE_SYSTEM + r"|stdio\.h", r"$."),
     (r"server/node/",
-     PURE_COMMON + r"|node/|raft/raft\.h|kv/kv\.h|store/store\.h",
+     PURE_COMMON + r"|node/|raft/raft\.h|kv/kv(_snapshot)?\.h|store/store\.h",
      PURE_SYSTEM + r"|stdio\.h", r"$."),
     (r"server/net/", r"common/|net/|raft/raft\.h|node/transport\.h", r".",
      r"lmdb\.h|ini\.h"),

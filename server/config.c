@@ -248,6 +248,8 @@ config_release(struct config *config)
 		free(config->members[i].name);
 		free(config->members[i].address);
 	}
+	free(config->address);
+	free(config->join_address);
 	conf_release_values(config_options, config_options_count, config);
 	explicit_bzero(config->secret, sizeof(config->secret));
 	*config = (struct config){ 0 };

@@ -21,6 +21,9 @@
  * The units do not restart after it. */
 #define CONFIG_EXIT_STATUS 78
 
+/* As node.join: until a member is asked for this node by somebody else. */
+#define CONFIG_JOIN_WAIT "wait"
+
 struct config_member {
 	char *name;    /* 1 to 32 characters of a-z0-9- */
 	char *address; /* canonical, as common/address.h writes it */
@@ -35,6 +38,7 @@ struct config {
 	char *node_name; /* members[self].name */
 	char *listen;
 	char *data_dir; /* absolute */
+	char *join;     /* NULL: this node is one of the founders */
 	bool insecure;
 
 	/* [raft] */
@@ -44,6 +48,8 @@ struct config {
 	uint64_t checkpoint_interval_us;
 	uint32_t batch_entries_max;
 	uint64_t batch_bytes_max;
+	uint64_t trailing_bytes;
+	uint64_t snapshot_rate;
 	bool lease_reads;
 
 	/* [storage] */
@@ -70,10 +76,12 @@ struct config {
 	enum log_format log_format;
 	uint64_t slow_fsync_us; /* 0: never slow */
 
-	/* [members], sorted by name; at least this node. */
+	/* [members], sorted by name; at least this node, unless it joins. */
 	struct config_member members[CONFIG_MEMBERS_MAX];
 	size_t members_count;
-	size_t self; /* this node's place among them */
+	/* Where the others reach this node, and the member to join through. */
+	char *address;
+	char *join_address; /* NULL without `join`, and with "wait" */
 
 	/* What secret_file holds, without a final newline; empty if none. */
 	uint8_t secret[CONFIG_SECRET_SIZE_MAX];

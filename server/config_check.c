@@ -106,21 +106,13 @@ take_members(struct conf *conf, struct config *config)
 		insert_member(config, conf_get_entry(conf, i));
 }
 
-/*
- * Without [members] this is a cluster of one. Its name is the host's, with
- * what no member's name may hold replaced.
- */
+/* The host's name, with what no member's name may hold replaced. */
 static void
-found_alone(
-    struct conf *conf, const struct config_host *host, struct config *config)
+derive_name(struct conf *conf, const struct config_host *host)
 {
 	char name[33];
 	size_t size = MIN(strlen(host->name), sizeof(name) - 1);
 
-	if (!conf_is_sound(conf, "node", "listen"))
-		return;
-	if (config->listen == NULL)
-		conf_derive(conf, "node", "listen", LISTEN_DEFAULT, "default");
 	for (size_t i = 0; i < size; i++) {
 		char byte = host->name[i];
 		bool fits = (byte >= 'a' && byte <= 'z') ||
@@ -129,12 +121,25 @@ found_alone(
 		name[i] = fits ? byte : '-';
 	}
 	name[size] = '\0';
+	conf_derive(
+	    conf, "node", "name", size > 0 ? name : "node", "host name");
+}
+
+/* Without [members] this is a cluster of one. */
+static void
+found_alone(
+    struct conf *conf, const struct config_host *host, struct config *config)
+{
+	if (!conf_is_sound(conf, "node", "listen"))
+		return;
+	if (config->listen == NULL)
+		conf_derive(conf, "node", "listen", LISTEN_DEFAULT, "default");
 	if (config->node_name == NULL)
-		conf_derive(conf, "node", "name", size > 0 ? name : "node",
-		    "host name");
+		derive_name(conf, host);
 	conf_derive(
 	    conf, "members", config->node_name, config->listen, "node.listen");
 	insert_member(config, conf_get_entry(conf, 0));
+	config->address = mem_strdup(config->members[0].address);
 }
 
 static bool
@@ -248,13 +253,77 @@ find_self(
 		report_no_self(conf, host, config, local_count);
 		return;
 	}
-	config->self = self;
+	config->address = mem_strdup(config->members[self].address);
 	if (config->node_name == NULL)
 		conf_derive(
 		    conf, "node", "name", config->members[self].name, origin);
 	if (config->listen == NULL)
 		conf_derive(conf, "node", "listen",
 		    config->members[self].address, "own address in [members]");
+}
+
+/* `join` names a member of [members], says where one is, or just waits. */
+static void
+find_join(struct conf *conf, struct config *config)
+{
+	size_t place = find_member(config, config->join);
+	struct address address;
+	struct buf complaint = { 0 };
+
+	if (strcmp(config->join, CONFIG_JOIN_WAIT) == 0)
+		return;
+	if (place < config->members_count) {
+		config->join_address =
+		    mem_strdup(config->members[place].address);
+		return;
+	}
+	if (conf_address_parse(config->join, &address, &complaint) == 0)
+		config->join_address = mem_strdup(config->join);
+	else
+		conf_error(conf, "node", "join",
+		    "\"%s\" is none of [members], no IP:PORT of a member, and "
+		    "not \"" CONFIG_JOIN_WAIT "\"",
+		    config->join);
+	buf_release(&complaint);
+}
+
+/*
+ * A node that is added later. What [members] says of others serves to find the
+ * one to join through; its own address is there, or is where it listens.
+ */
+static void
+find_joining(
+    struct conf *conf, const struct config_host *host, struct config *config)
+{
+	size_t self;
+
+	find_join(conf, config);
+	if (!conf_is_sound(conf, "node", "listen"))
+		return;
+	if (config->node_name == NULL)
+		derive_name(conf, host);
+	self = find_member(config, config->node_name);
+	if (config->listen == NULL && self < config->members_count)
+		conf_derive(conf, "node", "listen",
+		    config->members[self].address, "own address in [members]");
+	if (config->listen == NULL) {
+		conf_error(conf, "node", "listen",
+		    "a node that joins needs it: the IP:PORT where the others "
+		    "reach this one");
+		return;
+	}
+	config->address = mem_strdup(self < config->members_count
+					 ? config->members[self].address
+					 : config->listen);
+	if (self == config->members_count) {
+		struct address address = parse_known(config->listen);
+
+		if (address_is_wildcard(&address))
+			conf_error(conf, "node", "listen",
+			    "%s leads nowhere; give the address that the "
+			    "members connect to",
+			    config->listen);
+	}
 }
 
 /* There is no authentication: who reaches the port reads and writes. */
@@ -283,7 +352,9 @@ config_check(
 	take_members(conf, config);
 	if (conf_is_sound(conf, "members", NULL) &&
 	    conf_is_sound(conf, "node", "name")) {
-		if (config->members_count == 0)
+		if (config->join != NULL)
+			find_joining(conf, host, config);
+		else if (config->members_count == 0)
 			found_alone(conf, host, config);
 		else
 			find_self(conf, host, config);

@@ -80,6 +80,8 @@ const struct conf_option config_options[] = {
 	    "address to listen on (the member's own)"),
 	PLAIN("node", "data-dir", CONF_PATH, "/var/lib/luminous", data_dir,
 	    "directory of log and data, created with mode 0700"),
+	TEXT("node", "join", "", 63, "A-Za-z0-9.:[]%-", join,
+	    "member to be added through, by name or IP:PORT; or \"wait\""),
 	PLAIN("node", "insecure", CONF_BOOL, "no", insecure,
 	    "yes: listen beyond loopback without authentication"),
 
@@ -97,6 +99,10 @@ const struct conf_option config_options[] = {
 	    batch_entries_max, "most entries in one append request"),
 	OPTION("raft", "batch-bytes", CONF_SIZE, "1MiB", 4 * KIB, 16 * MIB,
 	    batch_bytes_max, "most bytes in one append request"),
+	OPTION("raft", "trailing-bytes", CONF_SIZE, "16MiB", 64 * KIB, GIB,
+	    trailing_bytes, "log kept for members that lag, at least"),
+	OPTION("raft", "snapshot-rate", CONF_SIZE, "0", 0, 64 * GIB,
+	    snapshot_rate, "bytes a second to one member; 0: no limit"),
 	PLAIN("raft", "lease-reads", CONF_BOOL, "no", lease_reads,
 	    "yes: reads without a round while clocks drift below 5 %"),
 

@@ -89,7 +89,10 @@ config_read_secret(struct conf *conf, struct config *config)
 	struct buf complaint = { 0 };
 
 	if (config->secret_file == NULL) {
-		if (config->members_count > 1)
+		if (config->join != NULL)
+			conf_error(conf, "cluster", "secret-file",
+			    "needed to join: copy the file of a member");
+		else if (config->members_count > 1)
 			conf_error(conf, "cluster", "secret-file",
 			    "needed with %zu members, the same file on each; "
 			    "make one: (umask 077; head -c 32 /dev/urandom | "

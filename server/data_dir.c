@@ -52,18 +52,51 @@ look_through(DIR *directory, char ret_first[ENTRY_SIZE_MAX + 1])
 	return count;
 }
 
+/*
+ * Data of a snapshot that was installed: without the log, which alone knows
+ * that it counts, it would be taken for a leftover.
+ */
+static bool
+has_lost_its_log(DIR *directory)
+{
+	const struct dirent *entry;
+	char path[ENTRY_SIZE_MAX + sizeof("/data.mdb")];
+
+	if (is_file(dirfd(directory), "log/data.mdb"))
+		return false;
+	rewinddir(directory);
+	while ((entry = readdir(directory)) != NULL) {
+		if (strncmp(entry->d_name, "data.", strlen("data.")) != 0)
+			continue;
+		(void)snprintf(
+		    path, sizeof(path), "%s/data.mdb", entry->d_name);
+		if (is_file(dirfd(directory), path))
+			return true;
+	}
+	return false;
+}
+
 int
 data_dir_check(const char *path)
 {
 	char first[ENTRY_SIZE_MAX + 1];
 	DIR *directory = opendir(path);
 	unsigned count = 0;
+	bool lost;
 
 	if (directory == NULL)
 		return 0;
 	if (!is_of_a_node(dirfd(directory)))
 		count = look_through(directory, first);
+	lost = has_lost_its_log(directory);
 	(void)closedir(directory); /* nothing was written through it */
+	if (lost) {
+		log_err("%s: there is data but no log: it was lost, and votes "
+			"and entries with it; put back a data-dir that is "
+			"whole",
+		    path);
+		return ERR_CORRUPT;
+	}
 	if (count == 0)
 		return 0;
 	log_err("%s: the directory holds %s%s and nothing of a node; set "

@@ -5,6 +5,7 @@
 #include "common/panic.h"
 #include "common/version.h"
 #include "data_dir.h"
+#include "server_data.h"
 #include "store/store_journal.h"
 #include "store/store_lmdb.h"
 
@@ -30,6 +31,10 @@
 #define LOG_JOURNAL_BYTES (2u << 20)
 /* Index and memory of an entry of the log, beside its bytes. */
 #define LOG_ENTRY_COST 256u
+/* Of a snapshot, in one request. */
+#define SNAPSHOT_PIECE_BYTES (512u << 10)
+/* A pinned state keeps old pages; without progress for so long it is let go. */
+#define SNAPSHOT_AGE_MAX_US (30u * 1000000)
 /* A leader takes this much that is not committed, then answers "busy". */
 #define UNCOMMITTED_BYTES_MAX (64u << 20)
 
@@ -101,12 +106,51 @@ host_on_alarm(void *context, enum raft_alarm alarm, raft_id peer)
 			"or data-dir went back in time",
 		    name);
 		break;
-	case RAFT_ALARM_NEEDS_COMPACTED:
-		log_err("%s needs log entries that are gone everywhere: its "
-			"data-dir cannot be brought up to date",
-		    name);
-		break;
 	}
+}
+
+/* Links are ended and begun behind the turn, which this is called from. */
+static void
+host_on_members(void *context, const struct node_members *members)
+{
+	struct server *server = context;
+
+	(void)members; /* asked for again then */
+	server->members_changed = true;
+}
+
+static void
+host_send_snapshot(void *context, raft_id to, struct slice piece)
+{
+	struct server *server = context;
+
+	peers_send_snapshot(server->peers, to, piece);
+}
+
+static void
+host_cancel_snapshot(void *context, raft_id to)
+{
+	struct server *server = context;
+
+	peers_cancel_snapshot(server->peers, to);
+}
+
+static int
+host_open_data(
+    void *context, uint64_t generation, bool empty, struct store **ret_store)
+{
+	struct server *server = context;
+
+	return server_data_open(server->config->data_dir, generation, empty,
+	    server->config->map_bytes, ret_store);
+}
+
+static int
+host_remove_data_but(void *context, uint64_t generation)
+{
+	struct server *server = context;
+
+	return server_data_remove_but(server->config->data_dir, generation);
 }
 
 /* ---- Opening ---- */
@@ -196,19 +240,15 @@ open_directory(struct server *server)
 		    config->data_dir, err_text(error));
 	if (error != 0)
 		return error;
-	error = open_log(server);
-	if (error != 0)
-		return error;
-	return open_store(config->data_dir, "data", kv_tables, KV_TABLES_COUNT,
-	    config->map_bytes, &server->data_store);
+	return open_log(server);
 }
 
 static void
 fill_members(const struct config *config, struct node_members *ret_members)
 {
-	*ret_members = (struct node_members){
-		.count = (unsigned)config->members_count,
-	};
+	*ret_members = (struct node_members){ .count = 0 };
+	if (config->join == NULL)
+		ret_members->count = (unsigned)config->members_count;
 	for (unsigned i = 0; i < ret_members->count; i++) {
 		struct node_member *member = &ret_members->member[i];
 
@@ -237,6 +277,7 @@ raft_params_of(const struct config *config)
 		.uncommitted_bytes_max = UNCOMMITTED_BYTES_MAX,
 		.pending_reads_max = 1024,
 		.disk_stall_max = config->election_timeout_us,
+		.transfer_timeout = config->election_timeout_us,
 		.lease_reads = config->lease_reads,
 	};
 }
@@ -253,12 +294,23 @@ open_node(struct server *server)
 		.on_change = host_on_change,
 		.on_commit = host_on_commit,
 		.on_alarm = host_on_alarm,
+		.on_members = host_on_members,
+		.send_snapshot = host_send_snapshot,
+		.cancel_snapshot = host_cancel_snapshot,
+		.open_data = host_open_data,
+		.remove_data_but = host_remove_data_but,
 	};
 	struct node_params params = {
 		.raft = raft_params_of(config),
 		.checkpoint_bytes = config->checkpoint_bytes,
 		.checkpoint_interval = config->checkpoint_interval_us,
 		.cache_bytes_max = CACHE_BYTES_MAX,
+		.trailing_bytes_min = config->trailing_bytes,
+		.trailing_bytes_max =
+		    MAX(config->trailing_bytes, config->log_quota_bytes / 2),
+		.snapshot_piece_bytes = SNAPSHOT_PIECE_BYTES,
+		.snapshot_rate = config->snapshot_rate,
+		.snapshot_age_max = SNAPSHOT_AGE_MAX_US,
 	};
 	char why[512];
 	int error;
@@ -266,20 +318,23 @@ open_node(struct server *server)
 	snprintf(
 	    params.cluster, sizeof(params.cluster), "%s", config->cluster_name);
 	snprintf(params.name, sizeof(params.name), "%s", config->node_name);
+	snprintf(params.address, sizeof(params.address), "%s", config->address);
 	fill_members(config, &params.members);
 	fill_random(params.directory_nonce, sizeof(params.directory_nonce));
 	fill_random(params.cluster_id, sizeof(params.cluster_id));
 	fill_random(&params.boot_id, sizeof(params.boot_id));
 	params.boot_id = (params.boot_id >> 1) | 1;
-	error = node_new(&server->node, &params, server->log_store,
-	    server->data_store, &host, loop_update_now(server->loop), why,
-	    sizeof(why));
+	error = node_new(&server->node, &params, server->log_store, &host,
+	    loop_update_now(server->loop), why, sizeof(why));
 	if (error != 0)
 		log_err("%s: %s", config->data_dir, why);
 	return error;
 }
 
-/* A list that was changed after the first start has no effect: say so. */
+/*
+ * The list in the file founds a cluster and has no effect later, so that it may
+ * grow old; but who reads it shall not be misled.
+ */
 static void
 compare_members(const struct server *server)
 {
@@ -289,30 +344,26 @@ compare_members(const struct server *server)
 	fill_members(server->config, &listed);
 	for (unsigned i = 0; i < listed.count; i++) {
 		const struct node_member *member = &listed.member[i];
+		bool found = false;
 
-		if (i < stored->count &&
-		    strcmp(member->name, stored->member[i].name) == 0 &&
-		    strcmp(member->address, stored->member[i].address) == 0)
-			continue;
-		log_warning("[members] differs from what the cluster was "
-			    "founded with at %s = %s: the list in the data "
-			    "directory counts",
-		    member->name, member->address);
+		for (unsigned j = 0; j < stored->count; j++)
+			found |=
+			    strcmp(member->name, stored->member[j].name) == 0 &&
+			    strcmp(member->address,
+				stored->member[j].address) == 0;
+		if (!found)
+			log_notice("[members] has %s = %s, which is not so any "
+				   "more: the data directory knows the "
+				   "members, GET /cluster shows them",
+			    member->name, member->address);
 	}
-	if (listed.count < stored->count)
-		log_warning("[members] lists %u of the %u members that the "
-			    "cluster was founded with: the list in the data "
-			    "directory counts",
-		    listed.count, stored->count);
 }
 
 static void
 make_peers(struct server *server)
 {
 	const struct config *config = server->config;
-	struct node_status status;
 	struct peers_params params = {
-		.members = *node_get_members(server->node),
 		.secret = slice_of(config->secret, config->secret_size),
 		.election_timeout = config->election_timeout_us,
 		.idle_timeout_us = config->idle_timeout_us,
@@ -322,8 +373,8 @@ make_peers(struct server *server)
 				 config->value_bytes_max +
 				 KV_COMMAND_OVERHEAD_MAX;
 
-	node_get_status(server->node, loop_now(server->loop), &status);
-	params.self = status.id;
+	params.snapshot_bytes_max =
+	    SNAPSHOT_PIECE_BYTES + records_bytes + 65536;
 	/* Base64 with room for quotes, commas and the members around it. */
 	params.body_bytes_max =
 	    records_bytes * 3 / 2 + config->batch_entries_max * 128u + 65536;
@@ -332,6 +383,7 @@ make_peers(struct server *server)
 	fill_random(&params.seed, sizeof(params.seed));
 	server->peers =
 	    peers_new(server->loop, &params, &server_peers_ops, &server->glue);
+	server_dial_members(server);
 }
 
 /* The daemon stops when a file is full, so puts are refused before. */
@@ -353,8 +405,8 @@ get_space(void *context, struct api_space *ret_space)
 	struct api_space log = {
 		.what = "the log",
 		.minimum = UNCOMMITTED_BYTES_MAX,
-		.hint = "it keeps all that a member which is down has not got: "
-			"bring it back; storage.log-quota is the limit",
+		.hint = "checkpoints fall behind, or a snapshot is being sent; "
+			"storage.log-quota is the limit",
 	};
 	struct store_stat stat;
 	struct node_status status;
@@ -363,7 +415,7 @@ get_space(void *context, struct api_space *ret_space)
 	/* If it cannot be known, it is not what refuses a write. */
 	if (store_dir_free_bytes(server->dir, &disk.free) != 0)
 		disk.free = UINT64_MAX;
-	store_get_stat(server->data_store, &stat);
+	node_get_data_stat(server->node, &stat);
 	data.free = stat.map_bytes - MIN(stat.map_bytes, stat.used_bytes);
 	node_get_status(server->node, loop_now(server->loop), &status);
 	log_bytes = status.log_bytes + status.log_entries * LOG_ENTRY_COST;
@@ -441,6 +493,17 @@ server_exit_status(int error)
 	}
 }
 
+/* Once it is a member, the file says nothing more about it. */
+static bool
+asks_to_join(const struct server *server)
+{
+	struct node_status status;
+
+	node_get_status(server->node, loop_now(server->loop), &status);
+	return status.state == NODE_JOINING &&
+	       server->config->join_address != NULL;
+}
+
 static int
 open_all(struct server *server)
 {
@@ -472,7 +535,8 @@ open_all(struct server *server)
 	};
 	if (open_http(server) != 0)
 		return SERVER_EXIT_FAILED;
-	peers_start(server->peers);
+	if (asks_to_join(server))
+		server->join = server_join_new(server->loop, server->config);
 	return 0;
 }
 
@@ -484,6 +548,7 @@ server_new(struct server **ret_server, const struct config *config)
 
 	server->config = config;
 	server->drain_until = UINT64_MAX;
+	server->hand_over_until = UINT64_MAX;
 	server->changed = true;
 	notify_init(&server->notify);
 	if (server->notify.watchdog_interval_us == 0)
@@ -502,11 +567,11 @@ server_free(struct server *server)
 {
 	if (server == NULL)
 		return;
+	server_join_free(server->join);
 	http_server_free(server->http);
 	api_free(server->api);
 	peers_free(server->peers);
 	node_free(server->node);
-	store_close(server->data_store);
 	store_close(server->log_store);
 	store_dir_close(server->dir);
 	loop_free(server->loop);

@@ -48,12 +48,32 @@ peer_refused(void *context, raft_id peer)
 	node_peer_refused(glue->node, loop_now(glue->loop), peer);
 }
 
+static int
+peer_receive_snapshot(
+    void *context, raft_id from, struct slice piece, struct buf *ret_answer)
+{
+	struct server_glue *glue = context;
+
+	return node_receive_snapshot(
+	    glue->node, loop_now(glue->loop), from, piece, ret_answer);
+}
+
+static void
+peer_snapshot_answered(void *context, raft_id peer, struct slice answer)
+{
+	struct server_glue *glue = context;
+
+	node_snapshot_answered(glue->node, loop_now(glue->loop), peer, answer);
+}
+
 const struct peers_ops server_peers_ops = {
 	.get_hello = peer_get_hello,
 	.hear = peer_hear,
 	.receive = peer_receive,
 	.unreachable = peer_unreachable,
 	.refused = peer_refused,
+	.receive_snapshot = peer_receive_snapshot,
+	.snapshot_answered = peer_snapshot_answered,
 };
 
 /* ---- What the HTTP server asks ---- */

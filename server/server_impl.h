@@ -10,6 +10,7 @@
 #include "notify.h"
 #include "server.h"
 #include "server_glue.h"
+#include "server_join.h"
 #include "store/store_dir.h"
 
 struct server {
@@ -17,17 +18,20 @@ struct server {
 	struct loop *loop;
 	struct store_dir *dir;
 	struct store *log_store;
-	struct store *data_store;
 	struct node *node;
 	struct http_server *http;
 	struct peers *peers;
 	struct api *api;
+	struct server_join *join; /* NULL: this node does not join */
 	struct server_glue glue;
 	struct notify notify;
 	uint64_t watchdog_at;
-	bool changed;         /* the node's role, leader or state */
-	bool draining;        /* SIGTERM came */
-	uint64_t drain_until; /* UINT64_MAX unless draining */
+	bool changed;             /* the node's role, leader or state */
+	bool members_changed;     /* whom to dial */
+	bool stopping;            /* SIGTERM came */
+	uint64_t hand_over_until; /* UINT64_MAX unless it leads and stops */
+	bool draining;            /* new requests are refused */
+	uint64_t drain_until;     /* UINT64_MAX unless draining */
 	uint64_t status_at;
 	char status_text[256]; /* as told last */
 	enum node_state state; /* as last logged, */
@@ -39,7 +43,11 @@ struct server {
 /* Of a node that stops with `error`, or of a directory that cannot be opened. */
 int server_exit_status(int error);
 
-/* SIGTERM, SIGINT: refuse new work, end when the rest is done. */
+/* Tells the peers whom the node knows as members. */
+void server_dial_members(struct server *server);
+
+/* SIGTERM, SIGINT: hand the leadership over, refuse new work, end when the
+ * rest is done. */
 void server_on_stop_signal(void *context, int signal_number);
 
 #endif

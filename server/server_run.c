@@ -13,19 +13,63 @@
 #define DRAIN_EXTRA_US 5000000u
 
 void
-server_on_stop_signal(void *context, int signal_number)
+server_dial_members(struct server *server)
 {
-	struct server *server = context;
+	struct node_status status;
 
-	if (server->draining)
-		return;
-	log_info("%s: finishing what is under way", strsignal(signal_number));
+	node_get_status(server->node, loop_now(server->loop), &status);
+	/* Who was removed, or has lost its disk, has nobody to talk to; those
+	 * that remember it dial it. */
+	peers_set_members(server->peers, node_get_members(server->node),
+	    status.state == NODE_REMOVED ? 0 : status.id);
+}
+
+static void
+drain(struct server *server)
+{
 	server->draining = true;
+	server->hand_over_until = UINT64_MAX;
 	server->drain_until = loop_now(server->loop) +
 			      server->config->request_timeout_us +
 			      DRAIN_EXTRA_US;
 	api_drain(server->api);
+}
+
+/*
+ * A leader first hands over: meanwhile its clients wait, and are served by the
+ * next leader, instead of by nobody until an election timeout has passed.
+ */
+void
+server_on_stop_signal(void *context, int signal_number)
+{
+	struct server *server = context;
+	uint64_t now = loop_now(server->loop);
+
+	if (server->stopping)
+		return;
+	log_info("%s: finishing what is under way", strsignal(signal_number));
+	server->stopping = true;
+	server_join_free(server->join);
+	server->join = NULL;
 	notify_stopping(&server->notify);
+	if (node_is_leader(server->node) &&
+	    node_transfer(server->node, now, NULL) == 0)
+		server->hand_over_until =
+		    now + server->config->election_timeout_us;
+	else
+		drain(server);
+}
+
+/* Another leads, or none took over in time. */
+static void
+judge_hand_over(struct server *server)
+{
+	if (!server->stopping || server->draining)
+		return;
+	if (loop_now(server->loop) < server->hand_over_until &&
+	    (node_is_leader(server->node) || node_leader(server->node) == 0))
+		return;
+	drain(server);
 }
 
 /* ---- What an operator sees ---- */
@@ -50,10 +94,15 @@ describe(const struct server *server, const struct node_status *status,
 		snprintf(text, size,
 		    "waiting to form the cluster: heard %u of %u members",
 		    status->reached, members);
+	else if (status->state == NODE_JOINING)
+		snprintf(
+		    text, size, "empty directory: waits to be made a member");
 	else if (status->state == NODE_WIPED)
 		snprintf(text, size,
 		    "empty directory, but the cluster remembers this node: "
 		    "takes no part");
+	else if (status->state == NODE_REMOVED)
+		snprintf(text, size, "removed from the cluster: takes no part");
 	else if (raft->role == RAFT_LEADER)
 		snprintf(text, size,
 		    "leader, term %llu, applied %llu, %u of %u members "
@@ -103,7 +152,7 @@ tell_status(struct server *server)
 	server->role = status.raft.role;
 	server->leader = status.raft.leader;
 	server->reached = status.reached;
-	if (status.state == NODE_WIPED)
+	if (status.state == NODE_WIPED || status.state == NODE_REMOVED)
 		log_err("%s", text);
 	else if (status.raft.role == RAFT_PRECANDIDATE ||
 		 status.raft.role == RAFT_CANDIDATE)
@@ -124,6 +173,9 @@ next_deadline(const struct server *server)
 	deadline = MIN(deadline, api_deadline(server->api));
 	deadline = MIN(deadline, server->watchdog_at);
 	deadline = MIN(deadline, server->status_at);
+	deadline = MIN(deadline, server->hand_over_until);
+	if (server->join != NULL)
+		deadline = MIN(deadline, server_join_deadline(server->join));
 	return MIN(deadline, server->drain_until);
 }
 
@@ -136,12 +188,24 @@ expire(struct server *server)
 	http_server_expire(server->http, now);
 	peers_expire(server->peers, now);
 	api_expire(server->api, now);
+	if (server->join != NULL)
+		server_join_expire(server->join, now);
 	if (now >= server->status_at)
 		tell_status(server);
 	if (now >= server->watchdog_at) {
 		server->watchdog_at = now + server->notify.watchdog_interval_us;
 		notify_watchdog(&server->notify);
 	}
+}
+
+/* A member has no more to ask for. */
+static void
+judge_join(struct server *server)
+{
+	if (server->join == NULL || server->state == NODE_JOINING)
+		return;
+	server_join_free(server->join);
+	server->join = NULL;
 }
 
 static int
@@ -157,11 +221,17 @@ take_turn(struct server *server)
 		log_err("node stopped: %s", node_fault(server->node));
 		return server_exit_status(error);
 	}
+	if (server->members_changed) {
+		server->members_changed = false;
+		server_dial_members(server);
+	}
 	if (server->changed) {
 		server->changed = false;
 		tell_status(server);
+		judge_join(server);
 		api_on_change(server->api);
 	}
+	api_on_turn(server->api);
 	return 0;
 }
 
@@ -188,6 +258,7 @@ pass(struct server *server)
 static bool
 drained(struct server *server)
 {
+	judge_hand_over(server);
 	if (!server->draining)
 		return false;
 	if (loop_now(server->loop) >= server->drain_until) {

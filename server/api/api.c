@@ -20,6 +20,7 @@ api_new(struct loop *loop, const struct api_params *params, struct node *node,
 	list_init(&api->spare);
 	list_init(&api->parked);
 	list_init(&api->forwarded);
+	list_init(&api->waiting);
 	api_metrics_init(api);
 	api_on_change(api);
 	return api;
@@ -72,16 +73,38 @@ is_change(const struct http_request *request)
 	       request->method == HTTP_POST;
 }
 
+/* "http://HOST:PORT" against "HOST:PORT"; an opaque origin is "null". */
+static bool
+is_other_origin(const struct http_request *request)
+{
+	struct slice origin = http_request_header(request, "Origin");
+	struct slice host = http_request_header(request, "Host");
+	size_t scheme_size;
+
+	if (origin.data == NULL)
+		return false;
+	if (origin.size < host.size + sizeof("://") - 1)
+		return true;
+	scheme_size = origin.size - host.size;
+	return memcmp(origin.data + scheme_size - 3, "://", 3) != 0 ||
+	       !slice_equal(
+		   slice_of(origin.data + scheme_size, host.size), host);
+}
+
 /*
- * A page of another site makes its visitor's browser write here: browsers say
- * so (Fetch Metadata), and nobody else does.
+ * A page of another site makes its visitor's browser write here. Browsers say
+ * so (Fetch Metadata; older ones, and those that see a plain-text site, send
+ * Origin alone), and nobody else does.
  */
 static bool
 refuse_cross_site(struct api_call *call)
 {
-	if (!is_change(call->request) ||
-	    !slice_equal(http_request_header(call->request, "Sec-Fetch-Site"),
-		slice_from_text("cross-site")))
+	const struct http_request *request = call->request;
+
+	if (!is_change(request) ||
+	    (!slice_equal(http_request_header(request, "Sec-Fetch-Site"),
+		 slice_from_text("cross-site")) &&
+		!is_other_origin(request)))
 		return false;
 	api_fail(call, API_FORBIDDEN, NULL,
 	    "a page of another site may not change keys");
@@ -147,6 +170,24 @@ refuse_draining(struct api_call *call)
 	return true;
 }
 
+/* They last for minutes: without a limit they would take every connection. */
+static bool
+refuse_patient(struct api_call *call)
+{
+	struct api *api = call->api;
+
+	if (call->query.wait_us == 0)
+		return false;
+	if (api->patient_count >= API_WAITS_MAX) {
+		api_fail(call, API_BUSY, "repeat it later, or without wait",
+		    "too many requests wait for members already");
+		return true;
+	}
+	call->patient = true;
+	api->patient_count++;
+	return false;
+}
+
 /* Only the word of a member that proved itself counts. */
 static bool
 is_forwarded(const struct http_request *request)
@@ -170,7 +211,7 @@ api_request(struct api *api, struct http_request *request)
 	call->local = is_forwarded(request);
 	if (refuse_draining(call) || refuse_cross_site(call) ||
 	    refuse_cluster(call) || refuse_headers(call) ||
-	    !api_query_parse(call))
+	    !api_query_parse(call) || refuse_patient(call))
 		return;
 	call->route->handle(call);
 }
@@ -231,14 +272,42 @@ api_on_change(struct api *api)
 
 	node_get_status(api->node, loop_now(api->loop), &status);
 	api->state = status.state;
-	api_recall_reads(api);
 	api_ask_leader_again(api);
+}
+
+void
+api_on_turn(struct api *api)
+{
+	if (!list_empty(&api->waiting))
+		api_look_at_waiting(api, false);
+}
+
+/* They would outlast the time to drain. */
+static void
+give_up_patient(struct api *api)
+{
+	struct list *node;
+	struct list *following;
+
+	LIST_EACH_SAFE(node, following, &api->forwarded) {
+		struct api_call *call =
+		    CONTAINER_OF(node, struct api_call, link);
+
+		if (!call->patient)
+			continue;
+		api_cancel(call);
+		api_fail(call, API_SHUTTING_DOWN,
+		    "GET /cluster of another node shows what came of it",
+		    "%s is shutting down", api->params.node);
+	}
 }
 
 void
 api_drain(struct api *api)
 {
 	api->draining = true;
+	api_look_at_waiting(api, true);
+	give_up_patient(api);
 }
 
 bool

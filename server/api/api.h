@@ -54,6 +54,8 @@ void api_refused(struct api *api, struct http_request *request,
 
 /* After a turn in which node_host.on_change was called. */
 void api_on_change(struct api *api);
+/* After every turn: what some calls wait for may have come true. */
+void api_on_turn(struct api *api);
 
 /* From now on every new request that is not under way is answered 503
  * shutting_down; api_idle() tells when the last one is answered. */

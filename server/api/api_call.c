@@ -85,22 +85,6 @@ sift_down(struct api *api, struct api_call *call)
 	put_at(api, place, call);
 }
 
-void
-api_deadline_set(struct api_call *call, uint64_t deadline_us)
-{
-	struct api *api = call->api;
-
-	ASSERT(call->place == 0);
-	if (api->deadlines_count + 1 >= api->deadlines_capacity) {
-		api->deadlines_capacity = MAX(64, 2 * api->deadlines_capacity);
-		api->deadlines = mem_realloc(api->deadlines,
-		    api->deadlines_capacity, sizeof(*api->deadlines));
-	}
-	call->deadline_us = deadline_us;
-	call->place = ++api->deadlines_count;
-	sift_up(api, call);
-}
-
 static void
 leave_deadlines(struct api_call *call)
 {
@@ -116,6 +100,22 @@ leave_deadlines(struct api_call *call)
 		sift_down(api, last);
 	}
 	call->place = 0;
+}
+
+void
+api_deadline_set(struct api_call *call, uint64_t deadline_us)
+{
+	struct api *api = call->api;
+
+	leave_deadlines(call);
+	if (api->deadlines_count + 1 >= api->deadlines_capacity) {
+		api->deadlines_capacity = MAX(64, 2 * api->deadlines_capacity);
+		api->deadlines = mem_realloc(api->deadlines,
+		    api->deadlines_capacity, sizeof(*api->deadlines));
+	}
+	call->deadline_us = deadline_us;
+	call->place = ++api->deadlines_count;
+	sift_up(api, call);
 }
 
 struct api_call *
@@ -140,6 +140,8 @@ api_call_free(struct api_call *call)
 	leave_deadlines(call);
 	call->request->context = NULL;
 	api->calls_count--;
+	if (call->patient)
+		api->patient_count--;
 	if (api->spare_count == SPARE_CALLS_MAX) {
 		release(call);
 		return;

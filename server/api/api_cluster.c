@@ -6,6 +6,7 @@
 struct view {
 	const struct node_member *member;
 	const char *state;
+	enum raft_member_role role;
 	bool is_self;
 	bool has_peer; /* the leader alone knows more of the others */
 	bool is_heard;
@@ -13,6 +14,7 @@ struct view {
 	uint64_t lag; /* entries; with is_self or has_peer */
 	uint64_t contact_us;
 	struct peers_link link;
+	struct node_snapshot_status snapshot;
 };
 
 static const char *
@@ -20,7 +22,9 @@ name_state(enum node_state state)
 {
 	switch (state) {
 	case NODE_FORMING: return "forming";
+	case NODE_JOINING: return "joining";
 	case NODE_WIPED: return "wiped";
+	case NODE_REMOVED: return "removed";
 	case NODE_MEMBER: return "member";
 	}
 	return "";
@@ -41,7 +45,10 @@ view_member(const struct api *api, const struct node_status *status,
     const struct node_member *member)
 {
 	uint64_t now = loop_now(api->loop);
-	struct view view = { .member = member };
+	struct view view = {
+		.member = member,
+		.role = node_get_role(api->node, member->id),
+	};
 
 	if (member->id == status->id) {
 		view_self(status, &view);
@@ -57,6 +64,7 @@ view_member(const struct api *api, const struct node_status *status,
 	if (node_get_peer(api->node, member->id, &view.peer) != 0)
 		return view;
 	view.has_peer = true;
+	node_get_snapshot(api->node, member->id, &view.snapshot);
 	view.lag = status->raft.last_index -
 		   MIN(view.peer.match_index, status->raft.last_index);
 	if (view.peer.heard_at == 0)
@@ -81,6 +89,8 @@ count_healthy(const struct api *api, const struct node_status *status)
 		struct peers_link link;
 
 		if (members->member[i].id != status->id &&
+		    node_get_role(api->node, members->member[i].id) ==
+			RAFT_MEMBER_VOTER &&
 		    peers_get_link(api->peers, members->member[i].id, &link) ==
 			0 &&
 		    link.connected)
@@ -104,7 +114,8 @@ append_view_json(
 	append_text_member(to, "name", view->member->name);
 	buf_append_text(to, ",");
 	append_text_member(to, "address", view->member->address);
-	buf_printf(to, ",\"role\":\"voter\",\"state\":\"%s\"", view->state);
+	buf_printf(to, ",\"role\":\"%s\",\"state\":\"%s\"",
+	    raft_member_role_name(view->role), view->state);
 	if (view->is_self)
 		buf_printf(to, ",\"applied\":%" PRIu64 ",\"lag\":%" PRIu64,
 		    status->raft.applied_index, view->lag);
@@ -115,11 +126,43 @@ append_view_json(
 		buf_printf(to, ",\"last_contact\":%.3f,\"rtt_ms\":%.3f",
 		    (double)view->contact_us / 1e6,
 		    (double)view->peer.rtt / 1e3);
+	if (view->snapshot.sending)
+		buf_printf(to,
+		    ",\"snapshot\":{\"index\":%" PRIu64 ",\"bytes\":%" PRIu64
+		    "}",
+		    view->snapshot.index, view->snapshot.bytes_sent);
 	if (!view->is_self && !view->link.connected) {
 		buf_append_text(to, ",");
 		append_text_member(to, "error", view->link.last_error);
 	}
 	buf_append_text(to, "}");
+}
+
+/* What a leader does by itself, or did not finish yet: a sentence, or null. */
+static void
+append_change(struct buf *to, struct api *api, const struct node_status *status)
+{
+	const struct node_members *members = node_get_members(api->node);
+	const struct raft_status *raft = &status->raft;
+
+	if (raft->transfer_target != 0) {
+		buf_printf(to, "\"hand-over to %s\"",
+		    api_member_name(api, raft->transfer_target));
+		return;
+	}
+	for (unsigned i = 0; i < members->count; i++) {
+		const struct node_member *member = &members->member[i];
+
+		if (node_get_role(api->node, member->id) ==
+		    RAFT_MEMBER_JOINING) {
+			buf_printf(to, "\"%s catches up\"", member->name);
+			return;
+		}
+	}
+	buf_append_text(
+	    to, status->state != NODE_MEMBER || raft->members_committed
+		    ? "null"
+		    : "\"membership\"");
 }
 
 static void
@@ -140,10 +183,11 @@ append_cluster_json(struct buf *to, struct api *api)
 	    to, "leader", api_member_name(api, status.raft.leader));
 	buf_printf(to,
 	    ",\"term\":%" PRIu64 ",\"revision\":%" PRIu64
-	    ",\"quorum\":%u,\"healthy\":%u,\"change_in_progress\":null,"
-	    "\"members\":[",
+	    ",\"quorum\":%u,\"healthy\":%u,\"change_in_progress\":",
 	    status.raft.term, status.revision, status.quorum,
 	    count_healthy(api, &status));
+	append_change(to, api, &status);
+	buf_append_text(to, ",\"members\":[");
 	for (unsigned i = 0; i < members->count; i++) {
 		struct view view =
 		    view_member(api, &status, &members->member[i]);
@@ -171,9 +215,9 @@ static void
 append_view_text(
     struct buf *to, const struct view *view, int name_width, int address_width)
 {
-	buf_printf(to, "%-*s  %-*s  voter  %-13s", name_width,
+	buf_printf(to, "%-*s  %-*s  %-7s  %-13s", name_width,
 	    view->member->name, address_width, view->member->address,
-	    view->state);
+	    raft_member_role_name(view->role), view->state);
 	if (view->is_self || view->has_peer)
 		buf_printf(to, "  %5" PRIu64, view->lag);
 	else
@@ -212,7 +256,7 @@ append_cluster_text(struct buf *to, struct api *api)
 	    leader[0] == '\0' ? "-" : leader, status.raft.term, status.revision,
 	    status.quorum, count_healthy(api, &status), members->count);
 	buf_printf(to,
-	    "%-*s  %-*s  ROLE   STATE            LAG  CONTACT        RTT\n",
+	    "%-*s  %-*s  ROLE     STATE            LAG  CONTACT        RTT\n",
 	    name_width, "NAME", address_width, "ADDRESS");
 	for (unsigned i = 0; i < members->count; i++) {
 		struct view view =

@@ -44,7 +44,7 @@ on_forwarded(
 {
 	struct api_call *call = context;
 	struct api *api = call->api;
-	bool is_write = call->operation->propose != NULL;
+	bool is_write = api_is_write(call);
 
 	call->way = API_IDLE;
 	list_remove(&call->link);

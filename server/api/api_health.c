@@ -22,12 +22,16 @@ passes_running(struct api *api, struct buf *why)
 static bool
 passes_member(struct api *api, struct buf *why)
 {
-	if (api->state == NODE_FORMING) {
-		buf_append_text(why, "the cluster is not formed yet");
-		return false;
-	}
-	buf_append_text(why, "the data directory is empty, but the cluster "
-			     "remembers what it held");
+	static const char *const texts[] = {
+		[NODE_FORMING] = "the cluster is not formed yet",
+		[NODE_JOINING] = "it waits to be made a member",
+		[NODE_WIPED] = "the data directory is empty, but the cluster "
+			       "remembers what it held",
+		[NODE_REMOVED] = "it was removed from the cluster",
+		[NODE_MEMBER] = "",
+	};
+
+	buf_append_text(why, texts[api->state]);
 	return api->state == NODE_MEMBER;
 }
 

@@ -17,9 +17,16 @@ enum api_code {
 	API_BAD_REQUEST,
 	API_FORBIDDEN,
 	API_KEY_NOT_FOUND,
+	API_MEMBER_NOT_FOUND,
 	API_UNKNOWN_PATH,
 	API_METHOD_NOT_ALLOWED,
 	API_TIMEOUT,
+	API_CANNOT_JOIN,
+	API_CHANGE_IN_PROGRESS,
+	API_MEMBER_EXISTS,
+	API_NOT_TRANSFERRED,
+	API_TOO_MANY_MEMBERS,
+	API_WOULD_LOSE_QUORUM,
 	API_BODY_TOO_LARGE,
 	API_TARGET_TOO_LARGE,
 	API_EXPECTATION_FAILED,
@@ -31,7 +38,9 @@ enum api_code {
 	API_NOT_LEADER,
 	API_NOT_READY,
 	API_STARTING,
+	API_TOO_STALE,
 	API_WIPED,
+	API_REMOVED,
 	API_SHUTTING_DOWN,
 	API_BUSY,
 	API_TOO_MANY_CONNECTIONS,
@@ -78,14 +87,35 @@ enum {
 	API_QUERY_CONSISTENCY = (1u << 0),
 	API_QUERY_JSON = (1u << 1),
 	API_QUERY_TIMEOUT = (1u << 2),
-	API_QUERY_VERBOSE = (1u << 3)
+	API_QUERY_VERBOSE = (1u << 3),
+	API_QUERY_MAX_LAG = (1u << 4),
+	API_QUERY_MIN_REVISION = (1u << 5),
+	API_QUERY_NAME = (1u << 6),
+	API_QUERY_ADDRESS = (1u << 7),
+	API_QUERY_OLD = (1u << 8),
+	API_QUERY_NEW = (1u << 9),
+	API_QUERY_TO = (1u << 10),
+	API_QUERY_WAIT = (1u << 11),
+	API_QUERY_FORCE = (1u << 12)
 };
 
+/* The longest wait=, and how many requests with one are under way at most. */
+#define API_WAIT_MAX_US (UINT64_C(600) * 1000000)
+#define API_WAITS_MAX   8
+
 struct api_query {
-	bool stale; /* consistency=stale */
+	unsigned given; /* API_QUERY_... */
+	bool stale;     /* consistency=stale */
 	bool json;
 	bool verbose;
+	bool force;
 	uint64_t timeout_us; /* 0: not given */
+	uint64_t wait_us;    /* 0: not given */
+	uint64_t max_lag_us;
+	uint64_t min_revision;
+	char name[NODE_NAME_SIZE_MAX + 1]; /* of name=, new= or to= */
+	char old[NODE_NAME_SIZE_MAX + 1];
+	char address[NODE_ADDRESS_SIZE_MAX + 1];
 };
 
 /*
@@ -93,6 +123,10 @@ struct api_query {
  * to the route, given twice or malformed, and has been answered.
  */
 bool api_query_parse(struct api_call *call);
+/* False: some of `wanted` were not given, and that has been answered. */
+bool api_query_require(struct api_call *call, unsigned wanted);
+/* True if `name` could be a member's. */
+bool api_name_valid(struct slice name);
 
 /* ---- Routes: api_routes.c ---- */
 
@@ -111,7 +145,7 @@ struct api_route {
 	void (*handle)(struct api_call *call);
 };
 
-#define API_ROUTES_COUNT 9
+#define API_ROUTES_COUNT 14
 extern const struct api_route api_routes[API_ROUTES_COUNT];
 
 /*
@@ -135,14 +169,26 @@ enum api_way {
 	API_PARKED,   /* for a leader, in api->parked */
 	API_READING,  /* in the node: call->read */
 	API_WRITING,  /* in the node: call->write */
+	API_PROBING,  /* for another node's hello: call->probe */
+	API_WAITING,  /* for something to become true, in api->waiting */
 	API_FORWARDED /* at call->leader: call->forward */
 };
 
-/* What a request wants of the leader. Either `propose` or `serve` is set. */
+/*
+ * What a request wants of the leader: one of `propose`, `start` and `serve` is
+ * set, unless it only waits.
+ */
 struct api_operation {
+	/* Asks this node, which leads, for something else than a command;
+	 * see api_take_back. */
+	void (*start)(struct api_call *call);
+	/* A call that waits, after a turn: true if it has answered, which it
+	 * has to if `last`, as there is no more time. */
+	bool (*waited)(struct api_call *call, bool last);
 	/* Appends the command. False: it was refused and answered. */
 	bool (*propose)(struct api_call *call, struct buf *command);
-	/* Answers a write that was applied. */
+	/* Answers a write that was applied; `result` is NULL unless it was a
+	 * command. */
 	void (*applied)(struct api_call *call, const struct kv_result *result);
 	/* Answers a read from the state machine, now. */
 	void (*serve)(struct api_call *call);
@@ -160,7 +206,8 @@ struct api_call {
 	const struct api_operation *operation;
 	struct api_query query;
 	struct buf key;
-	bool local; /* served here or not at all, as one that was forwarded */
+	bool patient; /* counted in api->patient_count */
+	bool local;   /* served here or not at all, as one that was forwarded */
 	enum api_way way;
 	raft_id leader; /* API_FORWARDED: to whom */
 	uint64_t deadline_us;
@@ -168,6 +215,7 @@ struct api_call {
 	union {
 		struct node_read read;
 		struct node_write write;
+		struct peers_probe *probe;
 		struct peers_forward *forward;
 	};
 };
@@ -175,7 +223,8 @@ struct api_call {
 struct api_call *api_call_new(struct api *api, struct http_request *request);
 void api_call_free(struct api_call *call);
 
-/* A heap by deadline_us. A call that is there leaves it when it is freed. */
+/* A heap by deadline_us, which a call enters or takes another place in. It
+ * leaves when it is freed. */
 void api_deadline_set(struct api_call *call, uint64_t deadline_us);
 /* NULL: none. */
 struct api_call *api_deadline_first(const struct api *api);
@@ -202,9 +251,11 @@ struct api {
 
 	struct list spare; /* calls to be used again */
 	size_t spare_count;
-	size_t calls_count; /* under way */
-	struct list parked; /* calls, in order of arrival */
+	size_t calls_count;   /* under way */
+	size_t patient_count; /* those of them with wait= */
+	struct list parked;   /* calls, in order of arrival */
 	struct list forwarded;
+	struct list waiting;
 	uint64_t retry_us; /* when to try the parked again, or RAFT_NEVER */
 	bool draining;
 
@@ -254,6 +305,9 @@ void api_reply_end(struct api_call *call, struct slice body);
 void api_reply_text(struct api_call *call, unsigned status,
     const char *content_type, struct slice body);
 
+/* How long ago this node heard a leader whose state it has; 0: it leads. */
+uint64_t api_lag_us(const struct api *api);
+
 /* Empty memory for a body, valid until the answer's end. */
 struct buf *api_body(struct api *api);
 
@@ -277,8 +331,6 @@ const char *api_member_name(const struct api *api, raft_id id);
 
 /* Serves, forwards or parks a call with an operation, until its deadline. */
 void api_ask_leader(struct api_call *call);
-/* The leader changed: asks it for reads that another was asked for. */
-void api_recall_reads(struct api *api);
 /* Tries the parked ones again. */
 void api_ask_leader_again(struct api *api);
 /* The call's deadline has passed. */
@@ -287,6 +339,18 @@ void api_give_up(struct api_call *call);
 void api_cancel(struct api_call *call);
 /* Waits until there is a leader, or another, or a while has passed. */
 void api_park(struct api_call *call);
+/* Something may be changed by it. */
+bool api_is_write(const struct api_call *call);
+/* Why the node did not take a request, or gave it back unserved. */
+void api_take_back(struct api_call *call, int error);
+/* Calls operation->waited now, and after each turn until it has answered, for
+ * query.wait_us if given. */
+void api_wait(struct api_call *call);
+/* After a turn; with `last`, all have to be answered. */
+void api_look_at_waiting(struct api *api, bool last);
+/* The node_write.done of a call. */
+void api_on_written(struct node_write *write, enum node_outcome outcome,
+    const struct kv_result *result);
 /* Answers a write of which nobody knows whether it was applied. */
 void api_fail_unknown(struct api_call *call);
 /* True if this node has no state that may be shown; answered then. */
@@ -301,6 +365,11 @@ void api_kv_get(struct api_call *call);
 void api_kv_put(struct api_call *call);
 void api_kv_delete(struct api_call *call);
 void api_cluster_get(struct api_call *call);
+void api_members_post(struct api_call *call);
+void api_member_put(struct api_call *call);
+void api_member_delete(struct api_call *call);
+void api_replace_post(struct api_call *call);
+void api_leader_post(struct api_call *call);
 void api_livez_get(struct api_call *call);
 void api_readyz_get(struct api_call *call);
 void api_leader_get(struct api_call *call);

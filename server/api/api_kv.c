@@ -166,6 +166,64 @@ serve_get(struct api_call *call)
 		api_fail(call, API_KEY_NOT_FOUND, NULL, "there is no such key");
 }
 
+/* This node's state, if it is as new as the client wants. */
+static bool
+waited_stale(struct api_call *call, bool last)
+{
+	uint64_t revision = kv_revision(node_kv(call->api->node));
+
+	if (revision < call->query.min_revision && !last)
+		return false;
+	api_cancel(call);
+	if (revision >= call->query.min_revision)
+		serve_get(call);
+	else
+		api_fail(call, API_TOO_STALE,
+		    "ask another node, or without consistency=stale",
+		    "%s has revision %" PRIu64 ", not yet %" PRIu64,
+		    call->api->params.node, revision, call->query.min_revision);
+	return true;
+}
+
+static void
+get_stale(struct api_call *call)
+{
+	static const struct api_operation operation = {
+		.waited = waited_stale,
+	};
+	uint64_t lag_us;
+
+	if (api_fail_unless_member(call))
+		return;
+	lag_us = api_lag_us(call->api);
+	if ((call->query.given & API_QUERY_MAX_LAG) != 0 &&
+	    lag_us > call->query.max_lag_us) {
+		api_fail(call, API_TOO_STALE,
+		    "ask another node, or without consistency=stale",
+		    "%s has not heard a leader for %.3f s",
+		    call->api->params.node, (double)lag_us / 1e6);
+		return;
+	}
+	if (kv_revision(node_kv(call->api->node)) >= call->query.min_revision) {
+		serve_get(call);
+		return;
+	}
+	call->operation = &operation;
+	api_wait(call);
+}
+
+/* What is read from the leader's own point of time needs no bounds. */
+static bool
+refuse_bounds(struct api_call *call)
+{
+	if ((call->query.given &
+		(API_QUERY_MAX_LAG | API_QUERY_MIN_REVISION)) == 0)
+		return false;
+	api_fail(call, API_BAD_REQUEST, "add consistency=stale",
+	    "max_lag and min_revision are bounds of stale reads");
+	return true;
+}
+
 void
 api_kv_get(struct api_call *call)
 {
@@ -174,10 +232,10 @@ api_kv_get(struct api_call *call)
 	if (!take_key(call))
 		return;
 	call->operation = &operation;
-	if (!call->query.stale)
+	if (call->query.stale)
+		get_stale(call);
+	else if (!refuse_bounds(call))
 		api_ask_leader(call);
-	else if (!api_fail_unless_member(call))
-		serve_get(call);
 }
 
 static void

@@ -3,7 +3,8 @@
 #include "common/panic.h"
 
 /*
- * The three ways of a request that needs the leader.
+ * The three ways of a request that needs the leader. (A read needs only that
+ * one is known: the node asks it for a confirmed index, and serves it here.)
  *
  *	     +-----------------------------------------------+
  *	     v                                               |
@@ -25,20 +26,25 @@
 	"repeat it, nothing was changed; GET /cluster shows who is missing, "  \
 	"and a GET with ?consistency=stale needs no leader"
 
-static bool
-is_write(const struct api_call *call)
+bool
+api_is_write(const struct api_call *call)
 {
-	return call->operation->propose != NULL;
+	return call->operation->propose != NULL ||
+	       call->operation->start != NULL;
 }
 
-static uint64_t
-deadline_of(const struct api_call *call)
+static void
+set_deadline(struct api_call *call)
 {
 	uint64_t timeout_us = call->api->params.request_timeout_us;
 
+	if (call->place != 0)
+		return;
 	if (call->query.timeout_us != 0)
 		timeout_us = MIN(timeout_us, call->query.timeout_us);
-	return call->request->received_us + timeout_us;
+	/* What is waited for begins when the request is done. */
+	timeout_us += call->query.wait_us;
+	api_deadline_set(call, call->request->received_us + timeout_us);
 }
 
 /* Names of the members that are not connected: "n2, n3". */
@@ -86,12 +92,31 @@ fail_wiped(struct api_call *call)
 	    call->api->params.node);
 }
 
+static void
+fail_joining(struct api_call *call)
+{
+	api_fail(call, API_STARTING,
+	    "POST /cluster/members?name=NAME&address=ADDRESS to a member adds "
+	    "it, if node.join does not",
+	    "%s waits to be made a member of the cluster",
+	    call->api->params.node);
+}
+
+static void
+fail_removed(struct api_call *call)
+{
+	api_fail(call, API_REMOVED, "ask a member",
+	    "%s was removed from the cluster", call->api->params.node);
+}
+
 bool
 api_fail_unless_member(struct api_call *call)
 {
 	switch (call->api->state) {
 	case NODE_FORMING: fail_forming(call); return true;
+	case NODE_JOINING: fail_joining(call); return true;
 	case NODE_WIPED: fail_wiped(call); return true;
+	case NODE_REMOVED: fail_removed(call); return true;
 	case NODE_MEMBER: return false;
 	}
 	return false;
@@ -117,7 +142,9 @@ fail_unserved(struct api_call *call)
 void
 api_fail_unknown(struct api_call *call)
 {
-	api_fail(call, API_OUTCOME_UNKNOWN, "GET the key to see",
+	api_fail(call, API_OUTCOME_UNKNOWN,
+	    call->operation->start != NULL ? "GET /cluster to see"
+					   : "GET the key to see",
 	    "the write was handed to the cluster, but its outcome did not come "
 	    "in time: it may be applied or not");
 }
@@ -148,11 +175,11 @@ park_or_return(struct api_call *call)
 		    call->api->params.node);
 }
 
-/* Why the node did not take a request, or gave it back unserved. */
-static void
-take_back(struct api_call *call, int rc)
+void
+api_take_back(struct api_call *call, int rc)
 {
-	if (rc == ERR_NOT_LEADER)
+	/* ERR_AGAIN: it is about to hand the leadership over. */
+	if (rc == ERR_NOT_LEADER || rc == ERR_AGAIN)
 		park_or_return(call);
 	else if (rc == ERR_BUSY)
 		api_fail(call, API_BUSY, "repeat it later",
@@ -169,15 +196,15 @@ on_read(struct node_read *read, int status)
 
 	call->way = API_IDLE;
 	if (status != 0) {
-		take_back(call, status);
+		api_take_back(call, status);
 		return;
 	}
 	call->api->confirmed_us = loop_now(call->api->loop);
 	call->operation->serve(call);
 }
 
-static void
-on_written(struct node_write *write, enum node_outcome outcome,
+void
+api_on_written(struct node_write *write, enum node_outcome outcome,
     const struct kv_result *result)
 {
 	struct api_call *call = CONTAINER_OF(write, struct api_call, write);
@@ -199,7 +226,7 @@ read_here(struct api_call *call)
 	if (rc == 0)
 		call->way = API_READING;
 	else
-		take_back(call, rc);
+		api_take_back(call, rc);
 }
 
 static void
@@ -212,56 +239,69 @@ write_here(struct api_call *call)
 	buf_reset(command);
 	if (!call->operation->propose(call, command))
 		return;
-	call->write.done = on_written;
+	call->write.done = api_on_written;
 	rc = node_write(
 	    api->node, loop_now(api->loop), &call->write, buf_slice(command));
 	if (rc == 0)
 		call->way = API_WRITING;
 	else
-		take_back(call, rc);
+		api_take_back(call, rc);
 }
 
 void
 api_ask_leader(struct api_call *call)
 {
 	struct api *api = call->api;
-	raft_id leader;
+	raft_id leader = node_leader(api->node);
 
-	if (call->place == 0)
-		api_deadline_set(call, deadline_of(call));
-	if (node_is_leader(api->node)) {
-		if (is_write(call))
-			write_here(call);
-		else
-			read_here(call);
+	set_deadline(call);
+	if (!api_is_write(call) && leader != 0) {
+		read_here(call);
 		return;
 	}
-	leader = node_leader(api->node);
-	if (api->state == NODE_WIPED)
-		fail_wiped(call);
+	if (node_is_leader(api->node)) {
+		if (call->operation->start != NULL)
+			call->operation->start(call);
+		else
+			write_here(call);
+		return;
+	}
+	if (api->state == NODE_WIPED || api->state == NODE_REMOVED)
+		(void)api_fail_unless_member(call);
 	else if (call->local || leader == 0)
 		park_or_return(call);
 	else
 		api_forward(call, leader);
 }
 
-/* Whether a write was applied there, only that member can tell. */
 void
-api_recall_reads(struct api *api)
+api_wait(struct api_call *call)
 {
-	raft_id leader = node_leader(api->node);
+	uint64_t wait_us = call->query.wait_us;
+
+	set_deadline(call);
+	/* Whoever forwarded it waits longer, for the change before as well. */
+	if (wait_us != 0)
+		api_deadline_set(
+		    call, MIN(call->deadline_us,
+			      loop_now(call->api->loop) + wait_us));
+	call->way = API_WAITING;
+	list_push(&call->api->waiting, &call->link);
+	(void)call->operation->waited(call, call->api->draining);
+}
+
+/* `waited` takes the call out of the list by answering it. */
+void
+api_look_at_waiting(struct api *api, bool last)
+{
 	struct list *node;
 	struct list *following;
 
-	LIST_EACH_SAFE(node, following, &api->forwarded) {
+	LIST_EACH_SAFE(node, following, &api->waiting) {
 		struct api_call *call =
 		    CONTAINER_OF(node, struct api_call, link);
 
-		if (is_write(call) || call->leader == leader)
-			continue;
-		metric_add(api->forwarded_repeated, 1);
-		api_cancel(call);
-		api_park(call);
+		(void)call->operation->waited(call, last);
 	}
 }
 
@@ -291,6 +331,10 @@ api_cancel(struct api_call *call)
 	case API_PARKED: list_remove(&call->link); break;
 	case API_READING: node_read_cancel(&call->read); break;
 	case API_WRITING: node_write_cancel(&call->write); break;
+	case API_PROBING:
+		peers_probe_cancel(call->api->peers, call->probe);
+		break;
+	case API_WAITING: list_remove(&call->link); break;
 	case API_FORWARDED:
 		list_remove(&call->link);
 		peers_cancel(call->api->peers, call->forward);
@@ -302,12 +346,22 @@ api_cancel(struct api_call *call)
 void
 api_give_up(struct api_call *call)
 {
-	bool unknown = is_write(call) && call->way != API_PARKED;
+	bool unknown = api_is_write(call) && call->way != API_PARKED &&
+		       call->way != API_PROBING;
+	bool unanswered = call->way == API_PROBING;
 	bool unconfirmed = call->way == API_READING;
 
+	if (call->way == API_WAITING) {
+		(void)call->operation->waited(call, true);
+		return;
+	}
 	api_cancel(call);
 	if (call->operation->given_up != NULL)
 		call->operation->given_up(call);
+	else if (unanswered)
+		api_fail(call, API_CANNOT_JOIN, NULL,
+		    "%s at %s does not answer in time", call->query.name,
+		    call->query.address);
 	else if (unknown)
 		api_fail_unknown(call);
 	else if (unconfirmed)

@@ -1,4 +1,5 @@
 #include "api/api_impl.h"
+#include "common/address.h"
 #include "common/text.h"
 #include "net/http_uri.h"
 
@@ -45,6 +46,80 @@ parse_verbose(struct slice value, struct api_query *query)
 	return is_switched_on(value);
 }
 
+static bool
+parse_wait(struct slice value, struct api_query *query)
+{
+	return text_parse_duration(value, &query->wait_us) == 0 &&
+	       query->wait_us > 0 && query->wait_us <= API_WAIT_MAX_US;
+}
+
+static bool
+parse_max_lag(struct slice value, struct api_query *query)
+{
+	return text_parse_duration(value, &query->max_lag_us) == 0;
+}
+
+static bool
+parse_min_revision(struct slice value, struct api_query *query)
+{
+	return text_parse_u64(value, &query->min_revision) == 0;
+}
+
+static bool
+parse_force(struct slice value, struct api_query *query)
+{
+	query->force = true;
+	return is_switched_on(value);
+}
+
+bool
+api_name_valid(struct slice name)
+{
+	if (name.size == 0 || name.size > NODE_NAME_SIZE_MAX)
+		return false;
+	for (size_t i = 0; i < name.size; i++) {
+		uint8_t byte = name.data[i];
+
+		if ((byte < 'a' || byte > 'z') && (byte < '0' || byte > '9') &&
+		    byte != '-')
+			return false;
+	}
+	return true;
+}
+
+static bool
+parse_name(struct slice value, struct api_query *query)
+{
+	if (!api_name_valid(value))
+		return false;
+	memcpy(query->name, value.data, value.size);
+	query->name[value.size] = '\0';
+	return true;
+}
+
+static bool
+parse_old(struct slice value, struct api_query *query)
+{
+	if (!api_name_valid(value))
+		return false;
+	memcpy(query->old, value.data, value.size);
+	query->old[value.size] = '\0';
+	return true;
+}
+
+/* Kept in the one form in which addresses are compared. */
+static bool
+parse_address(struct slice value, struct api_query *query)
+{
+	struct address address;
+
+	if (address_parse(value, &address) != 0 ||
+	    address_port(&address) == 0 || address_is_wildcard(&address))
+		return false;
+	address_format(&address, query->address);
+	return true;
+}
+
 static const struct parameter parameters[] = {
 	{ "consistency", API_QUERY_CONSISTENCY, parse_consistency,
 	    "strong or stale" },
@@ -52,6 +127,23 @@ static const struct parameter parameters[] = {
 	{ "timeout", API_QUERY_TIMEOUT, parse_timeout,
 	    "a duration above 0, such as 500ms or 2s" },
 	{ "verbose", API_QUERY_VERBOSE, parse_verbose, "nothing, or 1" },
+	{ "max_lag", API_QUERY_MAX_LAG, parse_max_lag,
+	    "a duration, such as 2s" },
+	{ "min_revision", API_QUERY_MIN_REVISION, parse_min_revision,
+	    "a revision, which is a number" },
+	{ "name", API_QUERY_NAME, parse_name,
+	    "a member's name: 1 to 32 of a-z0-9-" },
+	{ "address", API_QUERY_ADDRESS, parse_address,
+	    "a numeric address with its port, such as 10.0.0.4:5864" },
+	{ "old", API_QUERY_OLD, parse_old,
+	    "a member's name: 1 to 32 of a-z0-9-" },
+	{ "new", API_QUERY_NEW, parse_name,
+	    "a member's name: 1 to 32 of a-z0-9-" },
+	{ "to", API_QUERY_TO, parse_name,
+	    "a member's name: 1 to 32 of a-z0-9-" },
+	{ "wait", API_QUERY_WAIT, parse_wait,
+	    "a duration above 0 and at most 10m, such as 30s" },
+	{ "force", API_QUERY_FORCE, parse_force, "nothing, or 1" },
 };
 
 static const struct parameter *
@@ -131,6 +223,31 @@ parse_one(
 }
 
 bool
+api_query_require(struct api_call *call, unsigned wanted)
+{
+	struct api_problem *problem;
+	const char *before = "";
+
+	if ((call->query.given & wanted) == wanted)
+		return true;
+	problem = api_problem(call->api, API_BAD_REQUEST);
+	buf_append_text(&problem->detail, "query parameters are missing: ");
+	for (size_t i = 0; i < ARRAY_COUNT(parameters); i++) {
+		const struct parameter *parameter = &parameters[i];
+
+		if ((wanted & ~call->query.given & parameter->flag) == 0)
+			continue;
+		buf_printf(&problem->detail, "%s%s", before, parameter->name);
+		before = ", ";
+		if (problem->hint.size == 0)
+			buf_printf(&problem->hint, "%s takes %s",
+			    parameter->name, parameter->expected);
+	}
+	api_reply_problem(call, problem);
+	return false;
+}
+
+bool
 api_query_parse(struct api_call *call)
 {
 	struct http_query_parameter sent;
@@ -141,5 +258,6 @@ api_query_parse(struct api_call *call)
 		if (!parse_one(call, sent, &seen))
 			return false;
 	}
+	call->query.given = seen;
 	return true;
 }

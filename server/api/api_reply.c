@@ -1,6 +1,7 @@
 #include "api/api_impl.h"
 #include "common/base64.h"
 #include "common/text.h"
+#include <stdio.h>
 #include <strings.h>
 
 /* A body above this is rare; its memory is not kept. */
@@ -52,6 +53,30 @@ api_reply_begin_relayed(struct api_call *call, unsigned status)
 		http_reply_header(request, "Retry-After", slice_from_text("1"));
 }
 
+uint64_t
+api_lag_us(const struct api *api)
+{
+	uint64_t now = loop_now(api->loop);
+
+	return now - MIN(node_heard_leader_at(api->node, now), now);
+}
+
+/* How old what a stale read shows may be. */
+static void
+append_staleness(struct api_call *call)
+{
+	struct api *api = call->api;
+	uint64_t lag_us = api_lag_us(api);
+	char lag[32];
+
+	http_reply_header_u64(call->request, "Luminous-Applied",
+	    kv_applied_index(node_kv(api->node)));
+	if (lag_us == loop_now(api->loop))
+		return; /* no leader was heard in this life */
+	snprintf(lag, sizeof(lag), "%.3f", (double)lag_us / 1e6);
+	http_reply_header(call->request, "Luminous-Lag", slice_from_text(lag));
+}
+
 void
 api_reply_begin(struct api_call *call, unsigned status)
 {
@@ -63,8 +88,7 @@ api_reply_begin(struct api_call *call, unsigned status)
 	http_reply_header_u64(
 	    request, "Luminous-Revision", kv_revision(node_kv(api->node)));
 	if (call->query.stale)
-		http_reply_header_u64(request, "Luminous-Applied",
-		    kv_applied_index(node_kv(api->node)));
+		append_staleness(call);
 	if (leader[0] != '\0')
 		http_reply_header(
 		    request, "Luminous-Leader", slice_from_text(leader));

@@ -9,7 +9,8 @@
 /* Rows of one path stand together; the busiest path is first. */
 const struct api_route api_routes[API_ROUTES_COUNT] = {
 	{ "/kv/", "/kv/KEY", READ,
-	    API_QUERY_CONSISTENCY | API_QUERY_JSON | API_QUERY_TIMEOUT,
+	    API_QUERY_CONSISTENCY | API_QUERY_JSON | API_QUERY_TIMEOUT |
+		API_QUERY_MAX_LAG | API_QUERY_MIN_REVISION,
 	    API_ROUTE_PREFIX, api_kv_get },
 	{ "/kv/", "/kv/KEY", BIT(HTTP_PUT), API_QUERY_TIMEOUT,
 	    API_ROUTE_PREFIX | API_ROUTE_VALUE, api_kv_put },
@@ -17,6 +18,21 @@ const struct api_route api_routes[API_ROUTES_COUNT] = {
 	    API_ROUTE_PREFIX, api_kv_delete },
 	{ "/", "/", READ, 0, 0, api_root_get },
 	{ "/cluster", "/cluster", READ, API_QUERY_JSON, 0, api_cluster_get },
+	{ "/cluster/members", "/cluster/members", BIT(HTTP_POST),
+	    API_QUERY_NAME | API_QUERY_ADDRESS | API_QUERY_WAIT, 0,
+	    api_members_post },
+	{ "/cluster/members/", "/cluster/members/NAME", BIT(HTTP_PUT),
+	    API_QUERY_ADDRESS | API_QUERY_TIMEOUT, API_ROUTE_PREFIX,
+	    api_member_put },
+	{ "/cluster/members/", "/cluster/members/NAME", BIT(HTTP_DELETE),
+	    API_QUERY_FORCE | API_QUERY_TIMEOUT, API_ROUTE_PREFIX,
+	    api_member_delete },
+	{ "/cluster/replace", "/cluster/replace", BIT(HTTP_POST),
+	    API_QUERY_OLD | API_QUERY_NEW | API_QUERY_ADDRESS | API_QUERY_WAIT |
+		API_QUERY_FORCE,
+	    0, api_replace_post },
+	{ "/cluster/leader", "/cluster/leader", BIT(HTTP_POST),
+	    API_QUERY_TO | API_QUERY_TIMEOUT, 0, api_leader_post },
 	{ "/livez", "/livez", CHECK, 0, API_ROUTE_HEALTH, api_livez_get },
 	{ "/readyz", "/readyz", CHECK, API_QUERY_VERBOSE, API_ROUTE_HEALTH,
 	    api_readyz_get },

@@ -6,7 +6,6 @@
 
 #include "kv/kv_impl.h"
 
-#include "common/hash.h"
 #include "common/mem.h"
 #include "common/panic.h"
 #include <stdlib.h>
@@ -34,24 +33,21 @@ kv_check_key(struct slice key)
 	ASSERT(key.size <= KV_KEY_SIZE_MAX);
 }
 
-/* Reads the stored state; none is the state before the first checkpoint. */
-static int
-kv_load_state(struct kv *kv)
+int
+kv_state_load(struct store_txn *txn, struct kv_state *ret_state)
 {
 	struct slice record;
-	int code = store_get(kv->txn, KV_TABLE_META, kv_state_key(), &record);
+	int code = store_get(txn, KV_TABLE_META, kv_state_key(), &record);
 
-	if (code == ERR_NOT_FOUND)
+	if (code == ERR_NOT_FOUND) {
+		*ret_state = (struct kv_state){ 0 };
 		return 0;
-	if (code != 0)
-		return code;
-	code = kv_state_decode(record, &kv->state);
-	kv->checkpoint_index = kv->state.applied_index;
-	return code;
+	}
+	return code != 0 ? code : kv_state_decode(record, ret_state);
 }
 
 int
-kv_open(struct store *data, struct kv **ret_kv)
+kv_open(struct store *data, bool verify, struct kv **ret_kv)
 {
 	struct kv *kv = mem_zalloc(1, sizeof(*kv));
 	int code;
@@ -59,13 +55,14 @@ kv_open(struct store *data, struct kv **ret_kv)
 	kv->data = data;
 	code = store_begin(data, true, &kv->txn);
 	if (code == 0)
-		code = kv_load_state(kv);
-	if (code == 0)
+		code = kv_state_load(kv->txn, &kv->state);
+	if (code == 0 && verify)
 		code = kv_verify(kv);
 	if (code != 0) {
 		kv_close(kv);
 		return code;
 	}
+	kv->checkpoint_index = kv->state.applied_index;
 	*ret_kv = kv;
 	return 0;
 }
@@ -329,10 +326,5 @@ kv_applied_index(const struct kv *kv)
 uint64_t
 kv_state_hash(const struct kv *kv)
 {
-	uint8_t bytes[3 * sizeof(uint64_t)];
-
-	codec_store_u64(bytes, kv->state.applied_index);
-	codec_store_u64(bytes + 8, kv->state.revision);
-	codec_store_u64(bytes + 16, kv->state.records_hash);
-	return hash64(0, slice_of(bytes, sizeof(bytes)));
+	return kv_state_digest(&kv->state);
 }

@@ -52,10 +52,12 @@ struct kv;
 
 /*
  * Opens the state in `data`, which stays the caller's and outlives the kv, and
- * verifies all of it (kv_verify). An empty store is a new, empty state with
+ * with `verify` checks all of it (kv_verify): always, but for a store that a
+ * kv_writer has just finished. An empty store is a new, empty state with
  * applied index 0. ERR_CORRUPT, ERR_VERSION, or an error of the store.
  */
-int kv_open(struct store *data, struct kv **ret_kv) ATTR_MUST_CHECK;
+int
+kv_open(struct store *data, bool verify, struct kv **ret_kv) ATTR_MUST_CHECK;
 
 /* Drops what was not checkpointed. NULL is fine. */
 void kv_close(struct kv *kv);

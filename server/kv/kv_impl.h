@@ -15,7 +15,7 @@
  */
 
 #include "common/codec.h"
-#include "kv/kv.h"
+#include "kv/kv_snapshot.h"
 
 enum kv_table { KV_TABLE_META, KV_TABLE_KV };
 
@@ -51,7 +51,14 @@ struct kv {
 /* Marks the kv as failed if `code` is an error; gives `code`. */
 int kv_note(struct kv *kv, int code);
 
+/* The stored state; none is the state before the first checkpoint. */
+int kv_state_load(
+    struct store_txn *txn, struct kv_state *ret_state) ATTR_MUST_CHECK;
+
 /* ---- kv_record.c ---- */
+
+#define KV_SEAL_SIZE      5  /* version and CRC */
+#define KV_ITEM_HEAD_SIZE 24 /* before the value: created, modified, version */
 
 /* Begins a sealed record in the empty `record`; its body is appended next. */
 void kv_seal_begin(struct buf *record);
@@ -80,6 +87,27 @@ void kv_state_encode(struct buf *record, const struct kv_state *state);
 int kv_state_decode(
     struct slice record, struct kv_state *ret_state) ATTR_MUST_CHECK;
 
+/* See kv_state_hash. */
+uint64_t kv_state_digest(const struct kv_state *state);
+
+/* ---- kv_meta.c ---- */
+
+/* As kv_get_meta, in any transaction. */
+int kv_meta_load(struct store_txn *txn, const char *name,
+    struct slice *ret_bytes) ATTR_MUST_CHECK;
+
+/* ---- kv_verify.c ---- */
+
+/*
+ * Verifies a record of a table, of a state with the revision sums->revision,
+ * and takes it into the counts and hashes of `sums`. ERR_CORRUPT, ERR_VERSION.
+ */
+int kv_count_record(struct kv_state *sums, unsigned table, struct slice key,
+    struct slice record) ATTR_MUST_CHECK;
+
+/* Are the counts and hashes equal? */
+bool kv_sums_agree(const struct kv_state *a, const struct kv_state *b);
+
 /* ---- kv_command.c ---- */
 
 enum kv_op { KV_OP_PUT = 1, KV_OP_DELETE = 2 };
@@ -93,5 +121,37 @@ struct kv_command {
 /* Strict; the command borrows from `bytes`. ERR_CORRUPT, ERR_VERSION. */
 int kv_command_decode(
     struct slice bytes, struct kv_command *ret_command) ATTR_MUST_CHECK;
+
+/* ---- kv_piece.c: u8 version, u32 count, records ---- */
+
+/* A record is u8 table, u16 size of the key, key, u32 size, stored record. */
+#define KV_PIECE_RECORD_OVERHEAD 7
+
+struct kv_piece_record {
+	unsigned table;
+	struct slice key;
+	struct slice record;
+};
+
+/* Begins a piece at the end of `to`, with room for its count. */
+void kv_piece_begin(struct buf *to);
+void kv_piece_append(struct buf *to, const struct kv_piece_record *record);
+/* Completes the piece that begins at `start`. */
+void kv_piece_end(struct buf *to, size_t start, uint32_t count);
+
+struct kv_piece_reader {
+	struct codec_reader codec;
+	uint32_t left; /* records */
+};
+
+/* `piece` is borrowed. ERR_INVALID; ERR_VERSION: of a newer version. */
+int kv_piece_open(
+    struct kv_piece_reader *reader, struct slice piece) ATTR_MUST_CHECK;
+/* ERR_NOT_FOUND: that was the last one, and the end; ERR_INVALID. */
+int kv_piece_next(struct kv_piece_reader *reader,
+    struct kv_piece_record *ret_record) ATTR_MUST_CHECK;
+
+void
+kv_position_set(struct kv_position *position, unsigned table, struct slice key);
 
 #endif

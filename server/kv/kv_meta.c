@@ -58,19 +58,23 @@ kv_set_meta(struct kv *kv, const char *name, struct slice bytes)
 }
 
 int
-kv_get_meta(struct kv *kv, const char *name, struct slice *ret_bytes)
+kv_meta_load(struct store_txn *txn, const char *name, struct slice *ret_bytes)
 {
 	uint8_t bytes[KV_META_KEY_SIZE_MAX];
 	struct slice key = kv_meta_key(name, bytes);
 	struct slice record;
+	int code = store_get(txn, KV_TABLE_META, key, &record);
+
+	return code != 0 ? code : kv_unseal(key, record, ret_bytes);
+}
+
+int
+kv_get_meta(struct kv *kv, const char *name, struct slice *ret_bytes)
+{
 	int code;
 
 	if (kv->failed)
 		return ERR_STOPPED;
-	code = store_get(kv->txn, KV_TABLE_META, key, &record);
-	if (code == ERR_NOT_FOUND)
-		return code;
-	if (code == 0)
-		code = kv_unseal(key, record, ret_bytes);
-	return kv_note(kv, code);
+	code = kv_meta_load(kv->txn, name, ret_bytes);
+	return code == ERR_NOT_FOUND ? code : kv_note(kv, code);
 }

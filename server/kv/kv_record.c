@@ -4,7 +4,6 @@
 #include "common/panic.h"
 
 #define KV_RECORD_VERSION 1
-#define KV_SEAL_SIZE      5 /* version and CRC */
 
 static uint32_t
 kv_seal_crc(struct slice key, struct slice record)
@@ -144,4 +143,15 @@ kv_state_decode(struct slice record, struct kv_state *ret_state)
 		return ERR_CORRUPT;
 	*ret_state = state;
 	return 0;
+}
+
+uint64_t
+kv_state_digest(const struct kv_state *state)
+{
+	uint8_t bytes[3 * sizeof(uint64_t)];
+
+	codec_store_u64(bytes, state->applied_index);
+	codec_store_u64(bytes + 8, state->revision);
+	codec_store_u64(bytes + 16, state->records_hash);
+	return hash64(0, slice_of(bytes, sizeof(bytes)));
 }

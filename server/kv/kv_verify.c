@@ -1,11 +1,7 @@
 #include "kv/kv_impl.h"
 
-/* Takes one record of a table into the sums; ERR_CORRUPT, ERR_VERSION. */
-typedef int
-kv_scan_visit(struct kv_state *sums, struct slice key, struct slice record);
-
 static int
-kv_visit_item(struct kv_state *sums, struct slice key, struct slice record)
+kv_count_item(struct kv_state *sums, struct slice key, struct slice record)
 {
 	struct kv_item item;
 	int code = kv_item_decode(key, record, &item);
@@ -21,7 +17,7 @@ kv_visit_item(struct kv_state *sums, struct slice key, struct slice record)
 }
 
 static int
-kv_visit_meta(struct kv_state *sums, struct slice key, struct slice record)
+kv_count_meta(struct kv_state *sums, struct slice key, struct slice record)
 {
 	struct slice body;
 	int code = kv_unseal(key, record, &body);
@@ -33,9 +29,16 @@ kv_visit_meta(struct kv_state *sums, struct slice key, struct slice record)
 	return 0;
 }
 
+int
+kv_count_record(struct kv_state *sums, unsigned table, struct slice key,
+    struct slice record)
+{
+	return table == KV_TABLE_KV ? kv_count_item(sums, key, record)
+				    : kv_count_meta(sums, key, record);
+}
+
 static int
-kv_scan(struct kv *kv, enum kv_table table, kv_scan_visit *visit,
-    struct kv_state *sums)
+kv_scan(struct kv *kv, enum kv_table table, struct kv_state *sums)
 {
 	struct store_cursor *cursor;
 	struct slice key;
@@ -48,14 +51,14 @@ kv_scan(struct kv *kv, enum kv_table table, kv_scan_visit *visit,
 		code = store_cursor_move(
 		    cursor, STORE_NEXT, slice_of(NULL, 0), &key, &record);
 		if (code == 0)
-			code = visit(sums, key, record);
+			code = kv_count_record(sums, table, key, record);
 	}
 	store_cursor_close(cursor);
-	/* No visit says so: it is the end of the table. */
+	/* No record says so: it is the end of the table. */
 	return code == ERR_NOT_FOUND ? 0 : code;
 }
 
-static bool
+bool
 kv_sums_agree(const struct kv_state *a, const struct kv_state *b)
 {
 	return a->keys_count == b->keys_count &&
@@ -73,9 +76,9 @@ kv_verify(struct kv *kv)
 
 	if (kv->failed)
 		return ERR_STOPPED;
-	code = kv_scan(kv, KV_TABLE_KV, kv_visit_item, &sums);
+	code = kv_scan(kv, KV_TABLE_KV, &sums);
 	if (code == 0)
-		code = kv_scan(kv, KV_TABLE_META, kv_visit_meta, &sums);
+		code = kv_scan(kv, KV_TABLE_META, &sums);
 	if (code == 0 && !kv_sums_agree(&sums, &kv->state))
 		code = ERR_CORRUPT;
 	return kv_note(kv, code);

@@ -202,6 +202,7 @@ read_socket(struct http_client *client)
 		}
 		if (size < 0)
 			return;
+		client->received_total += (uint64_t)size;
 		http_client_on_bytes(client, slice_of(bytes, (size_t)size));
 		if ((size_t)size < sizeof(bytes) ||
 		    client->state != HTTP_CLIENT_OPEN)
@@ -266,6 +267,7 @@ http_client_connect(struct http_client *client, const char *text)
 	buf_append_text(&client->host, text);
 	client->queued_total = 0;
 	client->sent_total = 0;
+	client->received_total = 0;
 	begin_connect(client, &address);
 	return 0;
 }
@@ -350,6 +352,12 @@ http_client_flush(struct http_client *client)
 		client->output_sent = 0;
 	}
 	update_interest(client);
+}
+
+uint64_t
+http_client_progress(const struct http_client *client)
+{
+	return client->sent_total + client->received_total;
 }
 
 static uint64_t

@@ -76,6 +76,10 @@ void http_client_request(struct http_client *client, enum http_method method,
 /* Sends what the socket takes now; the rest follows by itself. */
 void http_client_flush(struct http_client *client);
 
+/* Bytes moved either way since http_client_connect: it grows as long as the
+ * other side takes or gives anything. */
+uint64_t http_client_progress(const struct http_client *client);
+
 uint64_t http_client_deadline(const struct http_client *client);
 void http_client_expire(struct http_client *client, uint64_t now_us);
 

@@ -67,6 +67,7 @@ struct http_client {
 	size_t output_sent;
 	uint64_t queued_total;
 	uint64_t sent_total;
+	uint64_t received_total;
 
 	struct buf input; /* of a reply's head, while it is not complete */
 	bool in_body;

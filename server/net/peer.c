@@ -14,11 +14,11 @@ static_assert(sizeof(((struct peers_link *)0)->last_error) == PEER_REASON_SIZE,
     "a reason fits");
 
 struct peer *
-peers_find(struct peers *peers, raft_id id)
+peers_find(const struct peers *peers, raft_id id)
 {
 	for (unsigned i = 0; i < peers->count; i++) {
-		if (peers->peer[i].member->id == id)
-			return &peers->peer[i];
+		if (peers->peer[i]->member.id == id)
+			return peers->peer[i];
 	}
 	return NULL;
 }
@@ -53,44 +53,6 @@ peer_copy_reason(char ret_reason[PEER_REASON_SIZE], struct slice text)
 
 /* ---- Lifecycle ---- */
 
-static void
-register_metrics(struct peer *peer)
-{
-	static const char *const directions[] = { "sent", "received" };
-	static const char *const results[] = { "ok", "refused", "failed" };
-	char labels[NODE_NAME_SIZE_MAX + 64];
-
-	for (size_t i = 0; i < ARRAY_COUNT(directions); i++) {
-		(void)snprintf(labels, sizeof(labels),
-		    "peer=\"%s\",direction=\"%s\"", peer->member->name,
-		    directions[i]);
-		peer->bytes[i] = metric_register(METRIC_COUNTER,
-		    "luminous_raft_peer_bytes_total", labels,
-		    "Bytes of messages to and from a peer.");
-	}
-	for (size_t i = 0; i < ARRAY_COUNT(results); i++) {
-		(void)snprintf(labels, sizeof(labels),
-		    "peer=\"%s\",result=\"%s\"", peer->member->name,
-		    results[i]);
-		peer->connects[i] = metric_register(METRIC_COUNTER,
-		    "luminous_raft_peer_connects_total", labels,
-		    "Attempts to connect to a peer and to prove oneself.");
-	}
-}
-
-static void
-init_peer(
-    struct peer *peer, struct peers *peers, const struct node_member *member)
-{
-	peer->peers = peers;
-	peer->member = member;
-	list_init(&peer->pending);
-	peer_link_init(&peer->append, peer, WIRE_APPEND);
-	peer_link_init(&peer->bulk, peer, WIRE_BULK);
-	peer_pool_init(&peer->pool);
-	register_metrics(peer);
-}
-
 struct peers *
 peers_new(struct loop *loop, const struct peers_params *params,
     const struct peers_ops *ops, void *context)
@@ -105,14 +67,10 @@ peers_new(struct loop *loop, const struct peers_params *params,
 	peers->context = context;
 	rng_init(&peers->rng, params->seed);
 	wire_records_init(&peers->records, params->records_max);
+	list_init(&peers->pending);
+	list_init(&peers->probes);
+	list_init(&peers->gone);
 	peer_server_register_metrics(peers);
-	for (unsigned i = 0; i < params->members.count; i++) {
-		const struct node_member *member =
-		    &peers->params.members.member[i];
-
-		if (member->id != params->self)
-			init_peer(&peers->peer[peers->count++], peers, member);
-	}
 	return peers;
 }
 
@@ -121,28 +79,14 @@ peers_free(struct peers *peers)
 {
 	if (peers == NULL)
 		return;
-	for (unsigned i = 0; i < peers->count; i++) {
-		struct peer *peer = &peers->peer[i];
-
-		ASSERT(list_empty(&peer->pending));
-		peer_link_release(&peer->append);
-		peer_link_release(&peer->bulk);
-		peer_pool_release(&peer->pool);
-	}
+	ASSERT(list_empty(&peers->pending));
+	peer_probes_release(peers);
+	peer_members_release(peers);
 	explicit_bzero(peers->secret.data, peers->secret.size);
 	buf_release(&peers->secret);
 	buf_release(&peers->text);
 	wire_records_release(&peers->records);
 	free(peers);
-}
-
-void
-peers_start(struct peers *peers)
-{
-	for (unsigned i = 0; i < peers->count; i++) {
-		peer_link_start(&peers->peer[i].append);
-		peer_link_start(&peers->peer[i].bulk);
-	}
 }
 
 /* ---- Messages ---- */
@@ -183,18 +127,24 @@ void
 peers_send(struct peers *peers, const struct raft_message *message,
     struct node_entry *const *entries)
 {
-	struct peer *peer = peers_find(peers, message->to);
+	struct peer *peer;
 
-	/* An id of the log's membership that this node was not told of. */
-	if (peer == NULL)
-		return;
 	switch (message->kind) {
 	case RAFT_PREVOTE_REQUEST:
 	case RAFT_VOTE_REQUEST:
-	case RAFT_APPEND_REQUEST: send_request(peer, message, entries); break;
+	case RAFT_APPEND_REQUEST:
+	case RAFT_TIMEOUT_NOW:
+	case RAFT_READ_REQUEST:
+		peer = peers_find(peers, message->to);
+		/* An id of the log's membership that this node was not told
+		 * of. */
+		if (peer != NULL)
+			send_request(peer, message, entries);
+		break;
 	case RAFT_PREVOTE_RESPONSE:
 	case RAFT_VOTE_RESPONSE:
-	case RAFT_APPEND_RESPONSE: peer_pending_answer(peer, message); break;
+	case RAFT_APPEND_RESPONSE:
+	case RAFT_READ_RESPONSE: peer_pending_answer(peers, message); break;
 	}
 }
 
@@ -202,8 +152,8 @@ void
 peers_flush(struct peers *peers)
 {
 	for (unsigned i = 0; i < peers->count; i++) {
-		peer_link_flush(&peers->peer[i].append);
-		peer_link_flush(&peers->peer[i].bulk);
+		peer_link_flush(&peers->peer[i]->append);
+		peer_link_flush(&peers->peer[i]->bulk);
 	}
 }
 
@@ -213,18 +163,15 @@ int
 peers_get_link(
     const struct peers *peers, raft_id peer_id, struct peers_link *ret_link)
 {
-	for (unsigned i = 0; i < peers->count; i++) {
-		const struct peer_link *link = &peers->peer[i].append;
+	const struct peer *peer = peers_find(peers, peer_id);
 
-		if (peers->peer[i].member->id != peer_id)
-			continue;
-		ret_link->connected = peer_link_is_open(link);
-		ret_link->attempts = link->attempts;
-		memcpy(ret_link->last_error, link->dial.reason,
-		    sizeof(ret_link->last_error));
-		return 0;
-	}
-	return ERR_NOT_FOUND;
+	if (peer == NULL)
+		return ERR_NOT_FOUND;
+	ret_link->connected = peer_link_is_open(&peer->append);
+	ret_link->attempts = peer->append.attempts;
+	memcpy(ret_link->last_error, peer->append.dial.reason,
+	    sizeof(ret_link->last_error));
+	return 0;
 }
 
 uint64_t
@@ -235,15 +182,18 @@ peers_deadline(const struct peers *peers)
 	if (peers->due)
 		return 0;
 	for (unsigned i = 0; i < peers->count; i++) {
-		const struct peer *peer = &peers->peer[i];
+		const struct peer *peer = peers->peer[i];
 
 		deadline_us =
 		    MIN(deadline_us, peer_link_deadline(&peer->append));
 		deadline_us = MIN(deadline_us, peer_link_deadline(&peer->bulk));
+		deadline_us =
+		    MIN(deadline_us, peer_snapshot_deadline(&peer->snapshot));
 		deadline_us = MIN(deadline_us, peer_pool_deadline(&peer->pool));
-		deadline_us = MIN(deadline_us, peer_pending_deadline(peer));
 	}
-	return deadline_us;
+	deadline_us = MIN(deadline_us, peer_members_deadline(peers));
+	deadline_us = MIN(deadline_us, peer_probes_deadline(peers));
+	return MIN(deadline_us, peer_pending_deadline(peers));
 }
 
 void
@@ -251,11 +201,15 @@ peers_expire(struct peers *peers, uint64_t now_us)
 {
 	peers->due = false;
 	for (unsigned i = 0; i < peers->count; i++) {
-		struct peer *peer = &peers->peer[i];
+		struct peer *peer = peers->peer[i];
 
 		peer_link_expire(&peer->append, now_us);
 		peer_link_expire(&peer->bulk, now_us);
+		peer_snapshot_expire(&peer->snapshot, now_us);
 		peer_pool_expire(peer, now_us);
-		peer_pending_expire(peer, now_us);
 	}
+	peer_members_expire(peers, now_us);
+	peer_pending_expire(peers, now_us);
+	peer_probes_expire(peers, now_us);
+	peer_snapshot_tell_unanswered(peers);
 }

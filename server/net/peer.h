@@ -6,12 +6,15 @@
  *
  *	POST /raft/hello     who I am and what I know, with a nonce
  *	POST /raft/proof     HMAC of both hellos under the cluster secret
- *	POST /raft/append, /raft/vote, /raft/prevote
+ *	POST /raft/append, /raft/vote, /raft/prevote, /raft/read,
+ *	     /raft/timeout-now
+ *	POST /raft/snapshot  a piece of a snapshot, and its answer, as bytes
  *
  * Each connection begins with hello and proof, both ways; before that nothing
- * a sender says is parsed but the hello itself. To each peer there are separate connections for
- * appends and votes, for appends with large bodies (so that a heartbeat never
- * queues behind them), and a bounded pool for forwarded requests of clients.
+ * a sender says is parsed but the hello itself. To each peer there are separate
+ * connections for appends and votes, for appends with large bodies and for
+ * snapshots (so that a heartbeat never queues behind them), and a bounded pool
+ * for forwarded requests of clients.
  * Broken ones are dialled again, with back-off and jitter.
  *
  * An answer that waits for our disk is a pending HTTP request: messages the
@@ -41,21 +44,25 @@ struct peers_ops {
 	    const struct slice *records);
 	void (*unreachable)(void *context, raft_id peer);
 	void (*refused)(void *context, raft_id peer);
+	/* See node_receive_snapshot and node_snapshot_answered. */
+	int (*receive_snapshot)(void *context, raft_id from, struct slice piece,
+	    struct buf *ret_answer);
+	void (*snapshot_answered)(
+	    void *context, raft_id peer, struct slice answer);
 };
 
 struct peers_params {
-	struct node_members members; /* of the cluster, with this node */
-	raft_id self;
 	struct slice secret; /* copied; empty: peers are refused */
 	raft_usec
 	    election_timeout; /* an answer later than this breaks a link */
 	/* http.idle-timeout of every member: idle connections for forwarding
 	 * are closed well before it. */
 	uint64_t idle_timeout_us;
-	uint64_t body_bytes_max;    /* of an append, as JSON */
-	uint64_t forward_bytes_max; /* of an answer to a forwarded request */
-	uint32_t records_max;       /* in one append */
-	uint64_t seed;              /* of the jitter */
+	uint64_t body_bytes_max;     /* of an append, as JSON */
+	uint64_t snapshot_bytes_max; /* of a piece of a snapshot */
+	uint64_t forward_bytes_max;  /* of an answer to a forwarded request */
+	uint32_t records_max;        /* in one append */
+	uint64_t seed;               /* of the jitter */
 };
 
 struct peers *peers_new(struct loop *loop, const struct peers_params *params,
@@ -66,8 +73,48 @@ struct peers *peers_new(struct loop *loop, const struct peers_params *params,
  */
 void peers_free(struct peers *peers);
 
-/* Begins to dial every other member. */
-void peers_start(struct peers *peers);
+/*
+ * Takes over whom to dial (copied); nobody before the first call. Keeps the
+ * connections of members whose address and directory stay (that a founder's
+ * directory becomes known is no change), ends those of others, and dials the
+ * new ones. Forwarded requests under way to a member that goes may still be
+ * answered.
+ * `self` is this node's id; 0: it is no member, and dials nobody.
+ *
+ * Whoever knows the secret is heard, also if it is not in the list, which may
+ * be an old one: its messages go to ops->receive, and what is sent in answer
+ * goes back on its connection. Callable within any of the ops.
+ */
+void peers_set_members(
+    struct peers *peers, const struct node_members *members, raft_id self);
+
+/*
+ * Asks the node at `address` who it is, with proof both ways: its hello, which
+ * is not judged here, or an error with a sentence for the operator, within a
+ * few seconds. `fn` is called once, within peers_expire(), unless
+ * peers_probe_cancel came first; `hello` or `why`, the other is NULL, is
+ * borrowed. ERR_CLOSED: nobody listens there, or the connection broke;
+ * ERR_TIMEOUT; ERR_DENIED: it does not know the secret; ERR_INVALID: it is no
+ * Luminous node; ERR_VERSION: it speaks another version; ERR_MISMATCH: it
+ * refuses this node; ERR_UNSUPPORTED: this node has no secret.
+ *
+ * peers_probe itself, without a call: ERR_INVALID: no numeric address;
+ * ERR_BUSY: too many at a time.
+ */
+struct peers_probe;
+typedef void peers_probe_fn(
+    void *context, const struct node_hello *hello, int error, const char *why);
+int peers_probe(struct peers *peers, const char *address, peers_probe_fn *fn,
+    void *context, struct peers_probe **ret_probe) ATTR_MUST_CHECK;
+void peers_probe_cancel(struct peers *peers, struct peers_probe *probe);
+
+/*
+ * node_host's send_snapshot and cancel_snapshot: one piece at a time for each
+ * member. ops->snapshot_answered follows for each that is not cancelled, never
+ * from within these calls.
+ */
+void peers_send_snapshot(struct peers *peers, raft_id to, struct slice piece);
+void peers_cancel_snapshot(struct peers *peers, raft_id to);
 
 /* node_host's send and flush. Flush once more behind the turn, for messages
  * that had to wait for its commit. */
@@ -113,7 +160,7 @@ void peers_cancel(struct peers *peers, struct peers_forward *forward);
 struct peers_link {
 	bool connected;       /* the append connection is proved */
 	uint32_t attempts;    /* failed ones since it last was */
-	char last_error[160]; /* why not; empty if nothing was wrong */
+	char last_error[512]; /* why not; empty if nothing was wrong */
 };
 
 int peers_get_link(const struct peers *peers, raft_id peer,

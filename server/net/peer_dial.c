@@ -16,23 +16,28 @@
  */
 
 static void
-fail_reason(struct peer_dial *dial, struct slice reason)
+count_connect(const struct peer_dial *dial, int result)
 {
-	struct peer *peer = dial->peer;
+	if (dial->peer != NULL)
+		metric_add(dial->peer->connects[result], 1);
+}
 
+static void
+fail_reason(struct peer_dial *dial, int error, struct slice reason)
+{
 	if (dial->state == PEER_DIAL_FAILED)
 		return;
 	if (dial->state != PEER_DIAL_OPEN)
-		metric_add(peer->connects[dial->refused ? PEER_CONNECT_REFUSED
-							: PEER_CONNECT_FAILED],
-		    1);
+		count_connect(dial,
+		    dial->refused ? PEER_CONNECT_REFUSED : PEER_CONNECT_FAILED);
 	dial->state = PEER_DIAL_FAILED;
+	dial->error = error;
 	peer_copy_reason(dial->reason, reason);
-	peer->peers->due = true;
+	dial->peers->due = true;
 }
 
 void
-peer_dial_fail(struct peer_dial *dial, const char *format, ...)
+peer_dial_fail(struct peer_dial *dial, int error, const char *format, ...)
 {
 	char reason[PEER_REASON_SIZE];
 	va_list arguments;
@@ -40,27 +45,34 @@ peer_dial_fail(struct peer_dial *dial, const char *format, ...)
 	va_start(arguments, format);
 	(void)vsnprintf(reason, sizeof(reason), format, arguments);
 	va_end(arguments);
-	fail_reason(dial, slice_from_text(reason));
+	fail_reason(dial, error, slice_from_text(reason));
+}
+
+static int
+error_of_refusal(unsigned status, struct slice code)
+{
+	if (slice_equal(code, slice_from_text(PEER_VERSION_CODE)))
+		return ERR_VERSION;
+	return status == 403 ? ERR_DENIED : ERR_MISMATCH;
 }
 
 void
 peer_dial_fail_reply(
     struct peer_dial *dial, const struct http_client_reply *reply)
 {
+	struct slice code;
 	struct slice detail;
-	json_t *problem;
+	json_t *problem = NULL;
 
-	if (json_parse_object(reply->body, PEER_REPLY_SIZE_MAX, &problem) !=
-	    0) {
-		peer_dial_fail(
-		    dial, "it answers with status %u", reply->status);
-		return;
-	}
-	if (json_get_text(problem, "detail", &detail) == 0)
-		fail_reason(dial, detail);
+	if (json_parse_object(reply->body, PEER_REPLY_SIZE_MAX, &problem) ==
+		0 &&
+	    json_get_text(problem, "code", &code) == 0 &&
+	    json_get_text(problem, "detail", &detail) == 0)
+		fail_reason(
+		    dial, error_of_refusal(reply->status, code), detail);
 	else
-		peer_dial_fail(
-		    dial, "it answers with status %u", reply->status);
+		peer_dial_fail(dial, ERR_INVALID, "it answers with status %u",
+		    reply->status);
 	json_decref(problem);
 }
 
@@ -80,14 +92,14 @@ on_proof(
 	}
 	dial->state = PEER_DIAL_OPEN;
 	dial->reason[0] = '\0';
-	metric_add(dial->peer->connects[PEER_CONNECT_OK], 1);
-	dial->peer->peers->due = true;
+	count_connect(dial, PEER_CONNECT_OK);
+	dial->peers->due = true;
 }
 
 static void
 send_proof(struct peer_dial *dial, struct slice server_hello)
 {
-	struct peers *peers = dial->peer->peers;
+	struct peers *peers = dial->peers;
 	uint8_t proof[PEER_PROOF_SIZE];
 	struct buf headers = { 0 };
 
@@ -99,53 +111,76 @@ send_proof(struct peer_dial *dial, struct slice server_hello)
 	dial->state = PEER_DIAL_PROOF;
 	http_client_request(dial->client, HTTP_POST,
 	    slice_from_text("/raft/proof"), buf_slice(&headers), NULL, 0,
-	    loop_now(peers->loop) + peers->params.election_timeout, on_proof,
-	    dial);
+	    loop_now(peers->loop) + dial->timeout_us, on_proof, dial);
 	http_client_flush(dial->client);
 	buf_release(&headers);
 }
 
-/* Whether the server's answer to our hello proves that it has the secret. */
-static bool
-is_proved(const struct peer_dial *dial, const struct http_client_reply *reply)
+/*
+ * Whether the server's answer to our hello proves that it has the secret.
+ * ERR_INVALID: it gives no proof; ERR_DENIED: a wrong one.
+ */
+static int
+check_proof(const struct peer_dial *dial, const struct http_client_reply *reply)
 {
 	uint8_t right[PEER_PROOF_SIZE];
 	uint8_t proof[PEER_PROOF_SIZE];
 
 	if (text_parse_hex(http_header_get(reply->headers, PEER_PROOF_HEADER),
 		proof, sizeof(proof)) != 0)
-		return false;
-	peer_proof_make(buf_slice(&dial->peer->peers->secret), PEER_SIDE_SERVER,
+		return ERR_INVALID;
+	peer_proof_make(buf_slice(&dial->peers->secret), PEER_SIDE_SERVER,
 	    buf_slice(&dial->hello), reply->body, right);
-	return peer_proof_equal(proof, right);
+	return peer_proof_equal(proof, right) ? 0 : ERR_DENIED;
+}
+
+/* A node that waits to be made a member has no id, until it has heard us. */
+static bool
+is_from_peer(const struct peer_dial *dial, const struct node_hello *hello)
+{
+	return hello->from == dial->peer->member.id ||
+	       hello->stage == NODE_HELLO_JOINING;
+}
+
+static bool
+is_accepted(struct peer_dial *dial, const struct wire_hello *hello)
+{
+	struct peers *peers = dial->peers;
+	char why[PEER_REASON_SIZE];
+
+	if (hello->node.to != dial->own_id || hello->purpose != dial->purpose ||
+	    (dial->peer != NULL && !is_from_peer(dial, &hello->node))) {
+		peer_dial_fail(dial, ERR_INVALID,
+		    "member %ju answers at %s, as to member %ju",
+		    (uintmax_t)hello->node.from, dial->address,
+		    (uintmax_t)hello->node.to);
+		return false;
+	}
+	if (dial->peer == NULL) {
+		*dial->heard = hello->node;
+		return true;
+	}
+	if (peers->ops->hear(peers->context, &hello->node, why, sizeof(why)) !=
+	    0) {
+		peer_dial_fail(dial, ERR_MISMATCH, "%s", why);
+		return false;
+	}
+	return true;
 }
 
 /* The answer is proved: judges what it says. */
 static void
 hear(struct peer_dial *dial, struct slice text)
 {
-	struct peers *peers = dial->peer->peers;
-	char why[PEER_REASON_SIZE];
 	struct wire_hello hello;
+	int rc = wire_decode_hello(text, &hello);
 
-	if (wire_decode_hello(text, &hello) != 0) {
-		peer_dial_fail(dial, "its hello is malformed");
+	if (rc != 0) {
+		peer_dial_fail(dial, rc, "its hello is malformed");
 		return;
 	}
-	if (hello.node.from != dial->peer->member->id ||
-	    hello.node.to != peers->params.self ||
-	    hello.purpose != dial->purpose) {
-		peer_dial_fail(dial,
-		    "member %ju answers at %s, as to member %ju",
-		    (uintmax_t)hello.node.from, dial->peer->member->address,
-		    (uintmax_t)hello.node.to);
+	if (!is_accepted(dial, &hello))
 		return;
-	}
-	if (peers->ops->hear(peers->context, &hello.node, why, sizeof(why)) !=
-	    0) {
-		peer_dial_fail(dial, "%s", why);
-		return;
-	}
 	dial->boot_id = hello.node.boot_id;
 	send_proof(dial, text);
 }
@@ -155,6 +190,7 @@ on_hello(
     void *context, int error, bool sent, const struct http_client_reply *reply)
 {
 	struct peer_dial *dial = context;
+	int rc;
 
 	(void)sent;
 	if (error != 0 || dial->state != PEER_DIAL_HELLO)
@@ -163,26 +199,39 @@ on_hello(
 		peer_dial_fail_reply(dial, reply);
 		return;
 	}
-	if (!is_proved(dial, reply)) {
-		peer_dial_fail(dial, "it does not prove the cluster secret");
+	rc = check_proof(dial, reply);
+	if (rc != 0) {
+		peer_dial_fail(
+		    dial, rc, "it does not prove the cluster secret");
 		return;
 	}
 	hear(dial, reply->body);
 }
 
 static void
+make_hello(const struct peer_dial *dial, struct wire_hello *hello)
+{
+	const struct peers *peers = dial->peers;
+	raft_id to = dial->peer == NULL ? 0 : dial->peer->member.id;
+
+	hello->purpose = dial->purpose;
+	peers->ops->get_hello(peers->context, to, &hello->node);
+	if (dial->peer == NULL)
+		hello->node.stage = NODE_HELLO_PROBE;
+	peer_proof_nonce(hello->nonce, sizeof(hello->nonce));
+}
+
+static void
 on_open(void *context)
 {
 	struct peer_dial *dial = context;
-	struct peers *peers = dial->peer->peers;
-	struct wire_hello hello = { .purpose = dial->purpose };
+	struct wire_hello hello;
 	struct slice body;
 
 	if (dial->state != PEER_DIAL_CONNECTING)
 		return;
-	peers->ops->get_hello(
-	    peers->context, dial->peer->member->id, &hello.node);
-	peer_proof_nonce(hello.nonce, sizeof(hello.nonce));
+	make_hello(dial, &hello);
+	dial->own_id = hello.node.from;
 	dial->own_boot_id = hello.node.boot_id;
 	buf_reset(&dial->hello);
 	wire_append_hello(&dial->hello, &hello);
@@ -191,8 +240,7 @@ on_open(void *context)
 	http_client_request(dial->client, HTTP_POST,
 	    slice_from_text("/raft/hello"),
 	    slice_from_text("Content-Type: application/json\r\n"), &body, 1,
-	    loop_now(peers->loop) + peers->params.election_timeout, on_hello,
-	    dial);
+	    loop_now(dial->peers->loop) + dial->timeout_us, on_hello, dial);
 	http_client_flush(dial->client);
 }
 
@@ -205,11 +253,11 @@ on_closed(void *context, int error, bool refused)
 		return;
 	dial->refused = refused;
 	if (refused)
-		peer_dial_fail(dial, "connection refused");
+		peer_dial_fail(dial, error, "connection refused");
 	else if (error == ERR_TIMEOUT)
-		peer_dial_fail(dial, "it does not answer in time");
+		peer_dial_fail(dial, error, "it does not answer in time");
 	else
-		peer_dial_fail(dial, "%s", err_text(error));
+		peer_dial_fail(dial, error, "%s", err_text(error));
 }
 
 static const struct http_client_ops client_ops = {
@@ -217,19 +265,46 @@ static const struct http_client_ops client_ops = {
 	.on_closed = on_closed,
 };
 
-void
-peer_dial_init(struct peer_dial *dial, struct peer *peer,
-    enum wire_purpose purpose, uint32_t pipeline_max, uint64_t reply_bytes_max)
+static void
+make_client(
+    struct peer_dial *dial, uint32_t pipeline_max, uint64_t reply_bytes_max)
 {
 	const struct http_client_params params = {
 		.pipeline_max = pipeline_max,
 		.reply_bytes_max = reply_bytes_max,
-		.connect_timeout_us = peer->peers->params.election_timeout,
+		.connect_timeout_us = dial->timeout_us,
 	};
 
-	*dial = (struct peer_dial){ .peer = peer, .purpose = purpose };
 	dial->client =
-	    http_client_new(peer->peers->loop, &params, &client_ops, dial);
+	    http_client_new(dial->peers->loop, &params, &client_ops, dial);
+}
+
+void
+peer_dial_init(struct peer_dial *dial, struct peer *peer,
+    enum wire_purpose purpose, uint32_t pipeline_max, uint64_t reply_bytes_max)
+{
+	*dial = (struct peer_dial){
+		.peers = peer->peers,
+		.peer = peer,
+		.address = peer->member.address,
+		.purpose = purpose,
+		.timeout_us = peer->peers->params.election_timeout,
+	};
+	make_client(dial, pipeline_max, reply_bytes_max);
+}
+
+void
+peer_dial_init_probe(struct peer_dial *dial, struct peers *peers,
+    const char *address, struct node_hello *heard)
+{
+	*dial = (struct peer_dial){
+		.peers = peers,
+		.address = address,
+		.purpose = WIRE_PROBE,
+		.timeout_us = PEER_PROBE_TIMEOUT_US,
+		.heard = heard,
+	};
+	make_client(dial, 1, PEER_REPLY_SIZE_MAX);
 }
 
 void
@@ -242,14 +317,14 @@ peer_dial_release(struct peer_dial *dial)
 void
 peer_dial_begin(struct peer_dial *dial)
 {
-	const char *address = dial->peer->member->address;
-
 	dial->state = PEER_DIAL_CONNECTING;
 	dial->refused = false;
-	if (dial->peer->peers->secret.size == 0)
-		peer_dial_fail(dial, "this node has no cluster secret");
-	else if (http_client_connect(dial->client, address) != 0)
-		peer_dial_fail(dial, "%s is no address", address);
+	if (dial->peers->secret.size == 0)
+		peer_dial_fail(
+		    dial, ERR_UNSUPPORTED, "this node has no cluster secret");
+	else if (http_client_connect(dial->client, dial->address) != 0)
+		peer_dial_fail(
+		    dial, ERR_INVALID, "%s is no address", dial->address);
 }
 
 void

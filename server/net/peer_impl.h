@@ -6,9 +6,12 @@
  * follows from it (dialling again, telling the node, the next forwarded
  * request) is done in peers_expire(), right behind the pass of the loop.
  *
- *	peer_dial.c     one connection to a member: connects and proves
+ *	peer_members.c  whom to dial: peers that come, move and go
+ *	peer_dial.c     one connection to a node: connects and proves
  *	peer_link.c     the links for messages, dialled again when they break
+ *	peer_snapshot.c the connection for pieces of a snapshot
  *	peer_pool.c     the pool of connections for forwarded requests
+ *	peer_probe.c    who answers at an address?
  *	peer_server.c   requests below /raft/
  *	peer_pending.c  requests that wait for the node's answer
  *	peer_proof.c    the HMAC
@@ -29,7 +32,7 @@
 #define PEER_BULK_BODY_MIN (UINT32_C(256) << 10)
 /* A bulk link that moves fewer bytes in a second is given up. */
 #define PEER_BULK_RATE_MIN (UINT64_C(1) << 20)
-/* Requests of one peer that wait for the node. */
+/* Requests of one sender that wait for the node. */
 #define PEER_PENDING_MAX HTTP_PIPELINE_MAX
 /* Between attempts to dial, growing by two; a link's first follows at once. */
 #define PEER_BACKOFF_MIN_US UINT64_C(20000)
@@ -43,13 +46,22 @@
 /* Connections to a member for forwarded requests, and waiting requests. */
 #define PEER_POOL_CONNECTIONS_MAX 64
 #define PEER_POOL_WAITING_MAX     1024
+/* A snapshot's connection is closed when it was not used for so long ... */
+#define PEER_SNAPSHOT_IDLE_US UINT64_C(10000000)
+/* ... or when a piece under way does not move, or is not answered. */
+#define PEER_SNAPSHOT_STALL_US UINT64_C(10000000)
+#define PEER_PROBES_MAX        4
+#define PEER_PROBE_TIMEOUT_US  UINT64_C(3500000)
 /* The largest answer to anything but a forwarded request. */
 #define PEER_REPLY_SIZE_MAX 16384
 
 /* Refused senders that are no members are logged once in this time. */
 #define PEER_STRANGER_LOG_US UINT64_C(1000000)
 
-#define PEER_REASON_SIZE 160
+#define PEER_REASON_SIZE 512
+
+/* The members of now, and those that have just gone. */
+#define PEER_UNANSWERED_MAX (2 * NODE_MEMBERS_MAX)
 
 #define PEER_CRC_HEADER   "Luminous-Crc32c"
 #define PEER_PROOF_HEADER "Luminous-Proof"
@@ -68,26 +80,35 @@ enum peer_dial_state {
 };
 
 struct peer_dial {
-	struct peer *peer;
+	struct peers *peers;
+	struct peer *peer; /* NULL: a probe's */
+	const char *address;
 	enum wire_purpose purpose;
+	uint64_t timeout_us; /* of each step until it is open */
 	enum peer_dial_state state;
 	struct http_client *client;
 	struct buf hello; /* ours, as sent */
+	raft_id own_id;   /* what it said of us */
 	uint64_t own_boot_id;
-	uint64_t boot_id; /* theirs; from PEER_DIAL_PROOF on */
+	uint64_t boot_id;         /* theirs; from PEER_DIAL_PROOF on */
+	struct node_hello *heard; /* a probe's: theirs, not judged */
 	/* Why it failed; the reason stays until it is open again. */
 	bool refused;
+	int error; /* see peers_probe */
 	char reason[PEER_REASON_SIZE];
 };
 
 void peer_dial_init(struct peer_dial *dial, struct peer *peer,
     enum wire_purpose purpose, uint32_t pipeline_max, uint64_t reply_bytes_max);
+/* `address` and `heard` stay the caller's and outlive it. */
+void peer_dial_init_probe(struct peer_dial *dial, struct peers *peers,
+    const char *address, struct node_hello *heard);
 void peer_dial_release(struct peer_dial *dial);
 /* Of a closed one. It may have failed when this returns. */
 void peer_dial_begin(struct peer_dial *dial);
 /* Notes the failure; the owner acts on it in peers_expire(). */
-ATTR_PRINTF(2, 3)
-void peer_dial_fail(struct peer_dial *dial, const char *format, ...);
+ATTR_PRINTF(3, 4)
+void peer_dial_fail(struct peer_dial *dial, int error, const char *format, ...);
 /* The same for an answer with an unexpected status, with its detail. */
 void peer_dial_fail_reply(
     struct peer_dial *dial, const struct http_client_reply *reply);
@@ -131,6 +152,35 @@ void peer_link_flush(struct peer_link *link);
 uint64_t peer_link_deadline(const struct peer_link *link);
 void peer_link_expire(struct peer_link *link, uint64_t now_us);
 
+/* ---- peer_snapshot.c ---- */
+
+enum peer_snapshot_state {
+	PEER_SNAPSHOT_IDLE,
+	PEER_SNAPSHOT_WAITING, /* a piece waits for the connection */
+	PEER_SNAPSHOT_UNDER_WAY
+};
+
+struct peer_snapshot {
+	struct peer_dial dial;
+	enum peer_snapshot_state state;
+	struct buf piece;     /* that waits */
+	bool useful;          /* a piece was answered since it opened */
+	uint64_t moved_bytes; /* when something moved last */
+	uint64_t until_us;    /* idle, or under way without a move */
+	uint64_t retry_at_us; /* when closed; not dialled before */
+	uint64_t backoff_us;  /* 0: the last connection was useful */
+	char reported[PEER_REASON_SIZE]; /* the failure that was logged last */
+};
+
+void peer_snapshot_init(struct peer_snapshot *snapshot, struct peer *peer);
+void peer_snapshot_release(struct peer_snapshot *snapshot);
+/* The peer goes: a piece of its gets the empty answer. */
+void peer_snapshot_abandon(struct peer_snapshot *snapshot);
+uint64_t peer_snapshot_deadline(const struct peer_snapshot *snapshot);
+void peer_snapshot_expire(struct peer_snapshot *snapshot, uint64_t now_us);
+/* Gives the node the empty answers that are due. */
+void peer_snapshot_tell_unanswered(struct peers *peers);
+
 /* ---- peer_pool.c ---- */
 
 struct peer_pool {
@@ -150,19 +200,29 @@ void peer_pool_init(struct peer_pool *pool);
 void peer_pool_release(struct peer_pool *pool);
 uint64_t peer_pool_deadline(const struct peer_pool *pool);
 void peer_pool_expire(struct peer *peer, uint64_t now_us);
+/* Of a peer that goes: ends all but the requests under way. True if there are
+ * none. */
+bool peer_pool_drain(struct peer_pool *pool, uint64_t now_us);
 
 /* ---- peer_pending.c ---- */
 
-bool peer_pending_has_room(const struct peer *peer);
+/* Requests of this sender that wait. */
+unsigned peer_pending_count(const struct peers *peers, raft_id from);
 /* The request waits for the answer to `message`. */
-void peer_pending_add(struct peer *peer, struct http_request *request,
+void peer_pending_add(struct peers *peers, struct http_request *request,
     const struct raft_message *message, uint64_t now_us);
 /* `response` answers the request with its sequence and those before it. */
 void
-peer_pending_answer(struct peer *peer, const struct raft_message *response);
-uint64_t peer_pending_deadline(const struct peer *peer);
+peer_pending_answer(struct peers *peers, const struct raft_message *response);
+uint64_t peer_pending_deadline(const struct peers *peers);
 /* Ends those that the node leaves without an answer. */
-void peer_pending_expire(struct peer *peer, uint64_t now_us);
+void peer_pending_expire(struct peers *peers, uint64_t now_us);
+
+/* ---- peer_probe.c ---- */
+
+void peer_probes_release(struct peers *peers);
+uint64_t peer_probes_deadline(const struct peers *peers);
+void peer_probes_expire(struct peers *peers, uint64_t now_us);
 
 /* ---- peer_server.c ---- */
 
@@ -172,6 +232,7 @@ enum peer_refusal {
 	PEER_REFUSE_METHOD,        /* 405 */
 	PEER_REFUSE_FORBIDDEN,     /* 403: not proved */
 	PEER_REFUSE_WRONG_CLUSTER, /* 421 */
+	PEER_REFUSE_VERSION,       /* 421: of the protocol */
 	PEER_REFUSE_MALFORMED,     /* 400 */
 	PEER_REFUSE_DAMAGED,       /* 400: the CRC */
 	PEER_REFUSE_FORGED,        /* 400: not what the hello said */
@@ -180,7 +241,17 @@ enum peer_refusal {
 	PEER_REFUSALS_COUNT
 };
 
+#define PEER_VERSION_CODE "other_version"
+
 void peer_server_register_metrics(struct peers *peers);
+
+/* ---- peer_members.c ---- */
+
+/* Frees all peers without a word to anybody. */
+void peer_members_release(struct peers *peers);
+/* Of the peers that are gone. */
+uint64_t peer_members_deadline(const struct peers *peers);
+void peer_members_expire(struct peers *peers, uint64_t now_us);
 
 /* ---- peer.c ---- */
 
@@ -188,13 +259,13 @@ enum { PEER_SENT, PEER_RECEIVED };
 enum { PEER_CONNECT_OK, PEER_CONNECT_REFUSED, PEER_CONNECT_FAILED };
 
 struct peer {
+	struct list link; /* in peers->gone, or alone */
 	struct peers *peers;
-	const struct node_member *member;
+	struct node_member member;
 	struct peer_link append;
 	struct peer_link bulk;
+	struct peer_snapshot snapshot;
 	struct peer_pool pool;
-	struct list pending;
-	unsigned pending_count;
 	/* It was connected since ops->refused was last called. */
 	bool was_up;
 	/* The refusal of its requests that was logged last. */
@@ -214,15 +285,27 @@ struct peers {
 	struct buf text; /* of the message being sent */
 	struct wire_records records; /* of the message being received */
 	struct metric *refusals[PEER_REFUSALS_COUNT];
-	/* Of senders that did not prove to be members; as in struct peer. */
+	/* Of senders that are no peers, or did not prove it; as in struct
+	 * peer. */
 	char refused[PEER_REASON_SIZE];
 	uint64_t refused_until_us; /* when the next may be logged */
+	struct list pending;       /* requests, by time of arrival */
+	struct list probes;
+	unsigned probes_count;
+	/* Whose piece of a snapshot gets the empty answer. */
+	unsigned unanswered_count;
+	raft_id unanswered[PEER_UNANSWERED_MAX];
+	raft_id self; /* 0: no member */
+	/* All members but this one. A peer keeps its place in memory until
+	 * it has been gone for a while, whatever becomes of the list. */
 	unsigned count;
-	struct peer peer[NODE_MEMBERS_MAX]; /* all members but this one */
+	struct peer *peer[NODE_MEMBERS_MAX];
+	/* Removed or moved ones, until their forwarded requests have ended. */
+	struct list gone;
 };
 
 /* NULL if there is none, or it is this node. */
-struct peer *peers_find(struct peers *peers, raft_id id);
+struct peer *peers_find(const struct peers *peers, raft_id id);
 
 /* "0123abcd", with its terminator. */
 #define PEER_CRC_TEXT_SIZE 9

@@ -32,7 +32,7 @@ void
 peer_link_start(struct peer_link *link)
 {
 	link->retry_at_us = 0;
-	link->dial.peer->peers->due = true;
+	link->dial.peers->due = true;
 }
 
 void
@@ -61,13 +61,16 @@ is_answer_to_us(
 	switch (message->kind) {
 	case RAFT_PREVOTE_RESPONSE:
 	case RAFT_VOTE_RESPONSE:
-	case RAFT_APPEND_RESPONSE: break;
+	case RAFT_APPEND_RESPONSE:
+	case RAFT_READ_RESPONSE: break;
 	case RAFT_PREVOTE_REQUEST:
 	case RAFT_VOTE_REQUEST:
-	case RAFT_APPEND_REQUEST: return false;
+	case RAFT_APPEND_REQUEST:
+	case RAFT_TIMEOUT_NOW:
+	case RAFT_READ_REQUEST: return false;
 	}
-	return message->from == dial->peer->member->id &&
-	       message->to == dial->peer->peers->params.self &&
+	return message->from == dial->peer->member.id &&
+	       message->to == dial->own_id &&
 	       message->boot_id == dial->boot_id &&
 	       message->to_boot_id == dial->own_boot_id;
 }
@@ -75,19 +78,21 @@ is_answer_to_us(
 static void
 take_answer(struct peer_link *link, const struct http_client_reply *reply)
 {
-	struct peers *peers = link->dial.peer->peers;
+	struct peers *peers = link->dial.peers;
 	struct raft_message message;
 
 	if (!peer_crc_is_right(http_header_get(reply->headers, PEER_CRC_HEADER),
 		reply->body)) {
-		peer_dial_fail(&link->dial, "its answer was damaged");
+		peer_dial_fail(
+		    &link->dial, ERR_INVALID, "its answer was damaged");
 		return;
 	}
 	if (wire_decode_message(reply->body, &peers->records, &message) != 0 ||
 	    !is_answer_to_us(link, &message) ||
 	    peers->ops->receive(peers->context, &message, NULL) ==
 		ERR_INVALID) {
-		peer_dial_fail(&link->dial, "its answer is malformed");
+		peer_dial_fail(
+		    &link->dial, ERR_INVALID, "its answer is malformed");
 		return;
 	}
 	link->useful = true;
@@ -107,7 +112,7 @@ on_reply(
 		return;
 	}
 	if (link->dropped)
-		link->dial.peer->peers->due = true;
+		link->dial.peers->due = true;
 	metric_add(link->dial.peer->bytes[PEER_RECEIVED], reply->body.size);
 	if (link->dial.state != PEER_DIAL_OPEN)
 		return;
@@ -128,9 +133,12 @@ message_path(enum raft_message_kind kind)
 	case RAFT_PREVOTE_REQUEST: return "/raft/prevote";
 	case RAFT_VOTE_REQUEST: return "/raft/vote";
 	case RAFT_APPEND_REQUEST: return "/raft/append";
+	case RAFT_TIMEOUT_NOW: return "/raft/timeout-now";
+	case RAFT_READ_REQUEST: return "/raft/read";
 	case RAFT_PREVOTE_RESPONSE:
 	case RAFT_VOTE_RESPONSE:
-	case RAFT_APPEND_RESPONSE: break;
+	case RAFT_APPEND_RESPONSE:
+	case RAFT_READ_RESPONSE: break;
 	}
 	ASSERT(false); /* responses are answers, not requests */
 	return "";
@@ -143,7 +151,7 @@ message_path(enum raft_message_kind kind)
 static uint64_t
 answer_deadline(struct peer_link *link, size_t size)
 {
-	const struct peers *peers = link->dial.peer->peers;
+	const struct peers *peers = link->dial.peers;
 	uint64_t now_us = loop_now(peers->loop);
 
 	if (link->dial.purpose != WIRE_BULK)
@@ -200,7 +208,7 @@ peer_link_flush(struct peer_link *link)
 static void
 report_up(struct peer_link *link)
 {
-	const struct node_member *member = link->dial.peer->member;
+	const struct node_member *member = &link->dial.peer->member;
 
 	if (link->reported_up)
 		return;
@@ -217,7 +225,7 @@ report_up(struct peer_link *link)
 static void
 report_down(struct peer_link *link)
 {
-	const struct node_member *member = link->dial.peer->member;
+	const struct node_member *member = &link->dial.peer->member;
 	const char *change = link->reported_up ? "lost" : "not made";
 
 	if (!link->reported_up &&
@@ -261,7 +269,7 @@ tell_refused(struct peer *peer)
 	    peer_link_is_open(&peer->bulk))
 		return;
 	peer->was_up = false;
-	peer->peers->ops->refused(peer->peers->context, peer->member->id);
+	peer->peers->ops->refused(peer->peers->context, peer->member.id);
 }
 
 /*
@@ -272,7 +280,7 @@ tell_refused(struct peer *peer)
 static void
 plan_retry(struct peer_link *link, uint64_t now_us)
 {
-	struct peers *peers = link->dial.peer->peers;
+	struct peers *peers = link->dial.peers;
 	uint64_t wait_us = link->backoff_us;
 
 	if (link->was_open && is_settled(link, now_us))
@@ -299,7 +307,7 @@ on_dial_failed(struct peer_link *link, uint64_t now_us)
 	if (!link->was_open)
 		link->attempts++;
 	if (link->lost)
-		peers->ops->unreachable(peers->context, peer->member->id);
+		peers->ops->unreachable(peers->context, peer->member.id);
 	if (refused)
 		tell_refused(peer);
 	plan_retry(link, now_us);
@@ -314,13 +322,13 @@ on_dial_failed(struct peer_link *link, uint64_t now_us)
 static void
 tell_dropped(struct peer_link *link)
 {
-	struct peers *peers = link->dial.peer->peers;
+	struct peers *peers = link->dial.peers;
 
 	if (!link->dropped || !peer_link_is_open(link) ||
 	    http_client_room(link->dial.client) == 0)
 		return;
 	link->dropped = false;
-	peers->ops->unreachable(peers->context, link->dial.peer->member->id);
+	peers->ops->unreachable(peers->context, link->dial.peer->member.id);
 }
 
 uint64_t

@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+/* A connection is kept so long for the answer to a cancelled request. */
+#define CANCELLED_US UINT64_C(10000000)
+
 /*
  * Connections to one member for forwarded requests, one at a time on each.
  * A request waits in pool->waiting until peers_forward() or
@@ -93,7 +96,7 @@ on_reply(
 {
 	struct pooled *pooled = context;
 	struct peers_forward *forward = pooled->forward;
-	struct peers *peers = pooled->dial.peer->peers;
+	struct peers *peers = pooled->dial.peers;
 
 	if (forward->fn != NULL)
 		forward->fn(forward->context, error, sent, reply);
@@ -225,7 +228,7 @@ peers_forward(struct peers *peers, raft_id to, enum http_method method,
 	buf_append_slice(&forward->target, target);
 	buf_append_slice(&forward->headers, headers);
 	buf_append_text(&forward->headers, "Luminous-Forwarded-By: ");
-	buf_append_u64(&forward->headers, peers->params.self);
+	buf_append_u64(&forward->headers, peers->self);
 	buf_append_text(&forward->headers, "\r\n");
 	buf_append_slice(&forward->body, body);
 	forward->deadline_us = deadline_us;
@@ -243,14 +246,18 @@ peers_forward(struct peers *peers, raft_id to, enum http_method method,
 void
 peers_cancel(struct peers *peers, struct peers_forward *forward)
 {
-	(void)peers; /* the forward knows where it is */
 	if (forward->pooled == NULL) {
 		forward_unqueue(forward);
 		forward_free(forward);
 		return;
 	}
-	/* The answer is on its way and has to be read. */
+	/* The answer is on its way and has to be read, unless that may last. */
 	forward->fn = NULL;
+	if (forward->deadline_us <= loop_now(peers->loop) + CANCELLED_US)
+		return;
+	forward->pooled->was_open = true; /* no failure to back off from */
+	peer_dial_fail(
+	    &forward->pooled->dial, ERR_CLOSED, "the request was cancelled");
 }
 
 /* ---- Time ---- */
@@ -261,7 +268,7 @@ static uint64_t
 idle_until(const struct pooled *pooled)
 {
 	return pooled->used_at_us +
-	       pooled->dial.peer->peers->params.idle_timeout_us / 2;
+	       pooled->dial.peers->params.idle_timeout_us / 2;
 }
 
 uint64_t
@@ -381,4 +388,21 @@ peer_pool_expire(struct peer *peer, uint64_t now_us)
 	if (failed && list_empty(&pool->connections))
 		give_up(pool, UINT64_MAX, ERR_CLOSED);
 	dispatch(peer);
+}
+
+bool
+peer_pool_drain(struct peer_pool *pool, uint64_t now_us)
+{
+	struct list *node;
+	struct list *following;
+
+	give_up(pool, UINT64_MAX, ERR_CLOSED);
+	(void)expire_connections(pool, now_us);
+	LIST_EACH_SAFE(node, following, &pool->connections) {
+		struct pooled *pooled = CONTAINER_OF(node, struct pooled, link);
+
+		if (pooled->forward == NULL)
+			pooled_free(pool, pooled);
+	}
+	return list_empty(&pool->connections);
 }

@@ -29,6 +29,7 @@ static const struct {
 	[PEER_REFUSE_METHOD] = { 405, false, "method_not_allowed" },
 	[PEER_REFUSE_FORBIDDEN] = { 403, true, "forbidden" },
 	[PEER_REFUSE_WRONG_CLUSTER] = { 421, true, "wrong_cluster" },
+	[PEER_REFUSE_VERSION] = { 421, true, PEER_VERSION_CODE },
 	[PEER_REFUSE_MALFORMED] = { 400, true, "malformed_message" },
 	[PEER_REFUSE_DAMAGED] = { 400, true, "damaged_message" },
 	[PEER_REFUSE_FORGED] = { 400, true, "forged_message" },
@@ -68,29 +69,37 @@ is_reported(struct peers *peers, const char *reported, const char *reason)
 }
 
 /*
- * A line for each change of the reason, not for each attempt. `peer` is NULL
- * if the sender has not proved to be one.
+ * A line for each change of the reason, not for each attempt. `session` is
+ * NULL if the sender has not proved to be who it says.
  */
 static void
-report_refusal(struct peers *peers, struct peer *peer,
+report_refusal(struct peers *peers, const struct session *session,
     const struct http_request *request, const char *detail)
 {
+	struct peer *peer = session == NULL
+				? NULL
+				: peers_find(peers, session->hello.node.from);
 	char *reported = peer == NULL ? peers->refused : peer->refused;
+	char name[PEER_REASON_SIZE] = "";
 
 	if (is_reported(peers, reported, detail))
 		return;
 	peer_copy_reason(reported, slice_from_text(detail));
+	if (session != NULL)
+		peer_copy_reason(name,
+		    slice_from_text(peer == NULL ? session->hello.node.name
+						 : peer->member.name));
 	log_notice("%s%s at %s is refused: %s",
-	    peer == NULL ? "a stranger" : "peer ",
-	    peer == NULL ? "" : peer->member->name,
+	    session == NULL ? "a stranger" : "peer ", name,
 	    http_connection_remote(request->connection), detail);
 }
 
 /* Answers with a problem (RFC 9457) and ends the connection. */
 ATTR_PRINTF(5, 6)
 static void
-refuse(struct peers *peers, struct peer *peer, struct http_request *request,
-    enum peer_refusal refusal, const char *format, ...)
+refuse(struct peers *peers, const struct session *session,
+    struct http_request *request, enum peer_refusal refusal, const char *format,
+    ...)
 {
 	unsigned status = refusals[refusal].status;
 	char text[PEER_REASON_SIZE];
@@ -105,7 +114,7 @@ refuse(struct peers *peers, struct peer *peer, struct http_request *request,
 	peer_copy_reason(detail, slice_from_text(text));
 	metric_add(peers->refusals[refusal], 1);
 	if (refusals[refusal].logged)
-		report_refusal(peers, peer, request, detail);
+		report_refusal(peers, session, request, detail);
 	buf_printf(&body,
 	    "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,"
 	    "\"code\":\"%s\",\"detail\":",
@@ -120,6 +129,16 @@ refuse(struct peers *peers, struct peer *peer, struct http_request *request,
 	http_reply_close(request);
 	http_reply_end(request, buf_slice(&body));
 	buf_release(&body);
+}
+
+/* The session of a request; NULL if it is not proved. */
+static const struct session *
+proved_session(const struct http_request *request)
+{
+	const struct session *session =
+	    http_connection_context(request->connection);
+
+	return session != NULL && session->proved ? session : NULL;
 }
 
 /* ---- Hello and proof ---- */
@@ -155,6 +174,30 @@ answer_hello(struct peers *peers, struct http_request *request,
 	buf_release(&body);
 }
 
+/* A hello that this node can be meant by; the node judges the rest when it is
+ * proved. */
+static bool
+check_addresses(struct peers *peers, struct http_request *request,
+    const struct wire_hello *hello)
+{
+	const struct node_hello *node = &hello->node;
+	bool is_probe = node->stage == NODE_HELLO_PROBE;
+
+	if ((hello->purpose == WIRE_PROBE) != is_probe || node->from == 0)
+		refuse(peers, NULL, request, PEER_REFUSE_MALFORMED,
+		    "the hello is of a node that does not dial so");
+	else if (!is_probe && peers->self != 0 && node->to != peers->self)
+		refuse(peers, NULL, request, PEER_REFUSE_WRONG_CLUSTER,
+		    "the hello is for member %ju, this is member %ju",
+		    (uintmax_t)node->to, (uintmax_t)peers->self);
+	else if (node->from == peers->self)
+		refuse(peers, NULL, request, PEER_REFUSE_WRONG_CLUSTER,
+		    "this is member %ju itself", (uintmax_t)node->from);
+	else
+		return true;
+	return false;
+}
+
 static void
 on_hello(struct peers *peers, struct http_request *request)
 {
@@ -168,21 +211,13 @@ on_hello(struct peers *peers, struct http_request *request)
 		refuse(peers, NULL, request, PEER_REFUSE_FORBIDDEN,
 		    "this node has no cluster secret");
 	else if (rc == ERR_VERSION)
-		refuse(peers, NULL, request, PEER_REFUSE_WRONG_CLUSTER,
+		refuse(peers, NULL, request, PEER_REFUSE_VERSION,
 		    "this node speaks version %d of the peers' protocol",
 		    WIRE_VERSION);
 	else if (rc != 0)
 		refuse(peers, NULL, request, PEER_REFUSE_MALFORMED,
 		    "the hello is malformed");
-	else if (hello.node.to != peers->params.self)
-		refuse(peers, NULL, request, PEER_REFUSE_WRONG_CLUSTER,
-		    "the hello is for member %ju, this is member %ju",
-		    (uintmax_t)hello.node.to, (uintmax_t)peers->params.self);
-	else if (peers_find(peers, hello.node.from) == NULL)
-		refuse(peers, NULL, request, PEER_REFUSE_WRONG_CLUSTER,
-		    "this cluster has no other member %ju",
-		    (uintmax_t)hello.node.from);
-	else
+	else if (check_addresses(peers, request, &hello))
 		answer_hello(peers, request, &hello);
 }
 
@@ -197,16 +232,28 @@ is_proof_right(
 	       peer_proof_equal(proof, session->proof);
 }
 
+static bool
+carries_messages(const struct session *session)
+{
+	return session->hello.purpose == WIRE_APPEND ||
+	       session->hello.purpose == WIRE_BULK;
+}
+
+/* Also of one that this node does not dial: its list may be an old one. */
 static void
 accept_peer(
-    struct peer *peer, struct session *session, struct http_request *request)
+    struct peers *peers, struct session *session, struct http_request *request)
 {
+	struct peer *peer = peers_find(peers, session->hello.node.from);
+
 	session->proved = true;
 	http_connection_protect(request->connection);
-	if (session->hello.purpose != WIRE_FORWARD)
+	if (carries_messages(session))
 		http_connection_allow_pipelining(request->connection);
-	peer_link_wake(&peer->append);
-	peer_link_wake(&peer->bulk);
+	if (peer != NULL) {
+		peer_link_wake(&peer->append);
+		peer_link_wake(&peer->bulk);
+	}
 	http_reply_begin(request, 204);
 	http_reply_end(request, slice_of(NULL, 0));
 }
@@ -216,7 +263,6 @@ on_proof(struct peers *peers, struct http_request *request)
 {
 	struct session *session = http_connection_context(request->connection);
 	char why[PEER_REASON_SIZE];
-	struct peer *peer;
 
 	if (session == NULL || session->proved) {
 		refuse(peers, NULL, request, PEER_REFUSE_FORBIDDEN,
@@ -228,95 +274,154 @@ on_proof(struct peers *peers, struct http_request *request)
 		    "the proof of the cluster secret is wrong");
 		return;
 	}
-	peer = peers_find(peers, session->hello.node.from);
-	ASSERT(peer != NULL);
 	if (peers->ops->hear(
 		peers->context, &session->hello.node, why, sizeof(why)) != 0) {
-		refuse(
-		    peers, peer, request, PEER_REFUSE_WRONG_CLUSTER, "%s", why);
+		refuse(peers, session, request, PEER_REFUSE_WRONG_CLUSTER, "%s",
+		    why);
 		return;
 	}
-	accept_peer(peer, session, request);
+	accept_peer(peers, session, request);
 }
 
 raft_id
 peers_proved(const struct http_request *request)
 {
-	const struct session *session =
-	    http_connection_context(request->connection);
+	const struct session *session = proved_session(request);
 
-	return session != NULL && session->proved ? session->hello.node.from
-						  : 0;
+	return session == NULL ? 0 : session->hello.node.from;
 }
 
 /* ---- Messages ---- */
 
-/* The message is what the connection and the path say it is. */
+/*
+ * The message is what the connection and the path say it is. By its hello, and
+ * not by peers->self: that made a member of a node that waited for it.
+ */
 static bool
-is_from_session(struct peers *peers, const struct session *session,
+is_from_session(const struct session *session,
     const struct raft_message *message, enum raft_message_kind kind)
 {
 	return message->kind == kind &&
 	       message->from == session->hello.node.from &&
-	       message->to == peers->params.self &&
+	       message->to == session->hello.node.to &&
 	       message->boot_id == session->hello.node.boot_id;
 }
 
 static void
-receive(struct peers *peers, struct peer *peer, struct http_request *request,
-    const struct raft_message *message)
+count_received(struct peers *peers, const struct session *session,
+    const struct http_request *request)
 {
+	struct peer *peer = peers_find(peers, session->hello.node.from);
+
+	if (peer != NULL)
+		metric_add(peer->bytes[PEER_RECEIVED], request->body.size);
+}
+
+/* So that a refusal that comes again is logged again. */
+static void
+forget_refusal(struct peers *peers, const struct session *session)
+{
+	struct peer *peer = peers_find(peers, session->hello.node.from);
+
+	if (peer != NULL)
+		peer->refused[0] = '\0';
+}
+
+/* The node did not take it. */
+static void
+refuse_untaken(struct peers *peers, const struct session *session,
+    struct http_request *request, int error)
+{
+	if (error == ERR_AGAIN)
+		refuse(peers, session, request, PEER_REFUSE_NOT_READY,
+		    "this node does not take part (yet)");
+	else
+		refuse(peers, session, request, PEER_REFUSE_MALFORMED,
+		    "the message breaks the protocol");
+}
+
+static void
+receive(struct peers *peers, const struct session *session,
+    struct http_request *request, const struct raft_message *message)
+{
+	unsigned waiting = peer_pending_count(peers, message->from);
 	int rc;
 
-	if (!peer_pending_has_room(peer)) {
-		refuse(peers, peer, request, PEER_REFUSE_BUSY,
-		    "%u requests wait for their answer", peer->pending_count);
+	if (waiting >= PEER_PENDING_MAX) {
+		refuse(peers, session, request, PEER_REFUSE_BUSY,
+		    "%u requests wait for their answer", waiting);
 		return;
 	}
 	rc =
 	    peers->ops->receive(peers->context, message, peers->records.record);
-	if (rc == 0) {
-		peer->refused[0] = '\0';
-		peer_pending_add(peer, request, message, loop_now(peers->loop));
-	} else if (rc == ERR_AGAIN)
-		refuse(peers, peer, request, PEER_REFUSE_NOT_READY,
-		    "this node does not take part (yet)");
-	else
-		refuse(peers, peer, request, PEER_REFUSE_MALFORMED,
-		    "the message breaks the protocol");
+	if (rc != 0) {
+		refuse_untaken(peers, session, request, rc);
+		return;
+	}
+	forget_refusal(peers, session);
+	if (message->kind != RAFT_TIMEOUT_NOW) {
+		peer_pending_add(
+		    peers, request, message, loop_now(peers->loop));
+		return;
+	}
+	http_reply_begin(request, 204);
+	http_reply_end(request, slice_of(NULL, 0));
 }
 
 static void
 on_message(struct peers *peers, struct http_request *request,
     enum raft_message_kind kind)
 {
-	const struct session *session =
-	    http_connection_context(request->connection);
+	const struct session *session = proved_session(request);
 	struct raft_message message;
-	struct peer *peer;
 
-	if (session == NULL || !session->proved ||
-	    session->hello.purpose == WIRE_FORWARD) {
-		refuse(peers, NULL, request, PEER_REFUSE_FORBIDDEN,
+	if (session == NULL || !carries_messages(session)) {
+		refuse(peers, session, request, PEER_REFUSE_FORBIDDEN,
 		    "messages follow a hello and its proof");
 		return;
 	}
-	peer = peers_find(peers, session->hello.node.from);
-	ASSERT(peer != NULL);
-	metric_add(peer->bytes[PEER_RECEIVED], request->body.size);
+	count_received(peers, session, request);
 	if (!peer_crc_is_right(
 		http_request_header(request, PEER_CRC_HEADER), request->body))
-		refuse(peers, peer, request, PEER_REFUSE_DAMAGED,
+		refuse(peers, session, request, PEER_REFUSE_DAMAGED,
 		    "the message was damaged on its way");
 	else if (wire_decode_message(
 		     request->body, &peers->records, &message) != 0)
-		refuse(peers, peer, request, PEER_REFUSE_MALFORMED,
+		refuse(peers, session, request, PEER_REFUSE_MALFORMED,
 		    "the message is malformed");
-	else if (!is_from_session(peers, session, &message, kind))
-		refuse(peers, peer, request, PEER_REFUSE_FORGED,
+	else if (!is_from_session(session, &message, kind))
+		refuse(peers, session, request, PEER_REFUSE_FORGED,
 		    "the message is not of its connection");
 	else
-		receive(peers, peer, request, &message);
+		receive(peers, session, request, &message);
+}
+
+/* A piece of a snapshot; what is in it is the node's to check. */
+static void
+on_snapshot(struct peers *peers, struct http_request *request)
+{
+	const struct session *session = proved_session(request);
+	struct buf answer = { 0 };
+	int rc;
+
+	if (session == NULL || session->hello.purpose != WIRE_SNAPSHOT) {
+		refuse(peers, session, request, PEER_REFUSE_FORBIDDEN,
+		    "snapshots follow a hello and its proof");
+		return;
+	}
+	count_received(peers, session, request);
+	rc = peers->ops->receive_snapshot(
+	    peers->context, session->hello.node.from, request->body, &answer);
+	if (rc != 0) {
+		refuse_untaken(peers, session, request, rc);
+	} else {
+		forget_refusal(peers, session);
+		http_reply_begin(request, 200);
+		http_reply_header(request, "Content-Type",
+		    slice_from_text("application/octet-stream"));
+		http_reply_end(request, buf_slice(&answer));
+	}
+	buf_release(&answer);
 }
 
 static void
@@ -337,6 +442,18 @@ on_prevote(struct peers *peers, struct http_request *request)
 	on_message(peers, request, RAFT_PREVOTE_REQUEST);
 }
 
+static void
+on_read(struct peers *peers, struct http_request *request)
+{
+	on_message(peers, request, RAFT_READ_REQUEST);
+}
+
+static void
+on_timeout_now(struct peers *peers, struct http_request *request)
+{
+	on_message(peers, request, RAFT_TIMEOUT_NOW);
+}
+
 /* ---- Routes ---- */
 
 static const struct {
@@ -346,6 +463,9 @@ static const struct {
 	{ "/raft/append", on_append },
 	{ "/raft/vote", on_vote },
 	{ "/raft/prevote", on_prevote },
+	{ "/raft/read", on_read },
+	{ "/raft/timeout-now", on_timeout_now },
+	{ "/raft/snapshot", on_snapshot },
 	{ "/raft/hello", on_hello },
 	{ "/raft/proof", on_proof },
 };
@@ -362,8 +482,12 @@ peers_owns(const struct http_request *request)
 uint64_t
 peers_body_max(const struct peers *peers, const struct http_request *request)
 {
-	if (peers_proved(request) != 0)
+	const struct session *session = proved_session(request);
+
+	if (session != NULL && carries_messages(session))
 		return peers->params.body_bytes_max;
+	if (session != NULL && session->hello.purpose == WIRE_SNAPSHOT)
+		return peers->params.snapshot_bytes_max;
 	return WIRE_HELLO_SIZE_MAX;
 }
 
@@ -382,5 +506,6 @@ peers_request(struct peers *peers, struct http_request *request)
 		return;
 	}
 	refuse(peers, NULL, request, PEER_REFUSE_PATH,
-	    "peers use /raft/hello, proof, append, vote and prevote");
+	    "peers use /raft/hello, proof, append, vote, prevote, read, "
+	    "timeout-now and snapshot");
 }

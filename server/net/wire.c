@@ -27,8 +27,12 @@ struct field {
 #define OF_VOTE_REQUEST  (OF(RAFT_PREVOTE_REQUEST) | OF(RAFT_VOTE_REQUEST))
 #define OF_VOTE_RESPONSE (OF(RAFT_PREVOTE_RESPONSE) | OF(RAFT_VOTE_RESPONSE))
 #define OF_APPEND        (OF(RAFT_APPEND_REQUEST) | OF(RAFT_APPEND_RESPONSE))
-#define OF_RESPONSE      (OF_VOTE_RESPONSE | OF(RAFT_APPEND_RESPONSE))
-#define OF_ALL           (OF_VOTE_REQUEST | OF_VOTE_RESPONSE | OF_APPEND)
+#define OF_SUCCESS       (OF(RAFT_APPEND_RESPONSE) | OF(RAFT_READ_RESPONSE))
+#define OF_RESPONSE      (OF_VOTE_RESPONSE | OF_SUCCESS)
+#define OF_LAST          (OF_VOTE_REQUEST | OF(RAFT_TIMEOUT_NOW))
+#define OF_ALL                                                                 \
+	(OF_RESPONSE | OF_LAST | OF(RAFT_APPEND_REQUEST) |                     \
+	    OF(RAFT_READ_REQUEST))
 
 #define FIELD(name, member, type, kinds)                                       \
 	{                                                                      \
@@ -44,8 +48,9 @@ static const struct field fields[] = {
 	FIELD("boot", boot_id, FIELD_BOOT, OF_ALL),
 	FIELD("to_boot", to_boot_id, FIELD_BOOT, OF_RESPONSE),
 	FIELD("sequence", sequence, FIELD_NUMBER, OF_ALL),
-	FIELD("last_index", last_index, FIELD_NUMBER, OF_VOTE_REQUEST),
-	FIELD("last_term", last_term, FIELD_NUMBER, OF_VOTE_REQUEST),
+	FIELD("last_index", last_index, FIELD_NUMBER, OF_LAST),
+	FIELD("last_term", last_term, FIELD_NUMBER, OF_LAST),
+	FIELD("transfer", transfer, FIELD_FLAG, OF(RAFT_VOTE_REQUEST)),
 	FIELD("granted", granted, FIELD_FLAG, OF_VOTE_RESPONSE),
 	FIELD("prev_index", prev_index, FIELD_NUMBER, OF(RAFT_APPEND_REQUEST)),
 	FIELD("prev_term", prev_term, FIELD_NUMBER, OF(RAFT_APPEND_REQUEST)),
@@ -55,7 +60,8 @@ static const struct field fields[] = {
 	    OF(RAFT_APPEND_REQUEST)),
 	FIELD("round", round, FIELD_NUMBER, OF_APPEND),
 	FIELD("sent_at", sent_at, FIELD_NUMBER, OF_APPEND),
-	FIELD("success", success, FIELD_FLAG, OF(RAFT_APPEND_RESPONSE)),
+	FIELD("read_index", read_index, FIELD_NUMBER, OF(RAFT_READ_RESPONSE)),
+	FIELD("success", success, FIELD_FLAG, OF_SUCCESS),
 	FIELD("promise", promise, FIELD_NUMBER, OF(RAFT_APPEND_RESPONSE)),
 	FIELD(
 	    "match_index", match_index, FIELD_NUMBER, OF(RAFT_APPEND_RESPONSE)),
@@ -76,6 +82,9 @@ static const char *const heads[] = {
 	[RAFT_VOTE_RESPONSE] = HEAD("vote_response"),
 	[RAFT_APPEND_REQUEST] = HEAD("append_request"),
 	[RAFT_APPEND_RESPONSE] = HEAD("append_response"),
+	[RAFT_TIMEOUT_NOW] = HEAD("timeout_now"),
+	[RAFT_READ_REQUEST] = HEAD("read_request"),
+	[RAFT_READ_RESPONSE] = HEAD("read_response"),
 };
 
 static const char entries_text[] = ",\"entries\":[";

@@ -21,7 +21,7 @@
 #include "node/transport.h"
 
 /* Both sides of a connection must speak the same one: it is in the hello. */
-#define WIRE_VERSION    1
+#define WIRE_VERSION    2
 #define WIRE_NONCE_SIZE 32
 /* The largest text of a hello. */
 #define WIRE_HELLO_SIZE_MAX 8192
@@ -58,7 +58,13 @@ int wire_decode_message(struct slice text, struct wire_records *records,
 /* ---- Hellos ---- */
 
 /* What a connection is for; its dialler says so. */
-enum wire_purpose { WIRE_APPEND, WIRE_BULK, WIRE_FORWARD };
+enum wire_purpose {
+	WIRE_APPEND,
+	WIRE_BULK,
+	WIRE_SNAPSHOT,
+	WIRE_FORWARD,
+	WIRE_PROBE /* to look at a node that may be added, and no more */
+};
 
 struct wire_hello {
 	enum wire_purpose purpose;

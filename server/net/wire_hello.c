@@ -5,13 +5,22 @@
 #include "common/json.h"
 #include "common/text.h"
 
-#define HELLO_MEMBERS_COUNT  12
-#define MEMBER_MEMBERS_COUNT 3
+#define HELLO_MEMBERS_COUNT  15
+#define MEMBER_MEMBERS_COUNT 4
 
 static const char *const purposes[] = {
 	[WIRE_APPEND] = "append",
 	[WIRE_BULK] = "bulk",
+	[WIRE_SNAPSHOT] = "snapshot",
 	[WIRE_FORWARD] = "forward",
+	[WIRE_PROBE] = "probe",
+};
+
+static const char *const stages[] = {
+	[NODE_HELLO_FOUNDING] = "founding",
+	[NODE_HELLO_JOINING] = "joining",
+	[NODE_HELLO_MEMBER] = "member",
+	[NODE_HELLO_PROBE] = "probe",
 };
 
 static void
@@ -55,6 +64,8 @@ append_members(struct buf *to, const struct node_members *members)
 		buf_append_u64(to, members->member[i].id);
 		append_text(to, "name", members->member[i].name);
 		append_text(to, "address", members->member[i].address);
+		append_hex(to, "directory", members->member[i].directory,
+		    NODE_NONCE_SIZE);
 		buf_append_text(to, "}");
 	}
 	buf_append_text(to, "]");
@@ -71,17 +82,20 @@ wire_append_hello(struct buf *to, const struct wire_hello *hello)
 	buf_append_u64(to, WIRE_VERSION);
 	append_text(to, "purpose", purposes[hello->purpose]);
 	append_hex(to, "nonce", hello->nonce, sizeof(hello->nonce));
+	append_text(to, "stage", stages[node->stage]);
 	append_u64(to, "from", node->from);
 	append_u64(to, "to", node->to);
 	append_hex(to, "boot", boot, sizeof(boot));
-	append_name(to, "formed");
-	buf_append_text(to, node->formed ? "true" : "false");
 	append_text(to, "cluster", node->cluster);
 	append_hex(to, "cluster_id", node->cluster_id, NODE_NONCE_SIZE);
+	append_text(to, "name", node->name);
 	append_hex(to, "directory", node->directory, NODE_NONCE_SIZE);
 	append_hex(
 	    to, "known_directory", node->known_directory, NODE_NONCE_SIZE);
+	append_u64(to, "members_index", node->members_index);
 	append_members(to, &node->members);
+	append_name(to, "to_votes");
+	buf_append_text(to, node->to_votes ? "true" : "false");
 	buf_append_text(to, "}");
 }
 
@@ -102,34 +116,59 @@ get_text(const json_t *object, const char *name, char *to, size_t size)
 }
 
 static int
-get_id(const json_t *object, const char *name, raft_id *ret_id)
+get_number(const json_t *object, const char *name, uint64_t *ret_number)
 {
-	uint64_t id;
-	int rc = json_get_u64(object, name, &id);
+	uint64_t number;
+	int rc = json_get_u64(object, name, &number);
 
 	if (rc != 0)
 		return rc;
-	if (id == 0 || id > RAFT_NUMBER_MAX)
+	if (number > RAFT_NUMBER_MAX)
 		return ERR_INVALID;
-	*ret_id = id;
+	*ret_number = number;
 	return 0;
+}
+
+/* One of `count` words, as its place. */
+static int
+get_word(const json_t *object, const char *name, const char *const *words,
+    unsigned count, unsigned *ret_place)
+{
+	struct slice text;
+	int rc = json_get_text(object, name, &text);
+
+	if (rc != 0)
+		return rc;
+	for (unsigned i = 0; i < count; i++) {
+		if (slice_equal(text, slice_from_text(words[i]))) {
+			*ret_place = i;
+			return 0;
+		}
+	}
+	return ERR_INVALID;
 }
 
 static int
 get_purpose(const json_t *object, enum wire_purpose *ret_purpose)
 {
-	struct slice text;
-	int rc = json_get_text(object, "purpose", &text);
+	unsigned place;
+	int rc = get_word(
+	    object, "purpose", purposes, ARRAY_COUNT(purposes), &place);
 
-	if (rc != 0)
-		return rc;
-	for (size_t i = 0; i < ARRAY_COUNT(purposes); i++) {
-		if (slice_equal(text, slice_from_text(purposes[i]))) {
-			*ret_purpose = (enum wire_purpose)i;
-			return 0;
-		}
-	}
-	return ERR_INVALID;
+	if (rc == 0)
+		*ret_purpose = (enum wire_purpose)place;
+	return rc;
+}
+
+static int
+get_stage(const json_t *object, enum node_hello_stage *ret_stage)
+{
+	unsigned place;
+	int rc = get_word(object, "stage", stages, ARRAY_COUNT(stages), &place);
+
+	if (rc == 0)
+		*ret_stage = (enum node_hello_stage)place;
+	return rc;
 }
 
 static int
@@ -149,10 +188,12 @@ get_member(const json_t *object, struct node_member *member)
 {
 	if (!json_is_object(object) ||
 	    json_object_size(object) != MEMBER_MEMBERS_COUNT ||
-	    get_id(object, "id", &member->id) != 0 ||
+	    get_number(object, "id", &member->id) != 0 || member->id == 0 ||
 	    get_text(object, "name", member->name, sizeof(member->name)) != 0 ||
 	    get_text(object, "address", member->address,
-		sizeof(member->address)) != 0)
+		sizeof(member->address)) != 0 ||
+	    json_get_hex(
+		object, "directory", member->directory, NODE_NONCE_SIZE) != 0)
 		return ERR_INVALID;
 	return 0;
 }
@@ -165,8 +206,7 @@ get_members(const json_t *object, struct node_members *members)
 
 	if (rc != 0)
 		return rc;
-	if (json_array_size(array) == 0 ||
-	    json_array_size(array) > NODE_MEMBERS_MAX)
+	if (json_array_size(array) > NODE_MEMBERS_MAX)
 		return ERR_INVALID;
 	members->count = (unsigned)json_array_size(array);
 	for (unsigned i = 0; i < members->count; i++) {
@@ -181,23 +221,40 @@ get_members(const json_t *object, struct node_members *members)
 	return 0;
 }
 
+/* Who is nobody yet has no id, and knows of no members; who probes does not
+ * know whom. */
+static bool
+fits_stage(const struct node_hello *node)
+{
+	bool is_joining = node->stage == NODE_HELLO_JOINING;
+	bool is_probe = node->stage == NODE_HELLO_PROBE;
+
+	return (node->from == 0) == is_joining && (node->to == 0) == is_probe &&
+	       (node->members.count == 0) == is_joining &&
+	       !(node->to_votes && (is_joining || is_probe));
+}
+
 static int
 get_node(const json_t *object, struct node_hello *node)
 {
-	if (get_id(object, "from", &node->from) != 0 ||
-	    get_id(object, "to", &node->to) != 0 ||
+	if (get_stage(object, &node->stage) != 0 ||
+	    get_number(object, "from", &node->from) != 0 ||
+	    get_number(object, "to", &node->to) != 0 ||
 	    get_boot(object, &node->boot_id) != 0 ||
-	    json_get_bool(object, "formed", &node->formed) != 0 ||
 	    get_text(object, "cluster", node->cluster, sizeof(node->cluster)) !=
 		0 ||
 	    json_get_hex(
 		object, "cluster_id", node->cluster_id, NODE_NONCE_SIZE) != 0 ||
+	    get_text(object, "name", node->name, sizeof(node->name)) != 0 ||
 	    json_get_hex(
 		object, "directory", node->directory, NODE_NONCE_SIZE) != 0 ||
 	    json_get_hex(object, "known_directory", node->known_directory,
-		NODE_NONCE_SIZE) != 0)
+		NODE_NONCE_SIZE) != 0 ||
+	    get_number(object, "members_index", &node->members_index) != 0 ||
+	    get_members(object, &node->members) != 0 ||
+	    json_get_bool(object, "to_votes", &node->to_votes) != 0)
 		return ERR_INVALID;
-	return get_members(object, &node->members);
+	return fits_stage(node) ? 0 : ERR_INVALID;
 }
 
 static int

@@ -47,17 +47,14 @@ node_fault(const struct node *node)
 }
 
 static int
-open_all(struct node *node, struct store *data, raft_usec now, char *why,
-    size_t size)
+open_all(struct node *node, raft_usec now, char *why, size_t size)
 {
 	int error;
 
-	error = kv_open(data, &node->kv);
-	if (error != 0) {
-		snprintf(why, size, "data: %s", err_text(error));
-		return error;
-	}
 	error = node_formation_open(node, why, size);
+	if (error != 0)
+		return error;
+	error = node_boot(node, now, why, size);
 	if (error != 0)
 		return error;
 	/* Applies up to the commit hint, and forms a cluster of one. */
@@ -69,8 +66,8 @@ open_all(struct node *node, struct store *data, raft_usec now, char *why,
 
 int
 node_new(struct node **ret_node, const struct node_params *params,
-    struct store *log, struct store *data, const struct node_host *host,
-    raft_usec now, char *why, size_t size)
+    struct store *log, const struct node_host *host, raft_usec now, char *why,
+    size_t size)
 {
 	struct node *node = mem_zalloc(1, sizeof(*node));
 	int error;
@@ -81,11 +78,12 @@ node_new(struct node **ret_node, const struct node_params *params,
 	node->log_store = log;
 	node->settle_at = RAFT_NEVER;
 	node->checkpoint_at = RAFT_NEVER;
+	node_snapshots_init(&node->snapshots);
 	list_init(&node->reads);
 	list_init(&node->batches);
 	for (size_t i = 0; i < NODE_WAITING_BUCKETS; i++)
 		list_init(&node->waiting[i]);
-	error = open_all(node, data, now, why, size);
+	error = open_all(node, now, why, size);
 	if (error != 0) {
 		node_free(node);
 		return error;
@@ -102,7 +100,9 @@ node_free(struct node *node)
 	node_clients_release(node);
 	raft_free(node->raft);
 	node_log_free(node->log);
+	node_snapshots_release(&node->snapshots);
 	kv_close(node->kv);
+	store_close(node->data_store);
 	free(node->ops);
 	free(node->entries);
 	free(node->received);
@@ -170,6 +170,30 @@ take_accepted(struct node *node, const struct raft_accepted *accepted,
 	    (unsigned long long)accepted->first, err_text(error));
 }
 
+/*
+ * What the leader has committed now may not be here yet. One such promise is
+ * watched at a time: the next begins when it is kept, so that a node which is
+ * always a little behind still learns how far.
+ */
+static void
+note_leader(
+    struct node *node, raft_usec now, const struct raft_message *message)
+{
+	struct raft_status status;
+
+	if (message->kind != RAFT_APPEND_REQUEST)
+		return;
+	if (node->freshening_at != 0 &&
+	    kv_applied_index(node->kv) < node->freshening_index)
+		return;
+	node->fresh_at = node->freshening_at;
+	raft_get_status(node->raft, &status);
+	if (status.term != message->term || status.leader != message->from)
+		return;
+	node->freshening_at = now;
+	node->freshening_index = message->commit_index;
+}
+
 int
 node_receive(struct node *node, raft_usec now,
     const struct raft_message *message, const struct slice *records)
@@ -180,7 +204,12 @@ node_receive(struct node *node, raft_usec now,
 
 	if (node->error != 0)
 		return ERR_STOPPED;
-	if (node->raft == NULL)
+	if (node->raft == NULL || node->state != NODE_MEMBER)
+		return ERR_AGAIN;
+	/* It hears why when it connects again. But a leader that has removed
+	 * itself hands its place over. */
+	if (node_is_gone(node, message->from) &&
+	    message->from != node_leader(node))
 		return ERR_AGAIN;
 	reserve_received(node, copy.entries_count);
 	for (uint32_t i = 0; i < copy.entries_count; i++) {
@@ -192,6 +221,8 @@ node_receive(struct node *node, raft_usec now,
 	node_fill_log(node, now);
 	error = raft_receive(node->raft, now, &copy, &accepted);
 	node->again = true;
+	if (error == 0)
+		note_leader(node, now, message);
 	if (error != 0 || accepted.count == 0)
 		return error;
 	return take_accepted(node, &accepted, records);
@@ -200,7 +231,7 @@ node_receive(struct node *node, raft_usec now,
 void
 node_peer_unreachable(struct node *node, raft_usec now, raft_id peer)
 {
-	if (node->raft == NULL)
+	if (node->raft == NULL || node->state != NODE_MEMBER)
 		return;
 	(void)raft_peer_unreachable(node->raft, now, peer);
 	node->again = true;
@@ -209,7 +240,7 @@ node_peer_unreachable(struct node *node, raft_usec now, raft_id peer)
 void
 node_peer_refused(struct node *node, raft_usec now, raft_id peer)
 {
-	if (node->raft == NULL)
+	if (node->raft == NULL || node->state != NODE_MEMBER)
 		return;
 	(void)raft_peer_refused(node->raft, now, peer);
 	node->again = true;
@@ -226,13 +257,16 @@ node_kv(struct node *node)
 bool
 node_is_leader(const struct node *node)
 {
-	return node->raft != NULL && raft_get_role(node->raft) == RAFT_LEADER;
+	return node->raft != NULL && node->state == NODE_MEMBER &&
+	       raft_get_role(node->raft) == RAFT_LEADER;
 }
 
 raft_id
 node_leader(const struct node *node)
 {
-	return node->raft == NULL ? 0 : raft_get_leader(node->raft);
+	if (node->raft == NULL || node->state != NODE_MEMBER)
+		return 0;
+	return raft_get_leader(node->raft);
 }
 
 raft_usec
@@ -241,29 +275,55 @@ node_lease_until(const struct node *node)
 	return node->raft == NULL ? 0 : raft_lease_until(node->raft);
 }
 
-static unsigned
-count_reached(const struct node *node, raft_usec now)
+raft_usec
+node_heard_leader_at(const struct node *node, raft_usec now)
 {
-	const struct node_members *members = &node->identity.members;
+	if (node_is_leader(node))
+		return now;
+	return kv_applied_index(node->kv) < node->freshening_index
+		   ? node->fresh_at
+		   : node->freshening_at;
+}
+
+/* This node hears itself. */
+bool
+node_hears(const struct node *node, raft_usec now, raft_id id)
+{
 	struct raft_peer_status peer;
+
+	if (id == node->id)
+		return true;
+	return node_get_peer(node, id, &peer) == 0 && peer.heard_at != 0 &&
+	       now - MIN(now, peer.heard_at) <
+		   node->params.raft.election_timeout;
+}
+
+static void
+count_voters(const struct node *node, raft_usec now, unsigned *ret_quorum,
+    unsigned *ret_reached)
+{
+	const struct raft_members *roles = &node->active.roles;
+	unsigned voters = 0;
 	unsigned reached = 0;
 
-	for (unsigned i = 0; i < members->count; i++) {
-		raft_id id = members->member[i].id;
-
-		if (node->raft == NULL) {
-			reached += node->heard[i] ? 1 : 0;
+	for (unsigned i = 0; i < roles->count; i++) {
+		if (roles->member[i].role_new != RAFT_MEMBER_VOTER)
 			continue;
-		}
-		if (id == node->id)
-			reached++;
-		else if (node_get_peer(node, id, &peer) == 0 &&
-			 peer.heard_at != 0 &&
-			 now - MIN(now, peer.heard_at) <
-			     node->params.raft.election_timeout)
-			reached++;
+		voters++;
+		if (node->raft == NULL)
+			reached += node->heard[i] ? 1 : 0;
+		else
+			reached +=
+			    node_hears(node, now, roles->member[i].id) ? 1 : 0;
 	}
-	return reached;
+	*ret_quorum = voters == 0 ? 0 : voters / 2 + 1;
+	*ret_reached = reached;
+}
+
+void
+node_get_data_stat(const struct node *node, struct store_stat *ret_stat)
+{
+	store_get_stat(node->data_store, ret_stat);
 }
 
 void
@@ -276,15 +336,18 @@ node_get_status(
 		.state = node->state,
 		.id = node->id,
 		.cluster_id_known = node->cluster_id_known,
-		.quorum = node->identity.members.count / 2 + 1,
-		.reached = count_reached(node, now),
 		.revision = kv_revision(node->kv),
+		.snapshots_sent = node->snapshots.sent_count,
+		.snapshots_installed = node->snapshots.installed_count,
+		.receiving_snapshot = node->snapshots.receiver != NULL,
 	};
 	memcpy(ret_status->cluster_id, node->cluster_id, NODE_NONCE_SIZE);
+	count_voters(node, now, &ret_status->quorum, &ret_status->reached);
+	node_log_get_state(node->log, &log);
+	ret_status->data_generation = log.data_generation;
 	if (node->raft == NULL)
 		return;
 	raft_get_status(node->raft, &ret_status->raft);
-	node_log_get_state(node->log, &log);
 	ret_status->log_entries = log.last_index - log.compacted_index;
 	ret_status->log_bytes = log.bytes;
 }
@@ -293,21 +356,9 @@ int
 node_get_peer(
     const struct node *node, raft_id peer, struct raft_peer_status *ret_peer)
 {
-	if (node->raft == NULL)
+	if (node->raft == NULL || node->state != NODE_MEMBER)
 		return ERR_NOT_LEADER;
 	return raft_get_peer(node->raft, peer, ret_peer);
-}
-
-const struct node_members *
-node_get_members(const struct node *node)
-{
-	return &node->identity.members;
-}
-
-const struct node_member *
-node_find_member(const struct node *node, raft_id id)
-{
-	return node_members_find(&node->identity.members, id);
 }
 
 bool

@@ -23,7 +23,10 @@ struct node_params {
 	struct raft_params raft; /* its id and seed are set by the node */
 	char cluster[NODE_CLUSTER_SIZE_MAX + 1];
 	char name[NODE_NAME_SIZE_MAX + 1]; /* one of the members */
-	struct node_members members;       /* used by an empty directory only */
+	/* Used by an empty directory only. None: it waits to be made a member
+	 * of a cluster that exists. */
+	struct node_members members;
+	char address[NODE_ADDRESS_SIZE_MAX + 1]; /* of this node */
 	/* Random, fresh at each start, from the operating system. */
 	uint64_t boot_id;                         /* not 0 */
 	uint8_t directory_nonce[NODE_NONCE_SIZE]; /* for an empty directory */
@@ -33,26 +36,37 @@ struct node_params {
 	uint64_t checkpoint_bytes;
 	raft_usec checkpoint_interval;
 	uint64_t cache_bytes_max; /* of applied entries kept for peers */
+	/* The log keeps applied entries that a member lacks up to so many
+	 * bytes, at least; beyond, that member gets a snapshot. */
+	uint64_t trailing_bytes_min;
+	uint64_t trailing_bytes_max;
+	uint32_t snapshot_piece_bytes; /* about this much in a piece */
+	uint64_t snapshot_rate;        /* bytes a second for each; 0: any */
+	raft_usec snapshot_age_max;    /* of a pinned state, without progress */
 };
 
 enum node_state {
 	NODE_FORMING, /* waits to hear every listed member, empty as itself */
+	NODE_JOINING, /* empty, waits for a leader that makes it a member */
 	NODE_WIPED,   /* an empty directory, but the cluster remembers it */
+	NODE_REMOVED, /* the cluster goes on without it, for good */
 	NODE_MEMBER   /* takes part */
 };
 
 struct node;
 
 /*
- * Opens the replica in `log` and `data`, which stay the caller's and outlive
- * it: verifies all records, applies up to the stored commit hint. On failure
+ * Opens the replica in `log`, which stays the caller's and outlives it, and
+ * the data store that the log names (host.open_data): verifies all records,
+ * applies up to the stored commit hint. On failure
  * `why` (of `size` bytes) says what was found and what to do:
- * ERR_MISMATCH: the directory belongs to another node or cluster;
+ * ERR_MISMATCH: the directory belongs to another node or cluster, or to a
+ * member that was removed; ERR_INVALID: this node is none of the members;
  * ERR_CORRUPT: damage; ERR_VERSION: a newer format; or the store's error.
  */
 int node_new(struct node **ret_node, const struct node_params *params,
-    struct store *log, struct store *data, const struct node_host *host,
-    raft_usec now, char *why, size_t size) ATTR_MUST_CHECK;
+    struct store *log, const struct node_host *host, raft_usec now, char *why,
+    size_t size) ATTR_MUST_CHECK;
 
 /* Waiting writes and reads are forgotten without a call. NULL is fine. */
 void node_free(struct node *node);
@@ -85,7 +99,7 @@ enum node_outcome {
  * outcome is unknown. Losing the leadership answers nobody.
  */
 struct node_write {
-	/* `result` only with NODE_DONE. */
+	/* `result` only with NODE_DONE, and of a command. */
 	void (*done)(struct node_write *write, enum node_outcome outcome,
 	    const struct kv_result *result);
 	/* The node's own. */
@@ -96,7 +110,8 @@ struct node_write {
 
 /*
  * Proposes a command (kv_encode_...; copied). 0: `write` waits. ERR_NOT_LEADER,
- * ERR_BUSY, ERR_TOO_LARGE: nothing happened, `write` is not used.
+ * ERR_BUSY, ERR_TOO_LARGE, ERR_AGAIN (the leadership is being transferred):
+ * nothing happened, `write` is not used.
  */
 int node_write(struct node *node, raft_usec now, struct node_write *write,
     struct slice command) ATTR_MUST_CHECK;
@@ -112,7 +127,7 @@ struct node_read {
 	struct list link; /* the node's own */
 };
 
-/* ERR_NOT_LEADER, ERR_BUSY: not waiting. */
+/* On any member that knows a leader. ERR_NOT_LEADER, ERR_BUSY: not waiting. */
 int node_read(struct node *node, struct node_read *read) ATTR_MUST_CHECK;
 void node_read_cancel(struct node_read *read);
 
@@ -140,8 +155,8 @@ int node_hear(struct node *node, const struct node_hello *hello, char *why,
  * A message from a peer whose hello was accepted. `records` are the
  * message->entries_count records of an append request; message->entries is
  * ignored. ERR_INVALID: malformed or damaged on the way, nothing changed;
- * ERR_AGAIN: this node does not take part (yet). Any other error: the next turn
- * fails with it.
+ * ERR_AGAIN: this node does not take part (yet), or the peer does not any more:
+ * the connection ends. Any other error: the next turn fails with it.
  */
 int node_receive(struct node *node, raft_usec now,
     const struct raft_message *message, const struct slice *records);
@@ -150,7 +165,74 @@ int node_receive(struct node *node, raft_usec now,
 void node_peer_unreachable(struct node *node, raft_usec now, raft_id peer);
 void node_peer_refused(struct node *node, raft_usec now, raft_id peer);
 
+/* ---- Snapshots ---- */
+
+/*
+ * A piece of a snapshot from a peer whose hello was accepted; the answer is
+ * appended to `ret_answer`. ERR_INVALID: malformed, nothing changed; ERR_AGAIN:
+ * this node does not take part.
+ */
+int node_receive_snapshot(struct node *node, raft_usec now, raft_id from,
+    struct slice piece, struct buf *ret_answer) ATTR_MUST_CHECK;
+/* The answer to the last host.send_snapshot to `peer`; empty: the link broke
+ * or it was refused, and the node goes on where the receiver is. */
+void node_snapshot_answered(
+    struct node *node, raft_usec now, raft_id peer, struct slice answer);
+
+/* ---- Membership and leadership: on the leader, else ERR_NOT_LEADER ---- */
+
+/* See raft_change_members for the other errors; `write` waits as in
+ * node_write and is done when the entry is applied. */
+struct node_change {
+	enum {
+		NODE_ADD, /* a member that joins, and becomes a voter */
+		NODE_REMOVE,
+		NODE_REPLACE, /* add `member`; when it votes, `name` goes */
+		NODE_MOVE     /* `name` gets the address of `member` */
+	} kind;
+	char name[NODE_NAME_SIZE_MAX + 1]; /* of a present member; not ADD */
+	/* ADD, REPLACE, MOVE: the id is given by the node. ADD and REPLACE:
+	 * directory as the joining node's hello said. */
+	struct node_member member;
+	/* REMOVE: although those left that are heard are no quorum. */
+	bool force;
+};
+
+/*
+ * ERR_NOT_FOUND: there is no member `name`. ERR_EXISTS: the new name or
+ * address is taken. ERR_DENIED: would_lose_quorum, see `why` (also set for the
+ * others: a sentence for the operator). ERR_TOO_LARGE: too many members.
+ */
+int node_change_members(struct node *node, raft_usec now,
+    const struct node_change *change, struct node_write *write, char *why,
+    size_t size) ATTR_MUST_CHECK;
+
+/* See raft_transfer. `name` NULL: the best one. ERR_NOT_FOUND: no such
+ * member, or nobody is alive. */
+int node_transfer(
+    struct node *node, raft_usec now, const char *name) ATTR_MUST_CHECK;
+
+/*
+ * Judges the hello of a node that may be added: is it empty, of this cluster
+ * name, and joining? `why` says what to do otherwise. ERR_MISMATCH.
+ */
+int node_judge_joining(const struct node *node, const struct node_hello *hello,
+    const char *name, char *why, size_t size) ATTR_MUST_CHECK;
+
 /* ---- Looking ---- */
+
+struct node_snapshot_status {
+	int refused; /* why `peer` refused the last one: ERR_...; 0 */
+	bool sending;
+	raft_index index; /* 0: it waits for a checkpoint */
+	uint64_t bytes_sent;
+	uint64_t pieces;
+	raft_usec since;
+};
+
+/* Of a snapshot to `peer`; not sending: zeros, but for `refused`. */
+void node_get_snapshot(const struct node *node, raft_id peer,
+    struct node_snapshot_status *ret_status);
 
 struct node_status {
 	enum node_state state;
@@ -164,13 +246,28 @@ struct node_status {
 	uint64_t log_entries;
 	uint64_t log_bytes; /* of the records in the log */
 	uint64_t revision;
+	uint64_t snapshots_sent;
+	uint64_t snapshots_installed;
+	bool receiving_snapshot;
+	uint64_t data_generation;
 };
 
 void node_get_status(
     const struct node *node, raft_usec now, struct node_status *ret_status);
 int node_get_peer(const struct node *node, raft_id peer,
     struct raft_peer_status *ret_peer) ATTR_MUST_CHECK;
+/* In effect; JOINING: none. */
 const struct node_members *node_get_members(const struct node *node);
+/* The role of a member in the membership in effect; NONE: no member. */
+enum raft_member_role node_get_role(const struct node *node, raft_id id);
+/*
+ * All that a leader had committed at this time is applied here; 0: it never
+ * was. For reads that may be stale by so much, and by the election timeout,
+ * within which a leader finds out that it is none any more. A leader: now.
+ */
+raft_usec node_heard_leader_at(const struct node *node, raft_usec now);
+/* Of the data store in use. */
+void node_get_data_stat(const struct node *node, struct store_stat *ret_stat);
 /* NULL if there is none. */
 const struct node_member *node_find_member(const struct node *node, raft_id id);
 bool node_is_leader(const struct node *node);

@@ -1,18 +1,14 @@
 /* From the two stores to a running core, and what has to fit together. */
 
-#include "common/codec.h"
 #include "common/hash.h"
 #include "common/mem.h"
 #include "common/panic.h"
 #include "node/node_impl.h"
-#include "node/node_members.h"
+#include "node/node_snapshot.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* The state machine's note of the membership: u64 index, the payload. */
-#define MEMBERSHIP_META "members"
 
 /* What the scan of the log collects for the core. */
 struct scan {
@@ -72,92 +68,95 @@ scan_release(struct scan *scan)
 	free(scan->entries);
 }
 
-/* The membership that the state machine holds, if it has one. */
 static int
-load_membership(struct node *node, struct raft_members *ret_roles)
-{
-	struct node_members members;
-	struct codec_reader reader;
-	struct slice bytes;
-	uint64_t index;
-	int error;
-
-	node_members_to_raft(&node->identity.members, ret_roles);
-	error = kv_get_meta(node->kv, MEMBERSHIP_META, &bytes);
-	if (error == ERR_NOT_FOUND)
-		return 0;
-	if (error != 0)
-		return error;
-	codec_reader_init(&reader, bytes);
-	index = codec_read_u64(&reader);
-	error = node_membership_decode(
-	    reader.rest, node->cluster_id, &members, ret_roles);
-	if (error != 0)
-		return error;
-	ret_roles->index = index;
-	node->cluster_id_known = true;
-	return 0;
-}
-
-int
-node_take_membership(struct node *node, struct slice payload)
-{
-	struct node_members members;
-	struct raft_members roles;
-	struct buf bytes = { 0 };
-	int error;
-
-	error =
-	    node_membership_decode(payload, node->cluster_id, &members, &roles);
-	if (error != 0)
-		return error;
-	node->cluster_id_known = true;
-	node->changed = true;
-	codec_append_u64(&bytes, kv_applied_index(node->kv) + 1);
-	buf_append_slice(&bytes, payload);
-	error = kv_set_meta(node->kv, MEMBERSHIP_META, buf_slice(&bytes));
-	buf_release(&bytes);
-	return error;
-}
-
-/* Log and state machine were checked each by itself: do they fit? */
-static int
-check_fit(const struct node *node, const struct node_log_state *state,
+check_bounds(const struct node *node, const struct node_log_state *state,
     char *why, size_t size)
 {
 	raft_index applied = kv_applied_index(node->kv);
 
-	if (applied > state->last_index) {
+	if (applied > state->last_index)
 		snprintf(why, size,
 		    "the data holds entry %" PRIu64
 		    " but the log ends at %" PRIu64
 		    ": they are not of the same time; put back a data-dir "
 		    "that is whole",
 		    applied, state->last_index);
-		return ERR_CORRUPT;
-	}
-	if (state->commit_hint > state->last_index) {
+	else if (state->commit_hint > state->last_index)
 		snprintf(why, size,
 		    "the hard state knows of commits up to entry %" PRIu64
 		    " but the log ends at %" PRIu64,
 		    state->commit_hint, state->last_index);
-		return ERR_CORRUPT;
-	}
-	if (applied < state->compacted_index) {
+	else if (applied < state->compacted_index)
 		snprintf(why, size,
 		    "the log begins at entry %" PRIu64
 		    " but the data ends at %" PRIu64
 		    ": they are not of the same time; put back a data-dir "
 		    "that is whole",
 		    state->compacted_index + 1, applied);
-		return ERR_CORRUPT;
+	else
+		return 0;
+	return ERR_CORRUPT;
+}
+
+/* Log and state machine were checked each by itself: do they fit? */
+static int
+check_fit(struct node *node, char *why, size_t size)
+{
+	struct node_log_base base;
+	struct node_log_base noted;
+	struct node_log_state state;
+	struct slice bytes;
+	int error;
+
+	node_log_get_state(node->log, &state);
+	error = check_bounds(node, &state, why, size);
+	if (error != 0 || kv_applied_index(node->kv) == 0)
+		return error;
+	error = kv_get_meta(node->kv, NODE_BASE_META, &bytes);
+	if (error == 0)
+		error = node_base_decode(bytes, &noted);
+	if (error == 0)
+		error = node_log_get_base(
+		    node->log, kv_applied_index(node->kv), &base);
+	if (error == 0 && noted.index == base.index &&
+	    noted.chain == base.chain)
+		return 0;
+	snprintf(why, size,
+	    "log and data are not of the same history at entry %" PRIu64
+	    ": put back a data-dir that is whole",
+	    kv_applied_index(node->kv));
+	return ERR_CORRUPT;
+}
+
+/*
+ * The membership before the log's first entry. The one that is stored may be
+ * newer: then it is in the log, and what was before it matters to nobody, as
+ * it is committed.
+ */
+static int
+load_base(struct node *node, raft_index compacted_index,
+    struct raft_members *ret_roles)
+{
+	struct node_membership membership;
+	int error;
+
+	error = node_load_membership(node);
+	if (error == 0)
+		error = node_stored_membership(node, &membership);
+	if (error != 0 && error != ERR_NOT_FOUND)
+		return error;
+	if (error == ERR_NOT_FOUND ||
+	    membership.roles.index > compacted_index) {
+		node_base_membership(node, &membership);
+		membership.roles.index = 0;
 	}
+	*ret_roles = membership.roles;
 	return 0;
 }
 
 static int
-start_core(
-    struct node *node, struct scan *scan, raft_usec now, char *why, size_t size)
+start_core(struct node *node, const struct scan *scan, raft_usec now, char *why,
+    size_t size)
 {
 	struct raft_params params = node->params.raft;
 	struct node_log_state state;
@@ -165,9 +164,6 @@ start_core(
 	int error;
 
 	node_log_get_state(node->log, &state);
-	error = check_fit(node, &state, why, size);
-	if (error != 0)
-		return error;
 	boot = (struct raft_boot){
 		.boot_id = node->params.boot_id,
 		.term = state.term,
@@ -179,20 +175,81 @@ start_core(
 		.applied_index = kv_applied_index(node->kv),
 		.commit_hint = state.commit_hint,
 	};
-	error = load_membership(node, &boot.members);
+	error = load_base(node, state.compacted_index, &boot.members);
 	if (error != 0) {
 		snprintf(why, size, "membership: %s", err_text(error));
 		return error;
 	}
-	if (boot.members.index > state.compacted_index)
-		node_members_to_raft(&node->identity.members, &boot.members);
 	params.id = node->id;
 	/* The core mixes in the boot id. */
 	params.seed = hash64(0, slice_of(&node->id, sizeof(node->id)));
 	error = raft_new(&node->raft, &params, &boot, now);
-	if (error != 0)
+	if (error != 0) {
 		snprintf(why, size, "log and hard state: %s", err_text(error));
+		return error;
+	}
+	error = node_update_membership(node);
+	if (error != 0)
+		snprintf(why, size, "%s", node->fault);
 	return error;
+}
+
+int
+node_boot_core(struct node *node, raft_usec now, char *why, size_t size)
+{
+	const struct scan empty = { .entries = NULL };
+
+	ASSERT(node->state == NODE_MEMBER);
+	ASSERT(node->raft == NULL);
+	return start_core(node, &empty, now, why, size);
+}
+
+/* The data store that the log names; whatever else lies there is of no use. */
+static int
+open_data(struct node *node, char *why, size_t size)
+{
+	const struct node_host *host = &node->host;
+	struct node_log_state state;
+	int error;
+
+	node_log_get_state(node->log, &state);
+	error = host->open_data(
+	    host->context, state.data_generation, false, &node->data_store);
+	if (error == 0)
+		error = kv_open(node->data_store, true, &node->kv);
+	if (error != 0) {
+		snprintf(why, size, "data: %s", err_text(error));
+		return error;
+	}
+	/* Entries are applied by members alone. */
+	if (kv_applied_index(node->kv) > 0 && state.last_index == 0 &&
+	    node->state != NODE_REMOVED) {
+		snprintf(why, size,
+		    "the data holds entry %" PRIu64 " but the log is empty: it "
+		    "was lost, and votes and entries with it; put back a "
+		    "data-dir that is whole",
+		    kv_applied_index(node->kv));
+		return ERR_CORRUPT;
+	}
+	error = host->remove_data_but(host->context, state.data_generation);
+	if (error != 0)
+		snprintf(
+		    why, size, "removing data of before: %s", err_text(error));
+	return error;
+}
+
+/* Only a member has a log. */
+static int
+check_stage(
+    const struct node *node, const struct scan *scan, char *why, size_t size)
+{
+	if (node->state == NODE_MEMBER || node->state == NODE_REMOVED ||
+	    scan->count == 0)
+		return 0;
+	snprintf(why, size,
+	    "there is a log, but the identity says that this node was never "
+	    "a member: put back a data-dir that is whole");
+	return ERR_CORRUPT;
 }
 
 int
@@ -201,13 +258,16 @@ node_boot(struct node *node, raft_usec now, char *why, size_t size)
 	struct scan scan = { .entries = NULL };
 	int error;
 
-	ASSERT(node->state == NODE_MEMBER);
-	ASSERT(node->raft == NULL);
 	error = node_log_open(node->log_store, node->params.cache_bytes_max,
 	    scan_entry, &scan, &node->log, why, size);
 	if (error == 0)
+		error = check_stage(node, &scan, why, size);
+	if (error == 0)
+		error = open_data(node, why, size);
+	if (error == 0)
+		error = check_fit(node, why, size);
+	if (error == 0 && node->state == NODE_MEMBER)
 		error = start_core(node, &scan, now, why, size);
 	scan_release(&scan);
-	node->changed = true;
 	return error;
 }

@@ -19,8 +19,8 @@ struct read_batch {
  * node's clock since it became leader: late after a change of leaders, never
  * early and never back.
  */
-static uint64_t
-cluster_time(const struct node *node, raft_usec now)
+uint64_t
+node_cluster_time(const struct node *node, raft_usec now)
 {
 	raft_usec passed =
 	    now > node->time_base_at ? now - node->time_base_at : 0;
@@ -29,16 +29,13 @@ cluster_time(const struct node *node, raft_usec now)
 }
 
 static void
-append_own(struct node *node, const struct raft_entry *entry)
+append_own(struct node *node, raft_usec now, const struct raft_entry *entry)
 {
-	struct buf payload = { 0 };
-
 	if (entry->type == RAFT_ENTRY_MEMBERS)
-		node_membership_encode(&payload, node->params.cluster_id,
-		    &node->identity.members, entry->members);
-	node_log_append(node->log, entry->type, entry->term, node->time_base_us,
-	    buf_slice(&payload));
-	buf_release(&payload);
+		node_append_membership(node, now, entry, &node->active.members);
+	else
+		node_log_append(node->log, entry->type, entry->term,
+		    node_cluster_time(node, now), slice_of(NULL, 0));
 }
 
 void
@@ -52,11 +49,15 @@ node_fill_log(struct node *node, raft_usec now)
 		if (raft_get_entry(node->raft, state.last_index + 1, &entry) !=
 		    0)
 			return;
-		/* Only a new leader's first entry is made by the core. */
+		/* The core makes a new leader's first entry, and memberships
+		 * that follow from others, whose members are all known. */
 		ASSERT(entry.type != RAFT_ENTRY_COMMAND);
-		node->time_base_us = state.last_time_us;
-		node->time_base_at = now;
-		append_own(node, &entry);
+		if (entry.term != node->time_term) {
+			node->time_term = entry.term;
+			node->time_base_us = state.last_time_us;
+			node->time_base_at = now;
+		}
+		append_own(node, now, &entry);
 	}
 }
 
@@ -64,6 +65,13 @@ static struct list *
 bucket_of(struct node *node, raft_index index)
 {
 	return &node->waiting[index & (NODE_WAITING_BUCKETS - 1)];
+}
+
+void
+node_wait(struct node *node, struct node_write *write)
+{
+	list_push(bucket_of(node, write->index), &write->link);
+	node->again = true;
 }
 
 int
@@ -85,9 +93,8 @@ node_write(struct node *node, raft_usec now, struct node_write *write,
 	if (error != 0)
 		return error;
 	node_log_append(node->log, RAFT_ENTRY_COMMAND, write->term,
-	    cluster_time(node, now), command);
-	list_push(bucket_of(node, write->index), &write->link);
-	node->again = true;
+	    node_cluster_time(node, now), command);
+	node_wait(node, write);
 	return 0;
 }
 
@@ -122,7 +129,7 @@ node_answer_writes(struct node *node, raft_index index, raft_term term,
 		    CONTAINER_OF(due.next, struct node_write, link);
 
 		list_remove(&write->link);
-		if (write->term == term && result != NULL)
+		if (write->term == term)
 			write->done(write, NODE_DONE, result);
 		else
 			write->done(write, NODE_LOST, NULL);
@@ -132,7 +139,7 @@ node_answer_writes(struct node *node, raft_index index, raft_term term,
 int
 node_read(struct node *node, struct node_read *read)
 {
-	if (node->error != 0 || !node_is_leader(node))
+	if (node->error != 0 || node_leader(node) == 0)
 		return ERR_NOT_LEADER;
 	list_push(&node->reads, &read->link);
 	node->again = true;
@@ -195,6 +202,29 @@ node_answer_read(struct node *node, uint64_t read_id, int status)
 		return;
 	}
 	ASSERT(!"the core answered a read that was not asked for");
+}
+
+void
+node_fail_reads(struct node *node)
+{
+	struct list failed;
+
+	list_init(&failed);
+	list_splice(&failed, &node->reads);
+	while (!list_empty(&node->batches)) {
+		struct read_batch *batch =
+		    CONTAINER_OF(node->batches.next, struct read_batch, link);
+
+		list_remove(&batch->link);
+		answer_batch(batch, ERR_NOT_LEADER);
+	}
+	while (!list_empty(&failed)) {
+		struct node_read *read =
+		    CONTAINER_OF(failed.next, struct node_read, link);
+
+		list_remove(&read->link);
+		read->done(read, ERR_NOT_LEADER);
+	}
 }
 
 static void

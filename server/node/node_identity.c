@@ -5,7 +5,7 @@
 #include "node/node_log.h"
 #include "node/node_members.h"
 
-enum { IDENTITY_VERSION = 1 };
+enum { IDENTITY_VERSION = 2 };
 
 static struct slice
 identity_key(void)
@@ -36,10 +36,42 @@ read_name(struct codec_reader *reader, char *to, size_t size_max)
 	to[text.size] = '\0';
 }
 
+static void
+read_identity(struct codec_reader *reader, struct node_identity *identity)
+{
+	uint8_t stage = codec_read_u8(reader);
+
+	if (stage > NODE_STAGE_REMOVED) {
+		reader->failed = true;
+		return;
+	}
+	identity->stage = (enum node_stage)stage;
+	read_name(reader, identity->cluster, NODE_CLUSTER_SIZE_MAX);
+	read_name(reader, identity->name, NODE_NAME_SIZE_MAX);
+	read_nonce(reader, identity->directory);
+	identity->id = codec_read_u64(reader);
+	read_nonce(reader, identity->cluster_id);
+	identity->members_index = codec_read_u64(reader);
+	if (stage != NODE_STAGE_JOINING)
+		node_members_read(reader, &identity->members);
+}
+
+/* Whoever is somebody is in its own list. */
+static bool
+is_consistent(const struct node_identity *identity)
+{
+	const struct node_member *self =
+	    node_members_find(&identity->members, identity->id);
+
+	if (identity->stage == NODE_STAGE_JOINING)
+		return identity->id == 0;
+	return self != NULL && strcmp(self->name, identity->name) == 0;
+}
+
 static int
 decode(struct slice bytes, struct node_identity *ret_identity)
 {
-	struct node_identity identity = { .formed = false };
+	struct node_identity identity = { .id = 0 };
 	struct codec_reader reader;
 	struct slice summed;
 
@@ -51,14 +83,8 @@ decode(struct slice bytes, struct node_identity *ret_identity)
 	codec_reader_init(&reader, summed);
 	if (codec_read_u8(&reader) != IDENTITY_VERSION)
 		return ERR_VERSION;
-	read_name(&reader, identity.cluster, NODE_CLUSTER_SIZE_MAX);
-	read_name(&reader, identity.name, NODE_NAME_SIZE_MAX);
-	node_members_read(&reader, &identity.members);
-	read_nonce(&reader, identity.directory);
-	identity.formed = codec_read_u8(&reader) != 0;
-	for (unsigned i = 0; i < identity.members.count; i++)
-		read_nonce(&reader, identity.directories[i]);
-	if (!codec_reader_done(&reader))
+	read_identity(&reader, &identity);
+	if (!codec_reader_done(&reader) || !is_consistent(&identity))
 		return ERR_CORRUPT;
 	*ret_identity = identity;
 	return 0;
@@ -85,13 +111,15 @@ static void
 encode(struct buf *to, const struct node_identity *identity)
 {
 	codec_append_u8(to, IDENTITY_VERSION);
+	codec_append_u8(to, (uint8_t)identity->stage);
 	codec_append_bytes(to, slice_from_text(identity->cluster));
 	codec_append_bytes(to, slice_from_text(identity->name));
-	node_members_append(to, &identity->members);
 	buf_append(to, identity->directory, NODE_NONCE_SIZE);
-	codec_append_u8(to, identity->formed ? 1 : 0);
-	for (unsigned i = 0; i < identity->members.count; i++)
-		buf_append(to, identity->directories[i], NODE_NONCE_SIZE);
+	codec_append_u64(to, identity->id);
+	buf_append(to, identity->cluster_id, NODE_NONCE_SIZE);
+	codec_append_u64(to, identity->members_index);
+	if (identity->stage != NODE_STAGE_JOINING)
+		node_members_append(to, &identity->members);
 	codec_append_u32(to, crc32c(0, buf_slice(to)));
 }
 

@@ -3,21 +3,33 @@
 
 /*
  * Whose directory this is: one CRC-protected record in the log store, written
- * and synced before anything else. `formed` is set, with the directories of
- * all members, by one commit before this node's first vote; see
- * node_formation.c.
+ * and synced before anything else. The stage moves forward only, each time by
+ * one commit before the node acts on it; see node_formation.c.
  */
 
 #include "node/node.h"
 
+enum node_stage {
+	NODE_STAGE_FOUNDING, /* waits for all of `members` */
+	NODE_STAGE_JOINING,  /* waits for a leader that makes it a member */
+	NODE_STAGE_MEMBER,
+	NODE_STAGE_REMOVED
+};
+
 struct node_identity {
+	enum node_stage stage;
 	char cluster[NODE_CLUSTER_SIZE_MAX + 1];
 	char name[NODE_NAME_SIZE_MAX + 1];
-	struct node_members members; /* as founded */
-	uint8_t directory[NODE_NONCE_SIZE];
-	bool formed;
-	/* Of member[i], as it was when the cluster was formed. */
-	uint8_t directories[NODE_MEMBERS_MAX][NODE_NONCE_SIZE];
+	uint8_t directory[NODE_NONCE_SIZE];  /* random, of this directory */
+	raft_id id;                          /* JOINING: 0 */
+	uint8_t cluster_id[NODE_NONCE_SIZE]; /* zeros: a founder's, not known */
+	/*
+	 * The members that it began with: all founders, with their directories
+	 * from MEMBER on, at index 0; or those that a joining node was told
+	 * of, with the index of their entry.
+	 */
+	raft_index members_index;
+	struct node_members members; /* JOINING: none */
 };
 
 /* ERR_NOT_FOUND: an empty directory. ERR_CORRUPT, ERR_VERSION, ... */

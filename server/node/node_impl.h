@@ -6,6 +6,8 @@
 #include "node/node.h"
 #include "node/node_identity.h"
 #include "node/node_log.h"
+#include "node/node_members.h"
+#include "node/node_snapshot.h"
 
 /* Waiting writes hang below their index; a power of two. */
 #define NODE_WAITING_BUCKETS 4096
@@ -14,28 +16,44 @@ struct node {
 	struct node_params params;
 	struct node_host host;
 	struct store *log_store;
+	struct store *data_store; /* of the log's data_generation */
 	struct node_identity identity;
-	raft_id id;
+	bool identity_changed; /* to be made durable by the next turn */
+	raft_id id;            /* 0: it is no member yet */
 	enum node_state state;
 	raft_usec settle_at; /* RAFT_NEVER: the log store is settled */
 	int error;
 	char fault[256];
 
-	/* Formation; see node_formation.c. */
-	bool heard[NODE_MEMBERS_MAX]; /* by position; the node itself: true */
-	bool formation_complete;      /* to be made durable by the next turn */
+	/* FORMING: by position in the identity's members; itself: true. */
+	bool heard[NODE_MEMBERS_MAX];
 
-	/* From NODE_MEMBER on. */
-	struct raft *raft;
 	struct node_log *log;
 	struct kv *kv;
+	struct raft *raft; /* from NODE_MEMBER on */
+
+	/* Not known: the one that this node gives the cluster if it founds it. */
 	bool cluster_id_known;
 	uint8_t cluster_id[NODE_NONCE_SIZE];
+
+	/* See node_book.c. */
+	struct node_membership active;    /* in effect, maybe not committed */
+	struct node_membership committed; /* as applied */
+	bool members_changed;             /* host.on_members is due */
+
 	raft_usec checkpoint_at; /* RAFT_NEVER: nothing is dirty */
+	struct node_snapshots snapshots;
 
 	/* Cluster time goes on from time_base_us, stamped at time_base_at. */
 	uint64_t time_base_us;
 	raft_usec time_base_at;
+	raft_term time_term; /* the leader's term that they belong to */
+
+	/* What a leader had committed at `fresh_at` is applied; the same of
+	 * `freshening_at` will be when `freshening_index` is. 0: none. */
+	raft_usec fresh_at;
+	raft_usec freshening_at;
+	raft_index freshening_index;
 
 	struct list waiting[NODE_WAITING_BUCKETS]; /* of struct node_write */
 	struct list reads;   /* of struct node_read, not yet asked for */
@@ -58,22 +76,67 @@ struct node {
 ATTR_PRINTF(3, 4)
 int node_set_fault(struct node *node, int error, const char *format, ...);
 
-/* ---- node_formation.c ---- */
+/* A leader has heard member `id` within an election timeout. */
+bool node_hears(const struct node *node, raft_usec now, raft_id id);
+
+/* ---- node_formation.c: whose directory this is, and what becomes of it ---- */
 
 /* Takes up the identity of the directory, or gives an empty one its own. */
 int
 node_formation_open(struct node *node, char *why, size_t size) ATTR_MUST_CHECK;
-/* Makes the formation durable when everybody was heard. */
+/* Notes that the founder at `position` was heard, empty as this node; with
+ * the directory it has, or NULL: it is none of the cluster's any more. */
+void node_formation_heard(
+    struct node *node, unsigned position, const uint8_t *directory);
+/* A leader has made this node, which waits for that, a member. */
+void node_formation_join(struct node *node, const struct node_hello *hello);
+/* The cluster has removed this member, for good. */
+void node_formation_remove(struct node *node);
+/* What the three above changed is to be made durable by the next turn. */
+bool node_formation_due(const struct node *node);
+/* Makes durable what the three above changed; only then it takes effect. */
 int node_formation_turn(struct node *node) ATTR_MUST_CHECK;
 
 /* ---- node_boot.c ---- */
 
-/* Loads log and state machine and starts the core. */
+/* Loads log and state machine, and starts the core of a member. */
 int node_boot(
     struct node *node, raft_usec now, char *why, size_t size) ATTR_MUST_CHECK;
-/* Takes over the membership of an applied RAFT_ENTRY_MEMBERS. */
+/* Starts the core of a node that has just become a member. */
+int node_boot_core(
+    struct node *node, raft_usec now, char *why, size_t size) ATTR_MUST_CHECK;
+
+/* ---- node_book.c: who the members are, and where ---- */
+
+/* The name of the state machine's note of the membership: u64 index, payload
+ * of the entry. */
+#define NODE_MEMBERSHIP_META "members"
+
+/* Errors as of node_membership_decode. */
+int node_membership_note_decode(struct slice note,
+    uint8_t ret_cluster_id[NODE_NONCE_SIZE],
+    struct node_membership *ret_membership) ATTR_MUST_CHECK;
+
+/* Takes over the membership of the RAFT_ENTRY_MEMBERS that is applied next. */
 int
 node_take_membership(struct node *node, struct slice payload) ATTR_MUST_CHECK;
+/* Takes over the committed membership that the state machine holds, if it has
+ * one: of a boot, or of an installed snapshot. */
+int node_load_membership(struct node *node) ATTR_MUST_CHECK;
+/* The same as it is stored. ERR_NOT_FOUND. */
+int node_stored_membership(
+    struct node *node, struct node_membership *ret_membership) ATTR_MUST_CHECK;
+/* RAFT_OP_MEMBERS: takes over the one that the core says is in effect. */
+int node_update_membership(struct node *node) ATTR_MUST_CHECK;
+/* This id was a member's, or nobody's, and will never be one again. */
+bool node_is_gone(const struct node *node, raft_id id);
+/* Makes the record of a new RAFT_ENTRY_MEMBERS; `book` has all its members.
+ * It is in effect at once. */
+void node_append_membership(struct node *node, raft_usec now,
+    const struct raft_entry *entry, const struct node_members *book);
+/* The members a node begins with, as voters; but it learns, if it joined. */
+void node_base_membership(
+    const struct node *node, struct node_membership *ret_membership);
 
 /* ---- node_client.c ---- */
 
@@ -86,6 +149,12 @@ void node_answer_read(struct node *node, uint64_t read_id, int status);
  * `result` is that of a command, or NULL. */
 void node_answer_writes(struct node *node, raft_index index, raft_term term,
     const struct kv_result *result);
+/* Nobody will be answered any more: reads fail. */
+void node_fail_reads(struct node *node);
+/* Puts a write on the list of those that wait for its index. */
+void node_wait(struct node *node, struct node_write *write);
+/* The cluster time of an entry made now. */
+uint64_t node_cluster_time(const struct node *node, raft_usec now);
 void node_clients_release(struct node *node);
 
 #endif

@@ -154,6 +154,35 @@ node_log_truncate(struct node_log *log, raft_index from)
 	return 0;
 }
 
+void
+node_log_begin_at(struct node_log *log, const struct node_log_base *base)
+{
+	for (raft_index i = log->cached_first; i <= log->last_index; i++) {
+		entry_free(*ring_at(log, i));
+		*ring_at(log, i) = NULL;
+	}
+	log->cached_first = base->index + 1;
+	log->cached_bytes = 0;
+	log->bytes = 0;
+	log->compacted_index = base->index;
+	log->compacted_term = base->term;
+	log->compacted_chain = base->chain;
+	log->compacted_time_us = base->time_us;
+	log->data_generation = base->data_generation;
+	log->compact_until = base->index;
+	log->commit_hint = MAX(log->commit_hint, base->index);
+	log->durable_index = base->index;
+	log->last_index = base->index;
+	log->last_chain = base->chain;
+	log->last_time_us = base->time_us;
+}
+
+void
+node_log_reset(struct node_log *log, const struct node_log_base *base)
+{
+	log->reset = *base;
+}
+
 /* ---- Reading ---- */
 
 int
@@ -213,6 +242,34 @@ node_log_get(
 	return 0;
 }
 
+int
+node_log_get_base(
+    struct node_log *log, raft_index index, struct node_log_base *ret_base)
+{
+	struct node_log_base base = {
+		.index = index,
+		.term = log->compacted_term,
+		.chain = log->compacted_chain,
+		.time_us = log->compacted_time_us,
+	};
+	struct node_record record;
+	struct node_entry *entry;
+	int error;
+
+	if (index != log->compacted_index) {
+		error = node_log_get(log, index, &entry);
+		if (error == 0)
+			error = node_record_decode(entry->record, &record);
+		if (error != 0)
+			return error;
+		base.term = record.term;
+		base.chain = record.chain;
+		base.time_us = record.time_us;
+	}
+	*ret_base = base;
+	return 0;
+}
+
 void
 node_log_uncache_first(struct node_log *log)
 {
@@ -247,6 +304,7 @@ node_log_get_state(const struct node_log *log, struct node_log_state *ret_state)
 		.commit_hint = log->commit_hint,
 		.compacted_index = log->compacted_index,
 		.compacted_term = log->compacted_term,
+		.data_generation = log->data_generation,
 		.last_index = log->last_index,
 		.durable_index = log->durable_index,
 		.last_time_us = log->last_time_us,

@@ -7,7 +7,8 @@
  * the hard state is one record that is written by the same commit:
  *
  *	term, vote, commit hint, the last entry cut from the front (index,
- *	term, running hash, cluster time), the last entry (index, running hash)
+ *	term, running hash, cluster time), the generation of the data store,
+ *	the last entry (index, running hash)
  *
  * so that at open a missing, foreign or additional record is seen, not only a
  * damaged one. Since the store's commits are atomic there are no torn tails:
@@ -29,7 +30,8 @@ struct node_log_state {
 	raft_index commit_hint;
 	raft_index compacted_index; /* (0, 0): nothing was cut */
 	raft_term compacted_term;
-	raft_index last_index; /* in memory */
+	uint64_t data_generation; /* which data store belongs to this log */
+	raft_index last_index;    /* in memory */
 	raft_index durable_index;
 	uint64_t last_time_us; /* cluster time of the last entry */
 	uint64_t bytes;        /* of the records in memory and on disk */
@@ -70,8 +72,30 @@ int node_log_adopt(struct node_log *log, struct slice bytes) ATTR_MUST_CHECK;
 /* Drops all entries from `from` on; from > compacted_index. */
 int node_log_truncate(struct node_log *log, raft_index from) ATTR_MUST_CHECK;
 
+/* Where a log that begins behind a snapshot goes on. */
+struct node_log_base {
+	raft_index index;
+	raft_term term;
+	uint64_t chain;   /* the running hash at it */
+	uint64_t time_us; /* its cluster time */
+	uint64_t data_generation;
+};
+
 /*
- * The one durable commit: the persist's cut, entries, term and vote, and what
+ * What the next commit with a reset_index and reset_term, which are the base's,
+ * makes of the log: empty behind `base`, with the data store that base names
+ * (one transaction decides between the old state and the new one). Until then
+ * the log is as before; entries that were not committed are dropped as well.
+ */
+void node_log_reset(struct node_log *log, const struct node_log_base *base);
+
+/* The base that a snapshot at `index` has: of a kept entry, or of the one
+ * before the first. ERR_NOT_FOUND. data_generation is left 0. */
+int node_log_get_base(struct node_log *log, raft_index index,
+    struct node_log_base *ret_base) ATTR_MUST_CHECK;
+
+/*
+ * The one durable commit: the persist's reset, its cut, entries, term and vote, and what
  * node_log_compact asked for. An error means that the node stops.
  */
 int node_log_commit(struct node_log *log,

@@ -15,7 +15,7 @@
 #define COMPACT_ENTRIES 512
 
 enum {
-	STATE_VERSION = 1,
+	STATE_VERSION = 2,
 	RING_CAPACITY_MIN = 1024,
 };
 
@@ -41,6 +41,7 @@ write_state(struct node_log *log, struct store_txn *txn, uint64_t durable_chain)
 	codec_append_u64(&bytes, log->compacted_term);
 	codec_append_u64(&bytes, log->compacted_chain);
 	codec_append_u64(&bytes, log->compacted_time_us);
+	codec_append_u64(&bytes, log->data_generation);
 	codec_append_u64(&bytes, log->durable_index);
 	codec_append_u64(&bytes, durable_chain);
 	codec_append_u32(&bytes, crc32c(0, buf_slice(&bytes)));
@@ -148,6 +149,21 @@ durable_chain(struct node_log *log, uint64_t *ret_chain)
 	return error;
 }
 
+/* What there was is of no use: the base is that of a snapshot. */
+static int
+reset(struct node_log *log, struct store_txn *txn,
+    const struct raft_op_persist *persist)
+{
+	int error;
+
+	ASSERT(log->reset.index == persist->reset_index);
+	ASSERT(log->reset.term == persist->reset_term);
+	error = store_clear(txn, NODE_TABLE_LOG);
+	if (error == 0)
+		node_log_begin_at(log, &log->reset);
+	return error;
+}
+
 static int
 write_persist(struct node_log *log, struct store_txn *txn,
     const struct raft_op_persist *persist)
@@ -156,7 +172,9 @@ write_persist(struct node_log *log, struct store_txn *txn,
 	uint64_t chain;
 	int error = 0;
 
-	if (persist->truncate_from != 0)
+	if (persist->reset_index != 0)
+		error = reset(log, txn, persist);
+	if (error == 0 && persist->truncate_from != 0)
 		error = delete_tail(log, txn, persist->truncate_from);
 	if (error == 0 && persist->first != 0) {
 		count_max += persist->last - persist->first + 1;
@@ -235,6 +253,7 @@ load_state(struct node_log *log, struct store_txn *txn, uint64_t *ret_chain)
 	log->compacted_term = codec_read_u64(&reader);
 	log->compacted_chain = codec_read_u64(&reader);
 	log->compacted_time_us = codec_read_u64(&reader);
+	log->data_generation = codec_read_u64(&reader);
 	log->durable_index = codec_read_u64(&reader);
 	*ret_chain = codec_read_u64(&reader);
 	return codec_reader_done(&reader) ? 0 : ERR_CORRUPT;

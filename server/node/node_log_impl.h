@@ -15,8 +15,10 @@ struct node_log {
 	raft_term compacted_term;
 	uint64_t compacted_chain;
 	uint64_t compacted_time_us;
-	raft_index durable_index; /* last entry on disk */
-	raft_index compact_until; /* asked for */
+	uint64_t data_generation;
+	raft_index durable_index;   /* last entry on disk */
+	raft_index compact_until;   /* asked for */
+	struct node_log_base reset; /* for a commit that resets */
 	/* In memory; entries cached_first .. last_index are in the ring. */
 	raft_index last_index;
 	uint64_t last_chain;
@@ -37,6 +39,9 @@ struct node_log {
  */
 int node_log_read(struct node_log *log, struct store_txn *txn, raft_index index,
     struct slice *ret_bytes) ATTR_MUST_CHECK;
+
+/* Forgets all entries: the log begins behind `base`. */
+void node_log_begin_at(struct node_log *log, const struct node_log_base *base);
 
 /* Frees the oldest entry in memory, which is on disk. */
 void node_log_uncache_first(struct node_log *log);

@@ -26,7 +26,34 @@ node_members_append(struct buf *to, const struct node_members *members)
 		codec_append_u64(to, member->id);
 		codec_append_bytes(to, slice_from_text(member->name));
 		codec_append_bytes(to, slice_from_text(member->address));
+		buf_append(to, member->directory, NODE_NONCE_SIZE);
 	}
+}
+
+/* Those before have lower ids, other names and other addresses. */
+static bool
+is_new(const struct node_members *members, unsigned position)
+{
+	const struct node_member *member = &members->member[position];
+
+	for (unsigned i = 0; i < position; i++) {
+		const struct node_member *other = &members->member[i];
+
+		if (other->id >= member->id ||
+		    strcmp(other->name, member->name) == 0 ||
+		    strcmp(other->address, member->address) == 0)
+			return false;
+	}
+	return member->id != 0;
+}
+
+static void
+read_directory(struct codec_reader *reader, uint8_t *directory)
+{
+	struct slice bytes = codec_read_raw(reader, NODE_NONCE_SIZE);
+
+	if (!reader->failed)
+		memcpy(directory, bytes.data, NODE_NONCE_SIZE);
 }
 
 void
@@ -45,8 +72,8 @@ node_members_read(struct codec_reader *reader, struct node_members *ret_members)
 		member->id = codec_read_u64(reader);
 		read_text(reader, member->name, NODE_NAME_SIZE_MAX);
 		read_text(reader, member->address, NODE_ADDRESS_SIZE_MAX);
-		if (member->id == 0 ||
-		    (i > 0 && member->id <= ret_members->member[i - 1].id))
+		read_directory(reader, member->directory);
+		if (!is_new(ret_members, i))
 			reader->failed = true;
 	}
 }
@@ -86,6 +113,25 @@ node_members_find_name(const struct node_members *members, const char *name)
 }
 
 void
+node_members_add(struct node_members *members, const struct node_member *member)
+{
+	ASSERT(members->count < NODE_MEMBERS_MAX);
+	members->member[members->count++] = *member;
+}
+
+void
+node_members_drop(struct node_members *members, raft_id id)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < members->count; i++) {
+		if (members->member[i].id != id)
+			members->member[kept++] = members->member[i];
+	}
+	members->count = kept;
+}
+
+void
 node_members_to_raft(
     const struct node_members *members, struct raft_members *ret_members)
 {
@@ -99,48 +145,56 @@ node_members_to_raft(
 	}
 }
 
-enum { MEMBERSHIP_VERSION = 1 };
+enum { MEMBERSHIP_VERSION = 2 };
 
 void
 node_membership_encode(struct buf *to,
     const uint8_t cluster_id[NODE_NONCE_SIZE],
     const struct node_members *members, const struct raft_members *roles)
 {
-	uint8_t role[NODE_MEMBERS_MAX]; /* old half in the high four bits */
-
 	ASSERT(members->count == roles->count);
 	codec_append_u8(to, MEMBERSHIP_VERSION);
 	buf_append(to, cluster_id, NODE_NONCE_SIZE);
 	codec_append_u8(to, roles->joint ? 1 : 0);
+	node_members_append(to, members);
 	for (unsigned i = 0; i < roles->count; i++) {
 		const struct raft_member *member = &roles->member[i];
 
 		ASSERT(members->member[i].id == member->id);
-		role[i] = (uint8_t)(member->role_old << 4 | member->role_new);
+		codec_append_u8(to, (uint8_t)member->role_old);
+		codec_append_u8(to, (uint8_t)member->role_new);
+		codec_append_u64(to, member->replaces);
 	}
-	codec_append_bytes(to, slice_of(role, roles->count));
-	node_members_append(to, members);
 }
 
 static int
-read_roles(struct slice bytes, const struct node_members *members,
+read_role(struct codec_reader *reader, enum raft_member_role *ret_role)
+{
+	uint8_t role = codec_read_u8(reader);
+
+	if (role > RAFT_MEMBER_JOINING)
+		return ERR_VERSION;
+	*ret_role = (enum raft_member_role)role;
+	return 0;
+}
+
+static int
+read_roles(struct codec_reader *reader, const struct node_members *members,
     struct raft_members *roles)
 {
-	roles->count = members->count;
-	for (unsigned i = 0; i < members->count; i++) {
-		unsigned role_old = bytes.data[i] >> 4;
-		unsigned role_new = bytes.data[i] & 0xf;
+	int error = 0;
 
-		if (role_old > RAFT_MEMBER_VOTER ||
-		    role_new > RAFT_MEMBER_VOTER)
-			return ERR_VERSION;
-		roles->member[i] = (struct raft_member){
-			.id = members->member[i].id,
-			.role_old = role_old,
-			.role_new = role_new,
-		};
+	roles->count = members->count;
+	for (unsigned i = 0; error == 0 && i < members->count; i++) {
+		struct raft_member *member = &roles->member[i];
+
+		member->id = members->member[i].id;
+		error = read_role(reader, &member->role_old);
+		if (error == 0)
+			error = read_role(reader, &member->role_new);
+		member->replaces = codec_read_u64(reader);
 	}
-	return 0;
+	return error;
 }
 
 int
@@ -148,10 +202,10 @@ node_membership_decode(struct slice payload,
     uint8_t ret_cluster_id[NODE_NONCE_SIZE], struct node_members *ret_members,
     struct raft_members *ret_roles)
 {
+	struct node_members members = { .count = 0 };
+	struct raft_members roles = { .index = 0 };
 	struct codec_reader reader;
 	struct slice cluster_id;
-	struct slice role_bytes;
-	struct raft_members roles = { .index = 0 };
 	uint8_t joint;
 	int error;
 
@@ -160,15 +214,16 @@ node_membership_decode(struct slice payload,
 		return reader.failed ? ERR_CORRUPT : ERR_VERSION;
 	cluster_id = codec_read_raw(&reader, NODE_NONCE_SIZE);
 	joint = codec_read_u8(&reader);
-	role_bytes = codec_read_bytes(&reader);
-	node_members_read(&reader, ret_members);
-	if (!codec_reader_done(&reader) || joint > 1 ||
-	    role_bytes.size != ret_members->count)
+	node_members_read(&reader, &members);
+	if (reader.failed || joint > 1)
 		return ERR_CORRUPT;
-	error = read_roles(role_bytes, ret_members, &roles);
+	error = read_roles(&reader, &members, &roles);
 	if (error != 0)
 		return error;
+	if (!codec_reader_done(&reader))
+		return ERR_CORRUPT;
 	roles.joint = joint == 1;
+	*ret_members = members;
 	*ret_roles = roles;
 	memcpy(ret_cluster_id, cluster_id.data, NODE_NONCE_SIZE);
 	return 0;

@@ -13,7 +13,10 @@
  *	answer clients and peers
  *	    their sockets are flushed by whoever called the turn, or
  *	flush, and checkpoint or settle the log store, if that is due
- *	    last: they may block, and then nobody waits for it
+ *	    they may block, and then nobody waits for them
+ *	send the pieces of snapshots that are due
+ *	    a snapshot is a checkpoint, the one just made
+ *	give up log entries that nobody needs
  */
 
 #include "common/mem.h"
@@ -29,10 +32,6 @@
 
 /* For so long at most a commit stays unsettled; see store_settle. */
 #define SETTLE_DELAY (1000u * 1000u)
-
-/* To estimate what a checkpoint writes; see dirty_page_bytes. */
-#define PAGE_BYTES            4096
-#define RECORD_OVERHEAD_BYTES 64
 
 static int
 gather_entries(struct node *node, const struct raft_op_send *send)
@@ -78,6 +77,7 @@ persist(struct node *node, raft_usec *now, const struct raft_op_persist *op)
 	raft_usec started;
 	int error;
 
+	node_install_prepare(node, op);
 	node->host.flush(node->host.context);
 	started = node->host.now(node->host.context);
 	error = node_log_commit(node->log, op);
@@ -86,7 +86,7 @@ persist(struct node *node, raft_usec *now, const struct raft_op_persist *op)
 		    node, error, "log commit: %s", err_text(error));
 	*now = node->host.now(node->host.context);
 	node->host.on_commit(node->host.context, false, *now - started);
-	return 0;
+	return op->reset_index == 0 ? 0 : node_install_finish(node);
 }
 
 static int
@@ -176,10 +176,16 @@ perform(struct node *node, raft_usec *now, const struct raft_op *op)
 	case RAFT_OP_READ:
 		node_answer_read(node, op->read.read_id, op->read.status);
 		return 0;
-	case RAFT_OP_ROLE:
-	case RAFT_OP_MEMBERS: node->changed = true; return 0;
+	case RAFT_OP_ROLE: node->changed = true; return 0;
+	case RAFT_OP_MEMBERS:
+		/* What follows from this one may be in the core already. */
+		node_fill_log(node, *now);
+		return node_update_membership(node);
 	case RAFT_OP_DROPPED:
 		/* What is applied in their place tells the waiting clients. */
+		return 0;
+	case RAFT_OP_SNAPSHOT:
+		node_send_snapshot(node, *now, &op->snapshot);
 		return 0;
 	case RAFT_OP_ALARM:
 		node->host.on_alarm(
@@ -212,75 +218,6 @@ work(struct node *node, raft_usec *now)
 		}
 	}
 	node->again = true;
-	return 0;
-}
-
-/* The log keeps what a member or the own checkpoint still needs. */
-static void
-compact(struct node *node)
-{
-	struct raft_status raft;
-	struct node_log_state log;
-	struct kv_stats kv;
-	raft_index index;
-
-	raft_get_status(node->raft, &raft);
-	node_log_get_state(node->log, &log);
-	kv_get_stats(node->kv, &kv);
-	index = MIN(raft.everywhere_index, kv.checkpoint_index);
-	index = MIN(index, log.durable_index);
-	if (index <= raft.compacted_index)
-		return;
-	if (raft_compact(node->raft, index) == 0)
-		node_log_compact(node->log, index);
-}
-
-/*
- * What a checkpoint will have to write, about: each change of a random key
- * dirties a page of its own, until all pages are dirty. Pages are half full at
- * worst.
- */
-static uint64_t
-dirty_page_bytes(const struct kv_stats *stats)
-{
-	uint64_t touched = stats->dirty_count * PAGE_BYTES + stats->dirty_bytes;
-	uint64_t all =
-	    stats->keys_count * RECORD_OVERHEAD_BYTES + stats->live_bytes;
-
-	return MIN(touched, 2 * all + stats->dirty_bytes);
-}
-
-static bool
-checkpoint_due(struct node *node, raft_usec now)
-{
-	struct kv_stats stats;
-
-	kv_get_stats(node->kv, &stats);
-	if (kv_applied_index(node->kv) == stats.checkpoint_index)
-		return false;
-	if (node->checkpoint_at == RAFT_NEVER)
-		node->checkpoint_at = now + node->params.checkpoint_interval;
-	return dirty_page_bytes(&stats) >= node->params.checkpoint_bytes ||
-	       now >= node->checkpoint_at;
-}
-
-static int
-checkpoint(struct node *node, raft_usec now)
-{
-	raft_usec started;
-	int error;
-
-	if (!checkpoint_due(node, now))
-		return 0;
-	node->host.flush(node->host.context);
-	started = node->host.now(node->host.context);
-	error = kv_checkpoint(node->kv);
-	if (error != 0)
-		return node_set_fault(
-		    node, error, "checkpoint: %s", err_text(error));
-	node->checkpoint_at = RAFT_NEVER;
-	node->host.on_commit(node->host.context, true,
-	    node->host.now(node->host.context) - started);
 	return 0;
 }
 
@@ -321,7 +258,8 @@ turn(struct node *node, raft_usec now)
 	if (node->state != NODE_MEMBER)
 		return 0;
 	if (node->raft == NULL) {
-		error = node_boot(node, now, node->fault, sizeof(node->fault));
+		error =
+		    node_boot_core(node, now, node->fault, sizeof(node->fault));
 		if (error != 0)
 			return node->error = error;
 	}
@@ -330,12 +268,16 @@ turn(struct node *node, raft_usec now)
 	/* A lease is judged by the time now, not by when the pass began: the
 	 * process may have been stopped in between. */
 	node_ask_reads(node, node->host.now(node->host.context));
-	error = work(node, &now);
+	error = node_install_turn(node, now);
 	if (error == 0)
-		error = checkpoint(node, now);
+		error = work(node, &now);
+	if (error == 0)
+		error = node_checkpoint_turn(node, now);
+	if (error == 0)
+		error = node_send_turn(node, now);
 	if (error != 0)
 		return error;
-	compact(node);
+	node_compact(node);
 	node_log_tidy(node->log, kv_applied_index(node->kv));
 	return 0;
 }
@@ -351,6 +293,11 @@ node_turn(struct node *node, raft_usec now)
 	error = turn(node, now);
 	if (error == 0)
 		error = settle(node, now);
+	if (error == 0 && node->members_changed) {
+		node->members_changed = false;
+		node->host.on_members(
+		    node->host.context, &node->active.members);
+	}
 	if (error == 0 && node->changed) {
 		node->changed = false;
 		node->host.on_change(node->host.context);
@@ -361,10 +308,13 @@ node_turn(struct node *node, raft_usec now)
 raft_usec
 node_deadline(const struct node *node)
 {
-	if (node->again || node->error != 0)
+	raft_usec deadline;
+
+	if (node->again || node->error != 0 || node_formation_due(node))
 		return 0;
-	if (node->raft == NULL)
+	if (node->raft == NULL || node->state != NODE_MEMBER)
 		return node->settle_at;
-	return MIN(raft_deadline(node->raft),
-	    MIN(node->checkpoint_at, node->settle_at));
+	deadline = MIN(raft_deadline(node->raft), node->checkpoint_at);
+	deadline = MIN(deadline, node->settle_at);
+	return MIN(deadline, node_send_deadline(node));
 }

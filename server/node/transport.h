@@ -8,23 +8,33 @@
 
 #include "common/slice.h"
 #include "raft/raft.h"
+#include "store/store.h"
 
 #define NODE_NAME_SIZE_MAX    32
 #define NODE_ADDRESS_SIZE_MAX 63
 #define NODE_CLUSTER_SIZE_MAX 64
-#define NODE_MEMBERS_MAX      7
-#define NODE_NONCE_SIZE       16
+#define NODE_MEMBERS_MAX      RAFT_MEMBERS_MAX
+/* Of voters: in [members], and ever after. */
+#define NODE_VOTERS_MAX 7
+#define NODE_NONCE_SIZE 16
 
 /* The Raft group of everything so far; in messages and in table names. */
 #define NODE_GROUP 1
 
+/*
+ * A member's name stays with it for life, its address may change. Founders
+ * have the ids 1 .. count, by sorted name; whoever is added later has the index
+ * of the entry that adds it plus NODE_MEMBERS_MAX. No id is ever used again.
+ */
 struct node_member {
-	raft_id id; /* 1 .. count, by sorted name */
+	raft_id id;
 	char name[NODE_NAME_SIZE_MAX + 1];
 	char address[NODE_ADDRESS_SIZE_MAX + 1]; /* numeric host:port */
+	/* The nonce of its directory; zeros: a founder's, not heard yet. */
+	uint8_t directory[NODE_NONCE_SIZE];
 };
 
-/* Sorted by name; ids ascend. */
+/* Ids ascend; names and addresses differ. */
 struct node_members {
 	unsigned count;
 	struct node_member member[NODE_MEMBERS_MAX];
@@ -34,17 +44,33 @@ struct node_members {
  * What two nodes tell each other when a connection begins, before anything
  * else (the proof of the cluster secret is the transport's).
  */
+enum node_hello_stage {
+	NODE_HELLO_FOUNDING, /* waits for all of its `members` list */
+	/* Empty, waits to be made a member; from is 0. A member accepts this
+	 * of a directory that it knows, so that its own hello gets through. */
+	NODE_HELLO_JOINING,
+	NODE_HELLO_MEMBER,
+	NODE_HELLO_PROBE /* of a member: may the receiver be made one? to is 0 */
+};
+
 struct node_hello {
+	enum node_hello_stage stage;
 	raft_id from;
 	raft_id to;
 	uint64_t boot_id;
-	bool formed;
 	uint8_t cluster_id[NODE_NONCE_SIZE]; /* zeros: not known yet */
 	uint8_t directory[NODE_NONCE_SIZE];  /* of the sender's directory */
 	/* The receiver's directory as the sender knows it; zeros: not yet. */
 	uint8_t known_directory[NODE_NONCE_SIZE];
 	char cluster[NODE_CLUSTER_SIZE_MAX + 1];
-	struct node_members members; /* as founded */
+	char name[NODE_NAME_SIZE_MAX + 1]; /* the sender's */
+	/* FOUNDING: as in its configuration. MEMBER and PROBE: as of the
+	 * committed membership entry `members_index`. JOINING: none. */
+	raft_index members_index;
+	struct node_members members;
+	/* The receiver is a voter in that membership. Who has just joined says
+	 * so of all, as it does not know their roles yet. */
+	bool to_votes;
 };
 
 /*
@@ -97,6 +123,31 @@ struct node_host {
 
 	/* The core's alarm about a peer; see raft.h. */
 	void (*on_alarm)(void *context, enum raft_alarm alarm, raft_id peer);
+
+	/*
+	 * The members have changed: whom to dial, and where. Not this node
+	 * itself, which is in the list; none when it was removed. Borrowed.
+	 * The first time within node_new.
+	 */
+	void (*on_members)(void *context, const struct node_members *members);
+
+	/*
+	 * Sends one piece of a snapshot, borrowed during the call; the next one
+	 * follows node_snapshot_answered() for this one. `cancel` instead drops
+	 * what is under way to that peer; no answer is wanted.
+	 */
+	void (*send_snapshot)(void *context, raft_id to, struct slice piece);
+	void (*cancel_snapshot)(void *context, raft_id to);
+
+	/*
+	 * Opens the data store of a generation, creating it when missing; with
+	 * `empty`, whatever it held before is removed first. The store is the
+	 * node's, who closes it. Errors as of store_lmdb_open.
+	 */
+	int (*open_data)(void *context, uint64_t generation, bool empty,
+	    struct store **ret_store);
+	/* Removes the data stores of all other generations; none is open. */
+	int (*remove_data_but)(void *context, uint64_t generation);
 };
 
 #endif

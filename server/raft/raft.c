@@ -23,6 +23,18 @@ raft_role_name(enum raft_role role)
 	return "unknown";
 }
 
+const char *
+raft_member_role_name(enum raft_member_role role)
+{
+	switch (role) {
+	case RAFT_MEMBER_NONE: return "none";
+	case RAFT_MEMBER_VOTER: return "voter";
+	case RAFT_MEMBER_LEARNER: return "learner";
+	case RAFT_MEMBER_JOINING: return "joining";
+	}
+	return "unknown";
+}
+
 static bool
 params_valid(const struct raft_params *params)
 {
@@ -40,6 +52,9 @@ params_valid(const struct raft_params *params)
 		return false;
 	if (params->entry_bytes_max == 0 ||
 	    params->uncommitted_bytes_max < params->entry_bytes_max)
+		return false;
+	if (params->transfer_timeout == 0 ||
+	    params->transfer_timeout > RAFT_DURATION_MAX)
 		return false;
 	return params->pending_reads_max > 0 && params->disk_stall_max > 0 &&
 	       params->disk_stall_max <= RAFT_DURATION_MAX;
@@ -222,11 +237,15 @@ brings_term(const struct raft *raft, const struct raft_message *message)
 	if (message->term <= raft->term)
 		return false;
 	switch (message->kind) {
-	case RAFT_PREVOTE_REQUEST: return false;
+	case RAFT_PREVOTE_REQUEST:
+	case RAFT_READ_REQUEST:
+	case RAFT_READ_RESPONSE: return false;
 	case RAFT_PREVOTE_RESPONSE: return !message->granted;
-	case RAFT_VOTE_REQUEST: return !raft_elect_sticky(raft);
+	case RAFT_VOTE_REQUEST:
+		return message->transfer || !raft_elect_sticky(raft);
 	case RAFT_VOTE_RESPONSE:
 	case RAFT_APPEND_REQUEST:
+	case RAFT_TIMEOUT_NOW:
 	case RAFT_APPEND_RESPONSE: return true;
 	}
 	return false;
@@ -262,6 +281,9 @@ raft_receive(struct raft *raft, raft_usec now,
 	case RAFT_APPEND_RESPONSE:
 		result = raft_progress_response(raft, message);
 		break;
+	case RAFT_READ_REQUEST: raft_read_request(raft, message); break;
+	case RAFT_READ_RESPONSE: raft_read_response(raft, message); break;
+	case RAFT_TIMEOUT_NOW: raft_transfer_told(raft, message); break;
 	}
 	return leave(raft, result);
 }
@@ -275,6 +297,7 @@ raft_timeout(struct raft *raft, raft_usec now)
 		raft_progress_timeout(raft);
 	else
 		raft_elect_timeout(raft);
+	raft_read_timeout(raft);
 	return 0;
 }
 
@@ -289,6 +312,8 @@ raft_propose(struct raft *raft, raft_usec now, const struct raft_entry *entries,
 		return ERR_STOPPED;
 	if (raft->role != RAFT_LEADER)
 		return ERR_NOT_LEADER;
+	if (raft->transfer.target != 0)
+		return ERR_AGAIN;
 	if (count == 0)
 		return ERR_INVALID;
 	for (i = 0; i < count; i++) {
@@ -326,6 +351,8 @@ raft_persisted(struct raft *raft, raft_usec now, raft_ticket ticket)
 	persist->open = false;
 	persist->durable_term = persist->term;
 	persist->durable_vote = persist->vote;
+	if (raft_installing(raft))
+		raft_snapshot_installed(raft);
 	raft->log.durable_index = raft->log.handed_index;
 	raft_elect_count(raft);
 	raft_progress_commit(raft);
@@ -379,7 +406,7 @@ raft_compact(struct raft *raft, raft_index index)
 {
 	if (raft->role == RAFT_STOPPED)
 		return ERR_STOPPED;
-	if (index > raft->applied_index || index > raft->everywhere_index)
+	if (index > raft->applied_index)
 		return ERR_INVALID;
 	raft_log_compact(&raft->log, index);
 	raft_history_compact(&raft->history, index);
@@ -396,8 +423,9 @@ raft_deadline(const struct raft *raft)
 		return RAFT_NEVER;
 	if (raft->role == RAFT_LEADER)
 		deadline = raft_progress_deadline(raft);
-	else if (raft_members_voter(raft_active(raft), raft->params.id))
+	else if (raft_elect_allowed(raft) || raft->leader != 0)
 		deadline = raft->deadline;
+	deadline = MIN(deadline, raft_read_deadline(raft));
 	return MIN(deadline, raft_answer_deadline(raft));
 }
 
@@ -419,6 +447,10 @@ raft_get_status(const struct raft *raft, struct raft_status *ret_status)
 		.round = raft->round,
 		.elections = raft->elections,
 		.leader_changes = raft->leader_changes,
+		.transfer_target = raft->transfer.target,
+		.members_index = raft_active(raft)->index,
+		.members_committed =
+		    raft_active(raft)->index <= raft->log.commit_index,
 	};
 }
 

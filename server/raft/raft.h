@@ -64,18 +64,32 @@ enum raft_entry_type {
 	RAFT_ENTRY_MEMBERS = 3 /* the membership from this entry on */
 };
 
-enum raft_member_role { RAFT_MEMBER_NONE, RAFT_MEMBER_VOTER };
+enum raft_member_role {
+	RAFT_MEMBER_NONE,
+	RAFT_MEMBER_VOTER,
+	RAFT_MEMBER_LEARNER, /* gets everything, counts nowhere */
+	/* A learner that the leader makes a voter by itself, as soon as it has
+	 * caught up (thesis 4.2.1). */
+	RAFT_MEMBER_JOINING
+};
 
 struct raft_member {
 	raft_id id;
 	enum raft_member_role role_old; /* in the outgoing half; see below */
 	enum raft_member_role role_new; /* in the incoming half */
+	/* JOINING: the member that leaves by the same change that makes this
+	 * one a voter; 0: none. */
+	raft_id replaces;
 };
+
+/* "none", "voter", "learner", "joining". */
+const char *raft_member_role_name(enum raft_member_role role);
 
 /*
  * A membership. When `joint` (section 6), a quorum needs a majority of
  * role_old voters and one of role_new voters; otherwise only role_new counts
- * and role_old equals it. Ids ascend.
+ * and role_old equals it. Ids ascend. A voter that is none in the incoming
+ * half is NONE or LEARNER there, and so learns until the joint one is left.
  */
 struct raft_members {
 	raft_index index; /* of the entry that holds it; 0: the initial one */
@@ -108,7 +122,8 @@ struct raft_params {
 	uint32_t entry_bytes_max;
 	uint64_t uncommitted_bytes_max; /* quota of a leader's proposals */
 	uint32_t pending_reads_max;
-	raft_usec disk_stall_max; /* a PERSIST open longer: step down */
+	raft_usec disk_stall_max;   /* a PERSIST open longer: step down */
+	raft_usec transfer_timeout; /* of the leadership, then it is kept */
 	bool lease_reads; /* reads without a round; bounds clock drift by 5 % */
 	uint64_t seed;
 };
@@ -138,7 +153,10 @@ enum raft_message_kind {
 	RAFT_VOTE_REQUEST, /* section 5.2 */
 	RAFT_VOTE_RESPONSE,
 	RAFT_APPEND_REQUEST, /* section 5.3; without entries: a heartbeat */
-	RAFT_APPEND_RESPONSE
+	RAFT_APPEND_RESPONSE,
+	RAFT_TIMEOUT_NOW,  /* thesis 3.10: campaign at once; not answered */
+	RAFT_READ_REQUEST, /* thesis 6.4, of a follower or learner */
+	RAFT_READ_RESPONSE
 };
 
 /*
@@ -155,9 +173,15 @@ struct raft_message {
 	uint64_t to_boot_id; /* response: the boot_id that asked; else 0 */
 	uint64_t sequence;   /* of the request, growing within a life */
 
-	/* Vote and pre-vote requests: the candidate's last durable entry. */
+	/*
+	 * Vote and pre-vote requests: the candidate's last durable entry.
+	 * TIMEOUT_NOW: the leader's last entry, which the receiver must hold.
+	 */
 	raft_index last_index;
 	raft_term last_term;
+	/* Vote requests: the leader asked for this campaign, so that it does
+	 * not disturb a live one. */
+	bool transfer;
 	/* Vote and pre-vote responses. */
 	bool granted;
 
@@ -178,7 +202,11 @@ struct raft_message {
 	 */
 	uint64_t log_epoch;
 
-	/* Append responses. */
+	/* Read responses: true if confirmed, then all up to read_index has to
+	 * be applied before the read is served. */
+	raft_index read_index;
+
+	/* Append responses; read responses have `success` only. */
 	bool success;
 	/* For so long from sent_at on the sender, which runs with lease_reads,
 	 * refuses votes, over a restart and a refused connection as well; its
@@ -208,6 +236,7 @@ enum raft_op_kind {
 	RAFT_OP_ROLE,
 	RAFT_OP_MEMBERS,
 	RAFT_OP_DROPPED,
+	RAFT_OP_SNAPSHOT,
 	RAFT_OP_ALARM,
 	RAFT_OP_FATAL
 };
@@ -215,11 +244,17 @@ enum raft_op_kind {
 /*
  * One durable commit: cut the log from truncate_from on (0: nothing), append
  * first .. last (first 0: nothing), store term and vote. All or nothing.
+ *
+ * With reset_index (0: none), all entries are dropped and the log begins
+ * behind that one, and the state machine of the snapshot that was given to
+ * raft_install_snapshot takes the place of the present one, in the same commit.
  */
 struct raft_op_persist {
 	raft_ticket ticket;
 	raft_term term;
 	raft_id vote;
+	raft_index reset_index;
+	raft_term reset_term;
 	raft_index truncate_from;
 	raft_index first;
 	raft_index last;
@@ -263,12 +298,21 @@ struct raft_op_dropped {
 	raft_term term;
 };
 
+/*
+ * The peer needs entries that are cut: send it a snapshot of the state machine
+ * at or after at_least. Nothing but heartbeats goes to it until
+ * raft_snapshot_sent() says how that ended. A leader that loses its place
+ * forgets about it; the driver's transfer may end by itself.
+ */
+struct raft_op_snapshot {
+	raft_id peer;
+	raft_index at_least;
+};
+
 enum raft_alarm {
 	/* The peer's durable log is shorter than it said: it is not moved
 	 * back, so it stays behind. Once for each life of the peer. */
-	RAFT_ALARM_LOST_TAIL,
-	/* The peer needs entries that are cut. Once in a term. */
-	RAFT_ALARM_NEEDS_COMPACTED
+	RAFT_ALARM_LOST_TAIL
 };
 
 struct raft_op_alarm {
@@ -293,6 +337,7 @@ struct raft_op {
 		struct raft_op_role role;
 		const struct raft_members *members; /* now in effect */
 		struct raft_op_dropped dropped;
+		struct raft_op_snapshot snapshot;
 		struct raft_op_alarm alarm;
 		struct raft_op_fatal fatal;
 	};
@@ -302,9 +347,8 @@ struct raft;
 
 /*
  * Makes a follower out of the durable state. Copies all it needs. A sole voter
- * has its first deadline at once. ERR_INVALID
- * for parameters out of range, ERR_CORRUPT for a boot state that cannot be
- * (entries above the stored term, applied beyond the log, no voter).
+ * has its first deadline at once. ERR_INVALID: parameters out of range;
+ * ERR_CORRUPT: a boot state that cannot be (entries above the stored term, ...).
  * A node that is not (yet) a voter of the membership stays quiet.
  */
 int raft_new(struct raft **ret_raft, const struct raft_params *params,
@@ -329,7 +373,8 @@ int raft_timeout(struct raft *raft, raft_usec now);
  * Appends `count` entries of type COMMAND (their terms are ignored) to a
  * leader's log: all or none. Gives the index of the first and their term.
  * ERR_NOT_LEADER; ERR_BUSY: the quota of uncommitted bytes is used up;
- * ERR_TOO_LARGE: an entry over entry_bytes_max.
+ * ERR_TOO_LARGE: an entry over entry_bytes_max; ERR_AGAIN: the leadership is
+ * being transferred.
  */
 int
 raft_propose(struct raft *raft, raft_usec now, const struct raft_entry *entries,
@@ -340,7 +385,12 @@ raft_propose(struct raft *raft, raft_usec now, const struct raft_entry *entries,
  * RAFT_OP_READ with this id, when a quorum has confirmed a round begun after
  * this call, an entry of the own term is committed, and all committed at the
  * call is applied; or at once within a lease, if lease_reads. `read_id` is the
- * caller's, unique among pending ones. ERR_NOT_LEADER; ERR_BUSY.
+ * caller's, unique among pending ones.
+ *
+ * On a follower or learner that knows a leader, the leader is asked for a
+ * confirmed read index, and the read waits until that is applied here. It fails
+ * when the leader or the term changes, or the answer does not come within an
+ * election timeout. ERR_NOT_LEADER: none is known here; ERR_BUSY.
  */
 int
 raft_read(struct raft *raft, raft_usec now, uint64_t read_id) ATTR_MUST_CHECK;
@@ -369,10 +419,84 @@ int raft_peer_unreachable(struct raft *raft, raft_usec now, raft_id peer);
 int raft_peer_refused(struct raft *raft, raft_usec now, raft_id peer);
 
 /*
- * Forgets entries up to `index`, which must be applied, and held by every
- * member (everywhere_index of raft_status). ERR_INVALID otherwise.
+ * Forgets entries up to `index`, which must be applied, durably (a checkpoint
+ * of the state machine holds it), else ERR_INVALID. Whoever still needs them
+ * gets a snapshot.
  */
 int raft_compact(struct raft *raft, raft_index index);
+
+/* ---- Snapshots (section 7) ---- */
+
+/*
+ * The transfer that a RAFT_OP_SNAPSHOT asked for has ended: the peer holds the
+ * state at `index`, or, with 0, it failed: it is asked for again after an
+ * election timeout, if the peer is alive. Anything unexpected changes nothing.
+ */
+int raft_snapshot_sent(
+    struct raft *raft, raft_usec now, raft_id peer, raft_index index);
+
+/*
+ * A complete, verified snapshot of this cluster's state machine at `index`,
+ * whose entry there has `term`, lies ready on this node's disk; `members` is
+ * the membership at it. Whoever sent it: what is in it is committed.
+ *
+ * 0: the next PERSIST resets the log to begin behind `index`; until it is
+ * completed appends are refused and nothing is applied. ERR_EXISTS: all of it
+ * is committed here already, there is nothing to install. ERR_BUSY: a PERSIST
+ * or an APPLY is under way, try again behind it. ERR_INVALID: cannot be.
+ */
+int raft_install_snapshot(struct raft *raft, raft_usec now, raft_index index,
+    raft_term term, const struct raft_members *members) ATTR_MUST_CHECK;
+
+/* ---- Membership and leadership ---- */
+
+/*
+ * Asks for a membership (section 6; thesis 4). `target` holds the members that
+ * shall be, with role_new alone; whoever is not in it is removed. If that
+ * changes at most one voter, one entry does it; otherwise a joint membership is
+ * entered, and left by whichever leader is there when it is committed. A
+ * leader removes or demotes itself as well: when that is committed it hands
+ * the leadership over, as in raft_transfer, and steps down.
+ * New members come as LEARNER or JOINING, and JOINING ones turn into voters by
+ * themselves. Their ids must never have been used: the driver derives them
+ * from the index of the entry, which is the last one + 1.
+ *
+ * The entry, its index and term like those of a proposal, becomes RAFT_OP_MEMBERS
+ * and a PERSIST; its payload is the driver's to make.
+ * ERR_NOT_LEADER; ERR_AGAIN: no entry of the own term is committed yet, or the
+ * leadership is being transferred; ERR_BUSY: a change is under way;
+ * ERR_MISMATCH: the membership in effect is not that of `expected_index`;
+ * ERR_INVALID: no voter would be left, a voter that was no member, a voter that
+ * shall join, too many members (a joint membership holds both), or nothing
+ * changes. A `replaces` of somebody who is not in the target is cleared.
+ * A LEARNER may be made a VOTER at once, without waiting until it has caught up.
+ */
+int raft_change_members(struct raft *raft, raft_usec now,
+    const struct raft_members *target, raft_index expected_index,
+    raft_index *ret_index, raft_term *ret_term) ATTR_MUST_CHECK;
+
+/*
+ * The membership keeps its members and roles, but something in its payload,
+ * such as an address, changes: one entry, with the errors of a change.
+ */
+int
+raft_renew_members(struct raft *raft, raft_usec now, raft_index expected_index,
+    raft_index *ret_index, raft_term *ret_term) ATTR_MUST_CHECK;
+
+/*
+ * Hands the leadership over (thesis 3.10) to a voter, or with 0 to the one
+ * that is furthest. Proposals answer ERR_AGAIN and leases end at once; the
+ * target is brought up to the last entry and told to campaign. It ends when
+ * another leader is heard or, after transfer_timeout, by itself. Again for the
+ * same target, or for 0: nothing happens; for another: it takes its place.
+ * Once the target was told, which cannot be taken back, there is no lease any
+ * more in this term.
+ * ERR_NOT_LEADER; ERR_INVALID: the target is this node or no voter;
+ * ERR_BUSY: a membership change is under way; ERR_NOT_FOUND: the target, or
+ * with 0 every voter, has not been heard for an election timeout.
+ */
+int
+raft_transfer(struct raft *raft, raft_usec now, raft_id target) ATTR_MUST_CHECK;
 
 /* ---- Work ---- */
 
@@ -385,8 +509,8 @@ struct raft_ops {
  * Hands out all work since the last call. The ops, and what they point to,
  * stay valid until the next event or take. PERSIST: at most one in a take, and
  * none while an earlier one is not completed. APPLY ranges are contiguous.
- * Order within a take: SEND, PERSIST, DROPPED, APPLY, READ, MEMBERS, ROLE,
- * ALARM, FATAL.
+ * Order within a take: SEND, PERSIST, DROPPED, SNAPSHOT, APPLY, READ, MEMBERS,
+ * ROLE, ALARM, FATAL.
  */
 void raft_take(struct raft *raft, struct raft_ops *ret_ops);
 
@@ -408,11 +532,18 @@ struct raft_status {
 	raft_index everywhere_index;
 	uint64_t uncommitted_bytes;
 	uint64_t round;
-	uint64_t elections;      /* candidacies of this life */
-	uint64_t leader_changes; /* in this life */
+	uint64_t elections;       /* candidacies of this life */
+	uint64_t leader_changes;  /* in this life */
+	raft_id transfer_target;  /* 0: no transfer under way */
+	raft_index members_index; /* of the membership in effect */
+	bool members_committed;
 };
 
-enum raft_peer_state { RAFT_PEER_PROBE, RAFT_PEER_REPLICATE };
+enum raft_peer_state {
+	RAFT_PEER_PROBE,
+	RAFT_PEER_REPLICATE,
+	RAFT_PEER_SNAPSHOT
+};
 
 struct raft_peer_status {
 	raft_id id;
@@ -445,7 +576,6 @@ const struct raft_members *raft_get_members(const struct raft *raft);
  * members pointer is set for RAFT_ENTRY_MEMBERS, valid until the next event. */
 int raft_get_entry(
     const struct raft *raft, raft_index index, struct raft_entry *ret_entry);
-
 uint64_t raft_log_epoch(const struct raft *raft);
 
 /* ---- Checks ---- */

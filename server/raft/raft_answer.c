@@ -79,6 +79,20 @@ raft_answer_append(
 	return answer;
 }
 
+struct raft_answer *
+raft_answer_read(struct raft *raft, const struct raft_message *message)
+{
+	struct raft_caller *caller = find_caller(raft, message->from);
+	struct raft_answer *answer;
+
+	if (caller == NULL)
+		return NULL;
+	answer = owe(&caller->read, message);
+	if (answer != NULL)
+		answer->term = raft->term;
+	return answer;
+}
+
 void
 raft_answer_handed(struct raft *raft)
 {
@@ -175,11 +189,31 @@ collect_append(
 	message->hint_term = answer->hint_term;
 }
 
+static void
+collect_read(struct raft *raft, struct raft_caller *caller)
+{
+	struct raft_answer *answer = &caller->read;
+	bool leads = raft->role == RAFT_LEADER && answer->term == raft->term;
+	struct raft_message *message;
+
+	if (!answer->owed)
+		return;
+	if (answer->positive && leads &&
+	    (answer->round > raft->round_confirmed ||
+		raft->log.commit_index < raft->term_start))
+		return;
+	message = compose(raft, RAFT_READ_RESPONSE, caller->id, answer);
+	message->success = answer->positive && leads;
+	if (message->success)
+		message->read_index = answer->need;
+}
+
 static bool
 owed_any(const struct raft_caller *caller)
 {
 	return caller->prevote.owed || caller->vote.owed ||
-	       caller->append_handed.owed || caller->append_later.owed;
+	       caller->append_handed.owed || caller->append_later.owed ||
+	       caller->read.owed;
 }
 
 void
@@ -197,6 +231,7 @@ raft_answer_collect(struct raft *raft)
 		collect_vote(raft, caller);
 		collect_append(raft, caller, &caller->append_handed);
 		collect_append(raft, caller, &caller->append_later);
+		collect_read(raft, caller);
 		if (owed_any(caller))
 			i++;
 		else

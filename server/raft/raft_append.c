@@ -158,6 +158,12 @@ raft_append_request(struct raft *raft, const struct raft_message *message,
 		return;
 	}
 	follow(raft, message);
+	/* The log that this would be put behind is about to be replaced: it
+	 * comes again (G15). */
+	if (raft_installing(raft)) {
+		refuse(raft, message, hint(raft, message));
+		return;
+	}
 	if (!prev_matches(raft, message)) {
 		if (raft->role != RAFT_STOPPED)
 			refuse(raft, message, hint(raft, message));

@@ -183,6 +183,71 @@ check_role(const struct raft *raft)
 	return "the role is a known one";
 }
 
+/* Whether the entry of `next` may have been added behind `before`. */
+static bool
+follows(const struct raft_members *before, const struct raft_members *next)
+{
+	unsigned kept = 0;
+	unsigned i;
+
+	if (before->joint == next->joint)
+		return !next->joint && raft_change_voters(before, next) <= 1;
+	if (before->joint)
+		return raft_change_voters(before, next) == 0;
+	for (i = 0; i < next->count; i++) {
+		raft_id id = next->member[i].id;
+		int place = raft_members_find(before, id);
+
+		kept += place >= 0;
+		if (next->member[i].role_old !=
+		    (place < 0 ? RAFT_MEMBER_NONE
+			       : before->member[place].role_new))
+			return false;
+	}
+	return kept == before->count;
+}
+
+/*
+ * Section 6: what a leader adds has a common voter in every pair of quorums
+ * with what was before, and one step is committed before the next.
+ */
+static const char *
+check_change(const struct raft *raft)
+{
+	const struct raft_history *history = &raft->history;
+	const struct raft_members *active = raft_active(raft);
+	raft_index commit = raft->log.commit_index;
+	bool settled = active->index <= commit;
+	unsigned open = 0;
+	size_t i;
+
+	if (raft->role != RAFT_LEADER)
+		return raft->transfer.target != 0 || raft->transfer.told
+			   ? "only a leader hands the leadership over"
+			   : NULL;
+	for (i = 1; i < history->count; i++) {
+		open += history->members[i].index > commit;
+		if (history->members[i].index > raft->term_start &&
+		    !follows(&history->members[i - 1], &history->members[i]))
+			return "a leader changes one voter, or through a joint "
+			       "membership";
+	}
+	if (raft->transfer.target != 0 &&
+	    (!settled || active->joint ||
+		!raft_members_voter(active, raft->transfer.target)))
+		return "the leadership goes to a voter, not during a change";
+	if (commit < raft->term_start)
+		return NULL;
+	if (open > 1)
+		return "a leader has one membership that is not committed";
+	if (settled && active->joint)
+		return "a joint membership that is committed is left";
+	return settled && raft->transfer.target == 0 &&
+		       !raft_members_voter(active, raft->params.id)
+		   ? "a leader that is out of the membership leaves its place"
+		   : NULL;
+}
+
 static const char *
 check_window(const struct raft *raft, const struct raft_peer *peer)
 {
@@ -206,9 +271,10 @@ check_window(const struct raft *raft, const struct raft_peer *peer)
 		return "the window is bounded in appends";
 	if (peer->inflight_count > 1 && bytes > raft->params.inflight_bytes_max)
 		return "the window is bounded in bytes";
-	if (peer->state == RAFT_PEER_PROBE)
-		return peer->inflight_count > 0 ? "a probe has no window"
-						: NULL;
+	if (peer->state != RAFT_PEER_REPLICATE)
+		return peer->inflight_count > 0
+			   ? "only who follows the log has a window"
+			   : NULL;
 	return last + 1 != peer->next_index && peer->inflight_count > 0
 		   ? "what lies between match and next is in flight"
 		   : NULL;
@@ -224,6 +290,11 @@ check_peer(const struct raft *raft, const struct raft_peer *peer)
 		    "a peer's next is at most one behind the log" },
 		{ peer->next_index > raft->log.compacted_index,
 		    "a peer's next is not cut" },
+		{ peer->state != RAFT_PEER_SNAPSHOT ||
+			peer->next_index == raft->log.compacted_index + 1,
+		    "who needs a snapshot goes on at the log's front" },
+		{ peer->state == RAFT_PEER_SNAPSHOT || !peer->snapshot_asked,
+		    "only who needs a snapshot is sent one" },
 		{ peer->round_echoed <= peer->round_sent ||
 			peer->round_echoed == 0,
 		    "a peer echoes rounds that it was sent" },
@@ -260,15 +331,42 @@ check_reads(const struct raft *raft)
 		    "reads that failed are pending" },
 		{ reads->count <= raft->params.pending_reads_max,
 		    "pending reads are bounded" },
-		{ raft->role == RAFT_LEADER || reads->failed == reads->count,
-		    "only a leader has reads to answer" },
+		{ raft->leader != 0 || reads->failed == reads->count,
+		    "reads wait for nobody but a leader" },
 		{ raft->role == RAFT_LEADER || !reads->round_wanted,
 		    "only a leader begins rounds" },
+		{ reads->failed + reads->asked + reads->unasked <= reads->count,
+		    "reads that the leader is asked for are pending" },
+		{ raft->role == RAFT_FOLLOWER ||
+			reads->asked + reads->unasked == 0,
+		    "only a follower asks its leader" },
+		{ reads->asked_sequence <= raft->sequence,
+		    "the request that was sent is answered" },
 		{ raft->callers_count <= RAFT_CALLERS_MAX,
 		    "owed answers are bounded" },
 	};
 
 	return BROKEN(findings);
+}
+
+static const char *
+check_install(const struct raft *raft)
+{
+	const struct raft_install *install = &raft->install;
+	const struct finding findings[] = {
+		{ raft->role == RAFT_FOLLOWER || raft->role == RAFT_STOPPED,
+		    "who installs a snapshot follows" },
+		{ install->index > raft->log.commit_index,
+		    "a snapshot brings something" },
+		{ install->term <= raft->term,
+		    "a snapshot is of no later term than this node" },
+		{ install->members.index <= install->index,
+		    "a snapshot holds its membership" },
+		{ raft->applying_index == raft->applied_index,
+		    "nothing is applied while a snapshot is installed" },
+	};
+
+	return raft_installing(raft) ? BROKEN(findings) : NULL;
 }
 
 bool
@@ -279,7 +377,9 @@ raft_check(const struct raft *raft, char *why, size_t size)
 		check_runs,
 		check_history,
 		check_persist,
+		check_install,
 		check_role,
+		check_change,
 		check_peers,
 		check_reads,
 	};

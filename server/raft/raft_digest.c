@@ -55,6 +55,7 @@ mix_members(uint64_t *digest, const struct raft_members *members)
 		mix(digest, members->member[i].id);
 		mix(digest, (uint64_t)members->member[i].role_old);
 		mix(digest, (uint64_t)members->member[i].role_new);
+		mix(digest, members->member[i].replaces);
 	}
 }
 
@@ -65,10 +66,11 @@ mix_peer(uint64_t *digest, const struct raft_peer *peer)
 		(uint64_t)peer->verdict, (uint64_t)peer->state,
 		peer->match_index, peer->next_index, peer->probe_sequence,
 		peer->match_sequence, peer->alarmed_boot_id,
-		peer->alarmed_compacted, peer->sent, peer->sent_at,
-		peer->round_sent, peer->round_echoed, peer->promised_until,
-		peer->heard_at, peer->rtt, peer->inflight_count,
-		peer->inflight_bytes };
+		peer->snapshot_asked, peer->snapshot_at, peer->sent,
+		peer->sent_at, peer->round_sent, peer->round_echoed,
+		peer->promised_until, peer->catch_up_index,
+		peer->catch_up_since, peer->heard_at, peer->rtt,
+		peer->inflight_count, peer->inflight_bytes };
 	uint32_t i;
 
 	mix_all(digest, values, ARRAY_COUNT(values));
@@ -104,6 +106,7 @@ mix_caller(uint64_t *digest, const struct raft_caller *caller)
 	mix_answer(digest, &caller->vote);
 	mix_answer(digest, &caller->append_handed);
 	mix_answer(digest, &caller->append_later);
+	mix_answer(digest, &caller->read);
 }
 
 static void
@@ -113,6 +116,10 @@ mix_reads(uint64_t *digest, const struct raft_reads *reads)
 
 	mix(digest, reads->failed);
 	mix(digest, reads->round_wanted);
+	mix(digest, reads->asked);
+	mix(digest, reads->unasked);
+	mix(digest, reads->asked_sequence);
+	mix(digest, reads->asked_at);
 	for (i = 0; i < reads->count; i++) {
 		const struct raft_pending_read *read = raft_read_at(reads, i);
 
@@ -131,10 +138,12 @@ raft_digest(const struct raft *raft)
 		raft->rng.state[3], raft->term, raft->vote,
 		(uint64_t)raft->role, raft->leader, raft->term_leader,
 		raft->deadline, raft->sticky_until, raft->fast_campaigns,
-		raft->sequence, raft->campaign_sequence, raft->elections,
-		raft->leader_changes, raft->verified_index,
+		raft->sequence, raft->campaign_sequence,
+		raft->campaign_transfer, raft->elections, raft->transfer.target,
+		raft->transfer.deadline, raft->transfer.told_at,
+		raft->transfer.told, raft->leader_changes, raft->verified_index,
 		raft->applying_index, raft->applied_index,
-		raft->everywhere_index, raft->term_start, raft->leader_since,
+		raft->everywhere_index, raft->term_start, raft->quorum_since,
 		raft->round, raft->round_confirmed, persist->open,
 		persist->ticket, persist->opened_at, persist->term,
 		persist->vote, persist->durable_term, persist->durable_vote };
@@ -150,5 +159,10 @@ raft_digest(const struct raft *raft)
 	for (i = 0; i < raft->callers_count; i++)
 		mix_caller(&digest, &raft->callers[i]);
 	mix_reads(&digest, &raft->reads);
+	if (raft_installing(raft)) {
+		mix(&digest, raft->install.index);
+		mix(&digest, raft->install.term);
+		mix_members(&digest, &raft->install.members);
+	}
 	return digest;
 }

@@ -29,6 +29,17 @@ raft_elect_reset(struct raft *raft)
 }
 
 bool
+raft_elect_allowed(const struct raft *raft)
+{
+	raft_id id = raft->params.id;
+
+	return raft_members_voter(raft_active(raft), id) ||
+	       raft_members_voter(raft_history_committed(
+				      &raft->history, raft->log.commit_index),
+		   id);
+}
+
+bool
 raft_elect_sticky(const struct raft *raft)
 {
 	/* A leader that has lost its quorum steps down by itself. */
@@ -94,7 +105,7 @@ raft_elect_count(struct raft *raft)
 		raft_become_leader(raft);
 		return;
 	}
-	raft_become_candidate(raft);
+	raft_become_candidate(raft, false);
 }
 
 void
@@ -102,8 +113,15 @@ raft_elect_timeout(struct raft *raft)
 {
 	if (raft->now < raft->deadline)
 		return;
-	if (!raft_members_voter(raft_active(raft), raft->params.id) ||
-	    raft_disk_stalled(raft)) {
+	/* Who may not campaign still notices that its leader is gone. */
+	if (!raft_elect_allowed(raft)) {
+		if (raft->leader != 0)
+			raft_become_follower(raft, raft->term, 0);
+		raft_elect_reset(raft);
+		return;
+	}
+	/* With an install open the log is about to be another (A32). */
+	if (raft_installing(raft) || raft_disk_stalled(raft)) {
 		raft_elect_reset(raft);
 		return;
 	}
@@ -128,7 +146,8 @@ up_to_date(const struct raft *raft, const struct raft_message *message)
 static bool
 would_vote(const struct raft *raft, const struct raft_message *message)
 {
-	if (raft_elect_sticky(raft))
+	/* A leader that asked for the campaign is not disturbed by it. */
+	if (raft_elect_sticky(raft) && !message->transfer)
 		return false;
 	if (message->term == raft->term) {
 		if (raft->vote != 0 && raft->vote != message->from)
@@ -223,6 +242,7 @@ raft_elect_collect(struct raft *raft)
 		    pre ? RAFT_PREVOTE_REQUEST : RAFT_VOTE_REQUEST, peer->id);
 		message->sequence = ++raft->sequence;
 		message->term = pre ? raft->term + 1 : raft->term;
+		message->transfer = !pre && raft->campaign_transfer;
 		message->last_index = log->durable_index;
 		message->last_term = raft_log_term(log, log->durable_index);
 	}

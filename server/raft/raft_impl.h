@@ -104,6 +104,9 @@ void raft_history_push(struct raft_history *history,
 /* Drops memberships at `from` and after; true if any was dropped. */
 bool raft_history_truncate(struct raft_history *history, raft_index from);
 void raft_history_compact(struct raft_history *history, raft_index index);
+/* The newest membership that is committed if all up to `commit_index` is. */
+const struct raft_members *raft_history_committed(
+    const struct raft_history *history, raft_index commit_index);
 /* The membership that the entry `index` holds. */
 const struct raft_members *
 raft_history_at(const struct raft_history *history, raft_index index);
@@ -132,6 +135,8 @@ struct raft_caller {
 	/* Covered by what a PERSIST was given so far, and beyond it. */
 	struct raft_answer append_handed;
 	struct raft_answer append_later;
+	/* Waits until `round` is confirmed; `need` is the read index. */
+	struct raft_answer read;
 };
 
 /* ---- raft_progress.c, raft_elect.c: the other members ---- */
@@ -162,13 +167,18 @@ struct raft_peer {
 	 * ones come from a peer that has said that it holds all up to it. */
 	uint64_t match_sequence;
 	uint64_t alarmed_boot_id;
-	bool alarmed_compacted;
+	/* SNAPSHOT: the driver sends one; else when to ask it to. */
+	bool snapshot_asked;
+	raft_usec snapshot_at;
 	bool sent; /* any append in this term */
 	raft_usec sent_at;
 	uint64_t round_sent;
 	uint64_t round_echoed;
 	raft_usec promised_until; /* refuses votes so long, on our clock */
-	raft_usec heard_at;       /* 0: not in this term */
+	/* JOINING: the round ends when it holds all up to here; 0: none. */
+	raft_index catch_up_index;
+	raft_usec catch_up_since;
+	raft_usec heard_at; /* 0: not in this term */
 	raft_usec rtt;
 	uint32_t inflight_head;
 	uint32_t inflight_count;
@@ -176,13 +186,34 @@ struct raft_peer {
 	struct raft_inflight inflight[RAFT_INFLIGHT_MAX];
 };
 
+/* ---- raft_transfer.c: the leadership goes to another ---- */
+
+struct raft_transfer {
+	raft_id target;     /* 0: no transfer under way */
+	raft_usec deadline; /* given up then */
+	raft_usec told_at;  /* last TIMEOUT_NOW to the target; 0: none */
+	bool told;          /* somebody was, in this term */
+};
+
+/* ---- raft_snapshot.c ---- */
+
+/* A snapshot that takes the place of log and state. */
+struct raft_install {
+	raft_index index; /* 0: none */
+	raft_term term;
+	struct raft_members members;
+};
+
 /* ---- raft_read.c ---- */
 
 struct raft_pending_read {
 	uint64_t id;
-	uint64_t round; /* has to be confirmed; 0: none, a lease held */
-	raft_index index;
+	/* Has to be confirmed; 0: none, a lease held, or the leader says. */
+	uint64_t round;
+	raft_index index; /* RAFT_INDEX_UNKNOWN: the leader has not said yet */
 };
+
+#define RAFT_INDEX_UNKNOWN UINT64_MAX
 
 /* A ring in order of arrival. */
 struct raft_reads {
@@ -192,6 +223,12 @@ struct raft_reads {
 	size_t count;
 	size_t failed;     /* so many from the head on */
 	bool round_wanted; /* one waits for a round that has not begun */
+	/* Elsewhere than on a leader: the last `unasked` have come since the
+	 * leader was asked, for the `asked` ones before them. */
+	size_t asked;
+	size_t unasked;
+	uint64_t asked_sequence;
+	raft_usec asked_at;
 };
 
 /* ---- raft_take.c: work to hand out ---- */
@@ -256,6 +293,7 @@ struct raft {
 	unsigned fast_campaigns;    /* left, with short deadlines */
 	uint64_t sequence;          /* of the last request sent */
 	uint64_t campaign_sequence; /* of the campaign's first request */
+	bool campaign_transfer;     /* the leader has asked for it */
 	uint64_t elections;
 	uint64_t leader_changes;
 
@@ -268,15 +306,17 @@ struct raft {
 
 	/* Parallel to the active membership's member[], this node included. */
 	struct raft_peer peers[RAFT_MEMBERS_MAX];
-	raft_index term_start; /* the leader's first own entry */
-	raft_usec leader_since;
-	uint64_t round; /* the newest begun */
+	raft_index term_start;  /* the leader's first own entry */
+	raft_usec quorum_since; /* it leads, or the quorum is this one */
+	uint64_t round;         /* the newest begun */
 	uint64_t round_confirmed;
 
+	struct raft_transfer transfer;
 	struct raft_reads reads;
 	struct raft_caller callers[RAFT_CALLERS_MAX];
 	size_t callers_count;
 	struct raft_persist persist;
+	struct raft_install install;
 	struct raft_out out;
 };
 
@@ -284,6 +324,13 @@ static inline const struct raft_members *
 raft_active(const struct raft *raft)
 {
 	return &raft->history.members[raft->history.count - 1];
+}
+
+/* A snapshot waits for the PERSIST that puts it in place. */
+static inline bool
+raft_installing(const struct raft *raft)
+{
+	return raft->install.index != 0;
 }
 
 /* ---- raft.c ---- */
@@ -301,6 +348,9 @@ bool raft_vote_durable(const struct raft *raft);
 void raft_append_entry(struct raft *raft, const struct raft_entry *entry);
 /* Cuts the log from `from` on, with what depends on it. */
 void raft_cut_entries(struct raft *raft, raft_index from);
+/* The log begins behind `index`, at which `members` is in effect. */
+void raft_reset_entries(struct raft *raft, raft_index index, raft_term term,
+    const struct raft_members *members);
 /* Fills `entries` with `count` kept entries from `first` on. */
 void raft_copy_entries(const struct raft *raft, raft_index first,
     uint32_t count, struct raft_entry *entries);
@@ -310,7 +360,8 @@ void raft_copy_entries(const struct raft *raft, raft_index first,
 /* `leader` 0: not known. A term above the present one forgets the vote. */
 void raft_become_follower(struct raft *raft, raft_term term, raft_id leader);
 void raft_become_precandidate(struct raft *raft);
-void raft_become_candidate(struct raft *raft);
+/* `transfer`: as the leader wishes, without a pre-vote. */
+void raft_become_candidate(struct raft *raft, bool transfer);
 void raft_become_leader(struct raft *raft);
 void raft_become_stopped(struct raft *raft);
 
@@ -324,6 +375,12 @@ void raft_elect_timeout(struct raft *raft);
 void raft_elect_count(struct raft *raft);
 /* Prepares requests to all other voters; nobody has answered yet. */
 void raft_elect_begin(struct raft *raft);
+/*
+ * This node may campaign: it is a voter of the membership in effect, or of the
+ * last one that is known as committed. The latter may be needed to elect
+ * somebody while its removal is not committed (thesis 4.2.2).
+ */
+bool raft_elect_allowed(const struct raft *raft);
 /* A leader is believed alive: votes are refused. */
 bool raft_elect_sticky(const struct raft *raft);
 void raft_elect_request(struct raft *raft, const struct raft_message *message);
@@ -360,6 +417,40 @@ void raft_progress_collect(struct raft *raft);
 bool raft_progress_waits(const struct raft *raft);
 struct raft_peer *raft_peer_find(struct raft *raft, raft_id id);
 
+/* ---- raft_snapshot.c ---- */
+
+/* The log no longer holds what this peer lacks. */
+void raft_snapshot_need(struct raft *raft, struct raft_peer *peer);
+void raft_snapshot_collect(struct raft *raft);
+/* When this peer's snapshot is asked for; RAFT_NEVER. */
+raft_usec
+raft_snapshot_deadline(const struct raft *raft, const struct raft_peer *peer);
+/* The PERSIST with the reset is completed. */
+void raft_snapshot_installed(struct raft *raft);
+
+/* ---- raft_change.c ---- */
+
+/* How many voters the incoming half of one has and that of the other lacks. */
+unsigned
+raft_change_voters(const struct raft_members *a, const struct raft_members *b);
+/* The commit index moved: the leader goes on with what waits for that. */
+void raft_change_committed(struct raft *raft);
+/* A member has acknowledged: if it has caught up, its role changes. */
+void raft_change_caught_up(struct raft *raft, raft_id id);
+
+/* ---- raft_transfer.c ---- */
+
+/* Hands over to the best, for a leader that leaves; false: nobody is there. */
+bool raft_transfer_leave(struct raft *raft);
+/* Votes may be given although the voters have just heard this leader. */
+bool raft_transfer_voids_lease(const struct raft *raft);
+/* TIMEOUT_NOW to a target that holds all. */
+void raft_transfer_collect(struct raft *raft);
+void raft_transfer_timeout(struct raft *raft);
+raft_usec raft_transfer_deadline(const struct raft *raft);
+/* TIMEOUT_NOW has come. */
+void raft_transfer_told(struct raft *raft, const struct raft_message *message);
+
 /* ---- raft_read.c ---- */
 
 /* Starts a round if reads wait for one and there is room. */
@@ -368,6 +459,13 @@ void raft_read_begin_round(struct raft *raft);
 void raft_read_confirm(struct raft *raft);
 void raft_read_fail_all(struct raft *raft);
 void raft_read_collect(struct raft *raft);
+/* Asks the leader for those that have come, one request at a time. */
+void raft_read_ask(struct raft *raft);
+void raft_read_request(struct raft *raft, const struct raft_message *message);
+void raft_read_response(struct raft *raft, const struct raft_message *message);
+/* The leader has not answered for too long. */
+void raft_read_timeout(struct raft *raft);
+raft_usec raft_read_deadline(const struct raft *raft);
 /* Until when a promise binds that was made for an append of `sent_at`; less
  * the drift of clocks. 0: none was made. */
 raft_usec raft_read_promise(raft_usec sent_at, raft_usec promise);
@@ -386,6 +484,9 @@ raft_answer_vote(struct raft *raft, const struct raft_message *message);
 /* As above, for an append that waits until `need` is durable. */
 struct raft_answer *raft_answer_append(
     struct raft *raft, const struct raft_message *message, raft_index need);
+/* As above, for a read at another node. */
+struct raft_answer *
+raft_answer_read(struct raft *raft, const struct raft_message *message);
 /* A PERSIST was given all entries: nothing lies beyond it. */
 void raft_answer_handed(struct raft *raft);
 void raft_answer_collect(struct raft *raft);

@@ -203,6 +203,17 @@ raft_log_compact(struct raft_log *log, raft_index index)
 		resize_slots(log, log->slots_capacity / 4);
 }
 
+/* Forgets all: the log begins behind `index`, as it does on the disk. */
+static void
+log_reset(struct raft_log *log, raft_index index, raft_term term)
+{
+	uint64_t epoch = log->epoch + 1;
+
+	raft_log_release(log);
+	raft_log_init(log, index, term);
+	log->epoch = epoch;
+}
+
 void
 raft_append_entry(struct raft *raft, const struct raft_entry *entry)
 {
@@ -214,13 +225,12 @@ raft_append_entry(struct raft *raft, const struct raft_entry *entry)
 	raft_progress_members(raft);
 }
 
-void
-raft_cut_entries(struct raft *raft, raft_index from)
+/* One notice per run of terms: clients wait for (term, index). */
+static void
+tell_dropped(struct raft *raft, raft_index first)
 {
-	struct raft_log *log = &raft->log;
-	raft_index first = from;
+	const struct raft_log *log = &raft->log;
 
-	/* One notice per run of terms: clients wait for (term, index). */
 	while (first <= log->last_index) {
 		size_t run = run_at(log, first);
 		raft_index last = run + 1 < log->runs_count
@@ -230,9 +240,28 @@ raft_cut_entries(struct raft *raft, raft_index from)
 		raft_out_dropped(raft, first, last, log->runs[run].term);
 		first = last + 1;
 	}
-	truncate_log(log, from);
+}
+
+void
+raft_cut_entries(struct raft *raft, raft_index from)
+{
+	tell_dropped(raft, from);
+	truncate_log(&raft->log, from);
 	if (raft_history_truncate(&raft->history, from))
 		raft_progress_members(raft);
+}
+
+void
+raft_reset_entries(struct raft *raft, raft_index index, raft_term term,
+    const struct raft_members *members)
+{
+	/* Also those that are committed: nobody will see them applied. */
+	tell_dropped(raft, raft->applied_index + 1);
+	log_reset(&raft->log, index, term);
+	/* Memberships of entries that are gone never come back (G12). */
+	raft->history.count = 0;
+	raft_history_push(&raft->history, members, members->index);
+	raft_progress_members(raft);
 }
 
 void

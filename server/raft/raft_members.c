@@ -12,7 +12,27 @@
 static bool
 role_valid(enum raft_member_role role)
 {
-	return role == RAFT_MEMBER_NONE || role == RAFT_MEMBER_VOTER;
+	switch (role) {
+	case RAFT_MEMBER_NONE:
+	case RAFT_MEMBER_VOTER:
+	case RAFT_MEMBER_LEARNER:
+	case RAFT_MEMBER_JOINING: return true;
+	}
+	return false;
+}
+
+/* Only who joins replaces anybody: another member, which is to stay so long. */
+static bool
+replaces_valid(
+    const struct raft_members *members, const struct raft_member *member)
+{
+	int replaced = raft_members_find(members, member->replaces);
+
+	if (member->replaces == 0)
+		return true;
+	return member->role_new == RAFT_MEMBER_JOINING && replaced >= 0 &&
+	       member->replaces != member->id &&
+	       members->member[replaced].role_new != RAFT_MEMBER_NONE;
 }
 
 static bool
@@ -27,6 +47,8 @@ member_valid(const struct raft_members *members, unsigned i)
 	if (!role_valid(member->role_old) || !role_valid(member->role_new))
 		return false;
 	if (!members->joint && member->role_old != member->role_new)
+		return false;
+	if (!replaces_valid(members, member))
 		return false;
 	return member->role_old != RAFT_MEMBER_NONE ||
 	       member->role_new != RAFT_MEMBER_NONE;
@@ -151,6 +173,18 @@ raft_history_compact(struct raft_history *history, raft_index index)
 	for (i = base; i < history->count; i++)
 		history->members[i - base] = history->members[i];
 	history->count -= base;
+}
+
+const struct raft_members *
+raft_history_committed(
+    const struct raft_history *history, raft_index commit_index)
+{
+	size_t i = history->count;
+
+	/* The first one is at the compacted index or before. */
+	while (i > 1 && history->members[i - 1].index > commit_index)
+		i--;
+	return &history->members[i - 1];
 }
 
 const struct raft_members *

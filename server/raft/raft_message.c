@@ -29,6 +29,13 @@ entry_valid(const struct raft_entry *entry)
 }
 
 static bool
+vote_request_valid(const struct raft_message *message)
+{
+	return message->term > message->last_term &&
+	       position_valid(message->last_index, message->last_term);
+}
+
+static bool
 append_request_valid(const struct raft_message *message)
 {
 	raft_term term = message->prev_term;
@@ -75,14 +82,19 @@ raft_message_valid(const struct raft *raft, const struct raft_message *message)
 		return false;
 	switch (message->kind) {
 	case RAFT_PREVOTE_REQUEST:
-	case RAFT_VOTE_REQUEST:
-		return message->term > message->last_term &&
+		return !message->transfer && vote_request_valid(message);
+	case RAFT_VOTE_REQUEST: return vote_request_valid(message);
+	case RAFT_TIMEOUT_NOW:
+		return message->term > 0 &&
+		       message->term == message->last_term &&
 		       position_valid(message->last_index, message->last_term);
 	case RAFT_APPEND_REQUEST:
 		return message->term > 0 && append_request_valid(message);
 	case RAFT_APPEND_RESPONSE: return append_response_valid(message);
 	case RAFT_PREVOTE_RESPONSE:
-	case RAFT_VOTE_RESPONSE: return true;
+	case RAFT_VOTE_RESPONSE:
+	case RAFT_READ_REQUEST: return true;
+	case RAFT_READ_RESPONSE: return message->read_index <= RAFT_NUMBER_MAX;
 	}
 	return false;
 }

@@ -1,12 +1,16 @@
 /*
  * Owns what a leader knows of the others and sends to them (section 5.3), and
- * what it may commit (section 5.4.2).
+ * what it may commit (section 5.4.2). Learners are sent to like voters, and
+ * are missing wherever raft_quorum_value() counts.
  *
  *	         accepted: next = match + 1
  *	PROBE --------------------------------> REPLICATE
  *	  ^                                        |
  *	  +---- refused, unreachable, lost --------+
  *	        next = where they may agree
+ *
+ * From either a peer that needs what the log no longer holds comes to
+ * SNAPSHOT, see raft_snapshot.c.
  *
  * PROBE does not know where the logs agree: one append at a time, repeated as
  * a heartbeat, next_index moves only with an answer. REPLICATE knows: appends
@@ -78,7 +82,7 @@ raft_progress_begin(struct raft *raft)
 
 	for (i = 0; i < members->count; i++)
 		reset_peer(raft, &raft->peers[i], members->member[i].id);
-	raft->leader_since = raft->now;
+	raft->quorum_since = raft->now;
 	raft->round_confirmed = raft->round;
 }
 
@@ -96,6 +100,9 @@ raft_progress_probe(struct raft *raft, struct raft_peer *peer)
 	if (peer->state == RAFT_PEER_REPLICATE)
 		peer->next_index = peer->match_index + 1;
 	peer->next_index = MAX(peer->next_index, raft->log.compacted_index + 1);
+	/* It has nothing in flight, and asking would not help it. */
+	if (peer->state == RAFT_PEER_SNAPSHOT)
+		return;
 	peer->state = RAFT_PEER_PROBE;
 	peer->probe_sequence = 0;
 	peer->inflight_head = 0;
@@ -108,8 +115,7 @@ raft_progress_compacted(struct raft *raft)
 {
 	unsigned i;
 
-	/* Every member holds what was cut, whether or not it has said so in
-	 * this term: go on behind it. */
+	/* The oldest that can be sent is asked for; who lacks more says so. */
 	for (i = 0; i < raft_active(raft)->count; i++) {
 		struct raft_peer *peer = &raft->peers[i];
 
@@ -242,7 +248,8 @@ raft_progress_collect(struct raft *raft)
 			continue;
 		if (peer->state == RAFT_PEER_REPLICATE)
 			send_window(raft, peer);
-		else if (peer->probe_sequence == 0)
+		else if (peer->state == RAFT_PEER_PROBE &&
+			 peer->probe_sequence == 0)
 			send_probe(raft, peer);
 		if (raft->now >= heartbeat_at(raft, peer) ||
 		    peer->round_sent < raft->round)
@@ -292,6 +299,7 @@ refusal_counts(struct raft_peer *peer, const struct raft_message *message)
 		       message->sequence >= peer->probe_sequence &&
 		       message->rejected_index == peer->next_index - 1 &&
 		       message->rejected_index > peer->match_index;
+	/* In SNAPSHOT there are none (C15). */
 	for (i = 0; i < peer->inflight_count; i++) {
 		if (inflight_at(peer, i)->sequence == message->sequence)
 			return true;
@@ -320,18 +328,6 @@ watch_lost_tail(struct raft *raft, struct raft_peer *peer,
 	    raft, RAFT_ALARM_LOST_TAIL, peer->id, message->hint_index);
 }
 
-/* Nothing that is left helps this peer: heartbeats go on, entries do not. */
-static void
-needs_compacted(struct raft *raft, struct raft_peer *peer, raft_index index)
-{
-	if (peer->state == RAFT_PEER_REPLICATE)
-		raft_progress_probe(raft, peer);
-	if (peer->alarmed_compacted)
-		return;
-	peer->alarmed_compacted = true;
-	raft_out_alarm(raft, RAFT_ALARM_NEEDS_COMPACTED, peer->id, index);
-}
-
 static void
 refused(struct raft *raft, struct raft_peer *peer,
     const struct raft_message *message)
@@ -349,7 +345,7 @@ refused(struct raft *raft, struct raft_peer *peer,
 	/* An acknowledgement may have overtaken this refusal: then it is what
 	 * counts. */
 	if (MAX(peer->match_index, agree) < log->compacted_index) {
-		needs_compacted(raft, peer, agree + 1);
+		raft_snapshot_need(raft, peer);
 		return;
 	}
 	agree = raft_log_find(log, agree, message->hint_term);
@@ -366,8 +362,11 @@ accepted(struct raft *raft, struct raft_peer *peer,
 	if (match > peer->match_index)
 		peer->match_sequence = raft->sequence;
 	peer->match_index = match;
-	if (peer->state == RAFT_PEER_PROBE) {
+	if (peer->state == RAFT_PEER_PROBE ||
+	    (peer->state == RAFT_PEER_SNAPSHOT &&
+		match >= raft->log.compacted_index)) {
 		peer->state = RAFT_PEER_REPLICATE;
+		peer->snapshot_asked = false;
 		peer->next_index = MAX(match, raft->log.compacted_index) + 1;
 	}
 	while (
@@ -400,10 +399,13 @@ raft_progress_response(struct raft *raft, const struct raft_message *message)
 	    raft_read_promise(message->sent_at, message->promise));
 	peer->round_echoed = MAX(peer->round_echoed, message->round);
 	raft_read_confirm(raft);
-	if (message->success)
-		accepted(raft, peer, message);
-	else
+	if (!message->success) {
 		refused(raft, peer, message);
+		return 0;
+	}
+	accepted(raft, peer, message);
+	/* This may have changed the peers: from here on by its id. */
+	raft_change_caught_up(raft, message->from);
 	return 0;
 }
 
@@ -414,7 +416,8 @@ raft_progress_commit(struct raft *raft)
 {
 	const struct raft_members *members = raft_active(raft);
 	uint64_t match[RAFT_MEMBERS_MAX];
-	raft_index everywhere = RAFT_NUMBER_MAX;
+	/* A leader that is no member has a log of its own all the same. */
+	raft_index everywhere = raft->log.durable_index;
 	raft_index quorum;
 	unsigned i;
 
@@ -433,6 +436,7 @@ raft_progress_commit(struct raft *raft)
 	 * one of the own term, never by counting them. */
 	if (quorum >= raft->term_start && quorum > raft->log.commit_index)
 		raft_log_commit(&raft->log, quorum);
+	raft_change_committed(raft);
 }
 
 /* When a quorum of voters was last heard; RAFT_NEVER for one voter. */
@@ -448,7 +452,7 @@ quorum_heard_at(const struct raft *raft)
 
 		heard[i] = peer->id == raft->params.id
 			       ? RAFT_NEVER
-			       : MAX(peer->heard_at, raft->leader_since);
+			       : MAX(peer->heard_at, raft->quorum_since);
 	}
 	return raft_quorum_value(members, heard);
 }
@@ -484,6 +488,9 @@ raft_progress_timeout(struct raft *raft)
 		raft_become_follower(raft, raft->term, 0);
 		return;
 	}
+	raft_transfer_timeout(raft);
+	if (raft->role != RAFT_LEADER)
+		return;
 	for (i = 0; i < members->count; i++) {
 		struct raft_peer *peer = &raft->peers[i];
 
@@ -502,6 +509,7 @@ raft_progress_deadline(const struct raft *raft)
 	if (raft->persist.open)
 		deadline = MIN(deadline,
 		    raft->persist.opened_at + raft->params.disk_stall_max);
+	deadline = MIN(deadline, raft_transfer_deadline(raft));
 	for (i = 0; i < members->count; i++) {
 		const struct raft_peer *peer = &raft->peers[i];
 
@@ -509,6 +517,7 @@ raft_progress_deadline(const struct raft *raft)
 			continue;
 		deadline = MIN(deadline, heartbeat_at(raft, peer));
 		deadline = MIN(deadline, lost_at(raft, peer));
+		deadline = MIN(deadline, raft_snapshot_deadline(raft, peer));
 	}
 	return deadline;
 }

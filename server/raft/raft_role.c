@@ -16,12 +16,16 @@
  *	pre-candidate   pre-candidate   deadline                    raft_elect
  *	candidate       pre-candidate   deadline                    raft_elect
  *	pre-candidate   candidate       a quorum would vote         raft_elect
+ *	(follower,
+ *	pre-candidate)  candidate       the leader asks for it      raft_transfer
  *	candidate       leader          a quorum voted, durably     raft_elect
  *	any but leader  follower        leader of this term heard   raft_append
  *	any             follower        higher term heard           raft.c
  *	(pre-)candidate follower        a quorum refused            raft_elect
  *	leader          follower        quorum not heard, or
  *	                                the disk stalls             raft_progress
+ *	leader          follower        it is out of the membership raft_change
+ *	any             follower        a snapshot is installed     raft_snapshot
  *	any             stopped         an invariant is broken      raft.c
  *
  * What is true in each role is written as code in raft_check.c.
@@ -35,8 +39,10 @@ static void
 leave_role(struct raft *raft)
 {
 	ASSERT(raft->role != RAFT_STOPPED);
-	if (raft->role == RAFT_LEADER)
-		raft_read_fail_all(raft);
+	/* Also those at a follower: another leader, or term, is ahead. */
+	raft_read_fail_all(raft);
+	raft->transfer = (struct raft_transfer){ .target = 0 };
+	raft->campaign_transfer = false;
 }
 
 static void
@@ -88,10 +94,12 @@ raft_become_precandidate(struct raft *raft)
 }
 
 void
-raft_become_candidate(struct raft *raft)
+raft_become_candidate(struct raft *raft, bool transfer)
 {
-	ASSERT(raft->role == RAFT_PRECANDIDATE);
+	ASSERT(raft->role == RAFT_PRECANDIDATE ||
+	       (transfer && raft->role == RAFT_FOLLOWER));
 	leave_role(raft);
+	raft->campaign_transfer = transfer;
 	enter_term(raft, raft->term + 1, raft->params.id);
 	raft->role = RAFT_CANDIDATE;
 	raft->elections++;

@@ -129,7 +129,9 @@ collect_sends(struct raft *raft)
 	size_t i;
 
 	raft_read_begin_round(raft);
+	raft_read_ask(raft);
 	raft_progress_collect(raft);
+	raft_transfer_collect(raft);
 	raft_elect_collect(raft);
 	raft_answer_collect(raft);
 	for (i = 0; i < out->sends_count; i++) {
@@ -159,7 +161,7 @@ collect_persist(struct raft *raft)
 	if (persist->open)
 		return;
 	if (persist->term == raft->term && persist->vote == raft->vote &&
-	    log->truncate_from == 0 &&
+	    log->truncate_from == 0 && !raft_installing(raft) &&
 	    (log->handed_index == log->last_index || raft_progress_waits(raft)))
 		return;
 	op = raft_out_op(raft, RAFT_OP_PERSIST);
@@ -170,7 +172,11 @@ collect_persist(struct raft *raft)
 		.truncate_from = log->truncate_from,
 		.commit_index = log->commit_index,
 	};
-	if (log->handed_index < log->last_index) {
+	if (raft_installing(raft)) {
+		op->persist.reset_index = raft->install.index;
+		op->persist.reset_term = raft->install.term;
+		op->persist.truncate_from = 0;
+	} else if (log->handed_index < log->last_index) {
 		op->persist.first = log->handed_index + 1;
 		op->persist.last = log->last_index;
 	}
@@ -192,7 +198,8 @@ collect_apply(struct raft *raft)
 {
 	raft_index last = MIN(raft->log.commit_index, raft->log.durable_index);
 
-	if (last <= raft->applying_index)
+	/* What an open PERSIST is about to replace stays as it is. */
+	if (last <= raft->applying_index || raft_installing(raft))
 		return;
 	raft_out_op(raft, RAFT_OP_APPLY)->apply = (struct raft_op_apply){
 		.first = raft->applying_index + 1,
@@ -254,8 +261,10 @@ raft_take(struct raft *raft, struct raft_ops *ret_ops)
 	for (i = 0; i < out->dropped_count; i++)
 		raft_out_op(raft, RAFT_OP_DROPPED)->dropped = out->dropped[i];
 	out->dropped_count = 0;
-	if (works)
+	if (works) {
+		raft_snapshot_collect(raft);
 		collect_apply(raft);
+	}
 	raft_read_collect(raft);
 	collect_notices(raft);
 	*ret_ops = (struct raft_ops){

@@ -109,6 +109,13 @@ store_delete(struct store_txn *txn, store_table table, struct slice key)
 }
 
 int
+store_clear(struct store_txn *txn, store_table table)
+{
+	ASSERT(txn->store->writer == txn);
+	return txn->store->ops->clear(txn, table);
+}
+
+int
 store_cursor_open(
     struct store_txn *txn, store_table table, struct store_cursor **ret_cursor)
 {

@@ -57,6 +57,7 @@ struct store_ops {
 	int (*put)(struct store_txn *, store_table, struct slice key,
 	    struct slice value, bool append);
 	int (*del)(struct store_txn *, store_table, struct slice key);
+	int (*clear)(struct store_txn *, store_table);
 	int (*cursor_open)(
 	    struct store_txn *, store_table, struct store_cursor **);
 	void (*cursor_close)(struct store_cursor *);
@@ -116,6 +117,8 @@ int store_append(struct store_txn *txn, store_table table, struct slice key,
     struct slice value) ATTR_MUST_CHECK;
 int store_delete(
     struct store_txn *txn, store_table table, struct slice key) ATTR_MUST_CHECK;
+/* Deletes all of a table, in a hundredth of the time if values are small. */
+int store_clear(struct store_txn *txn, store_table table) ATTR_MUST_CHECK;
 
 /*
  * Cursors read in order. A new one stands outside: STORE_NEXT gives the first,

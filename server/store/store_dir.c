@@ -1,8 +1,11 @@
 #include "store/store_dir.h"
 
 #include "common/mem.h"
+#include "common/text.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -205,4 +208,149 @@ store_dir_free_bytes(const struct store_dir *dir, uint64_t *ret_bytes)
 		return ERR_IO;
 	*ret_bytes = (uint64_t)info.f_bavail * info.f_frsize;
 	return 0;
+}
+
+/* ---- Generations ---- */
+
+static const char *const store_dir_files[] = { "data.mdb", "lock.mdb" };
+
+void
+store_dir_append_path(
+    struct buf *to, const char *parent, const char *name, uint64_t generation)
+{
+	buf_printf(to, "%s/%s", parent, name);
+	if (generation != 0)
+		buf_printf(to, ".%" PRIu64, generation);
+}
+
+/* False if `entry` is no name that store_dir_append_path gives. */
+static bool
+store_dir_parse_generation(
+    const char *entry, const char *name, uint64_t *ret_generation)
+{
+	size_t size = strlen(name);
+	uint64_t generation = 0;
+
+	if (strncmp(entry, name, size) != 0)
+		return false;
+	if (entry[size] != '\0') {
+		if (entry[size] != '.' || entry[size + 1] == '0')
+			return false;
+		if (text_parse_u64(
+			slice_from_text(entry + size + 1), &generation) != 0)
+			return false;
+	}
+	*ret_generation = generation;
+	return true;
+}
+
+static bool
+store_dir_is_directory(int parent_fd, const char *entry)
+{
+	struct stat info;
+
+	return fstatat(parent_fd, entry, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(info.st_mode);
+}
+
+/* Gives the next entry; ERR_NOT_FOUND: that was the last one. */
+static int
+store_dir_next(DIR *list, const char **ret_entry)
+{
+	const struct dirent *entry;
+
+	errno = 0;
+	entry = readdir(list);
+	if (entry == NULL)
+		return errno == 0 ? ERR_NOT_FOUND : ERR_IO;
+	*ret_entry = entry->d_name;
+	return 0;
+}
+
+int
+store_dir_find_other(const char *parent, const char *name, uint64_t except,
+    uint64_t *ret_generation)
+{
+	DIR *list = opendir(parent);
+	uint64_t generation;
+	const char *entry;
+	int code;
+
+	if (list == NULL)
+		return store_dir_error(errno);
+	while ((code = store_dir_next(list, &entry)) == 0) {
+		if (store_dir_parse_generation(entry, name, &generation) &&
+		    generation != except &&
+		    store_dir_is_directory(dirfd(list), entry)) {
+			*ret_generation = generation;
+			break;
+		}
+	}
+	(void)closedir(list); /* it was only read */
+	return code;
+}
+
+static bool
+store_dir_is_own(const char *entry)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(store_dir_files); i++)
+		if (strcmp(entry, store_dir_files[i]) == 0)
+			return true;
+	return strcmp(entry, ".") == 0 || strcmp(entry, "..") == 0;
+}
+
+/* ERR_EXISTS: there is what no store has put there. */
+static int
+store_dir_check_own(DIR *list)
+{
+	const char *entry;
+	int code;
+
+	while ((code = store_dir_next(list, &entry)) == 0)
+		if (!store_dir_is_own(entry))
+			return ERR_EXISTS;
+	return code == ERR_NOT_FOUND ? 0 : code;
+}
+
+/* Takes over `fd`. */
+static int
+store_dir_remove_files(int fd)
+{
+	DIR *list = fdopendir(fd);
+	int code;
+
+	if (list == NULL) {
+		(void)close(fd); /* nothing was written through it */
+		return ERR_IO;
+	}
+	code = store_dir_check_own(list);
+	for (size_t i = 0; code == 0 && i < ARRAY_COUNT(store_dir_files); i++)
+		if (unlinkat(fd, store_dir_files[i], 0) != 0 && errno != ENOENT)
+			code = store_dir_error(errno);
+	(void)closedir(list); /* nothing was written through it */
+	return code;
+}
+
+int
+store_dir_remove(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int parent_fd;
+	int code;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : store_dir_error(errno);
+	parent_fd = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent_fd < 0) {
+		code = store_dir_error(errno);
+		(void)close(fd); /* nothing was written through it */
+		return code;
+	}
+	code = store_dir_remove_files(fd);
+	if (code == 0 && rmdir(path) != 0)
+		code = store_dir_error(errno);
+	if (code == 0 && fsync(parent_fd) != 0)
+		code = store_dir_error(errno);
+	(void)close(parent_fd); /* nothing was written through it */
+	return code;
 }

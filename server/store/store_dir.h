@@ -6,6 +6,7 @@
  * against a second daemon for as long as it is open, and on a local disk only.
  */
 
+#include "common/buf.h"
 #include "common/err.h"
 #include "common/macros.h"
 #include <stdint.h>
@@ -41,6 +42,27 @@ int store_dir_create(const char *path) ATTR_MUST_CHECK;
  * durable: to be called after files were created in it.
  */
 int store_dir_sync(const char *path) ATTR_MUST_CHECK;
+
+/* ---- Generations of a store, each in a directory of its own ---- */
+
+/* Appends the path: `parent`/`name` for generation 0, "name.N" for N. */
+void store_dir_append_path(
+    struct buf *to, const char *parent, const char *name, uint64_t generation);
+
+/*
+ * Finds a directory of another generation than `except` in `parent`.
+ * ERR_NOT_FOUND: there is none (or no parent); else as of store_dir_open.
+ */
+int store_dir_find_other(const char *parent, const char *name, uint64_t except,
+    uint64_t *ret_generation) ATTR_MUST_CHECK;
+
+/*
+ * Removes the directory of a store that is not open, with the files of the
+ * store, durably; 0 if it is not there. What a crash leaves of it is to be
+ * removed by another call. ERR_EXISTS: it holds anything else, and is left as
+ * it is. ERR_INVALID: not a directory.
+ */
+int store_dir_remove(const char *path) ATTR_MUST_CHECK;
 
 /* The ERR_* for an errno of a call on files. */
 int store_dir_error(int error);

@@ -188,6 +188,24 @@ journal_del(struct store_txn *txn, store_table table, struct slice key)
 	    key, slice_of(NULL, 0));
 }
 
+/* It comes with a snapshot, which is rare: the inner store's commit will do. */
+static int
+journal_clear(struct store_txn *txn, store_table table)
+{
+	struct journal *journal = journal_of(txn->store);
+	int error;
+
+	ASSERT(table < journal->table);
+	error = store_clear(journal->inner_txn, table);
+	if (error != 0) {
+		journal->store.broken = true;
+		return error;
+	}
+	journal->overflow = true;
+	buf_release(&journal->block);
+	return 0;
+}
+
 /* The cursor is one of the inner store, and goes there by itself. */
 static int
 journal_cursor_open(
@@ -246,6 +264,7 @@ static const struct store_ops journal_ops = {
 	.get = journal_get,
 	.put = journal_put,
 	.del = journal_del,
+	.clear = journal_clear,
 	.cursor_open = journal_cursor_open,
 	.stat = journal_stat,
 	.close = journal_close,

@@ -212,6 +212,13 @@ lmdb_del(struct store_txn *txn, store_table table, struct slice key)
 }
 
 static int
+lmdb_clear(struct store_txn *txn, store_table table)
+{
+	return lmdb_error(
+	    mdb_drop(lmdb_txn_of(txn), lmdb_table(txn, table), 0));
+}
+
+static int
 lmdb_cursor_open(
     struct store_txn *txn, store_table table, struct store_cursor **ret_cursor)
 {
@@ -321,6 +328,7 @@ static const struct store_ops lmdb_ops = {
 	.get = lmdb_get,
 	.put = lmdb_put,
 	.del = lmdb_del,
+	.clear = lmdb_clear,
 	.cursor_open = lmdb_cursor_open,
 	.cursor_close = lmdb_cursor_close,
 	.cursor_move = lmdb_cursor_move,

@@ -38,7 +38,7 @@ kv_bench_open(struct kv_bench *bench)
 	int code;
 
 	bench->store = store_mem_open(bench->disk);
-	code = kv_open(bench->store, &bench->kv);
+	code = kv_open(bench->store, true, &bench->kv);
 	if (code != 0)
 		kv_bench_close(bench);
 	return code;

@@ -4,25 +4,44 @@
 #include "common/panic.h"
 #include <stdlib.h>
 
+static void
+init_node(struct cluster *cluster, raft_id id)
+{
+	struct cluster_node *node = &cluster->nodes[id];
+
+	solo_init(&node->solo, id, cluster->founders_count);
+	node->disk_latency = 2000;
+	node->clock_percent = 100;
+}
+
 void
 cluster_init(struct cluster *cluster, unsigned count, uint64_t seed)
 {
 	ASSERT(count <= RAFT_MEMBERS_MAX);
 	*cluster = (struct cluster){
+		.founders_count = count,
 		.count = count,
 		.now = 1000000,
 		.latency_min = 1000,
 		.latency_max = 1000,
+		.snapshot_latency = 10000,
 	};
 	rng_init(&cluster->rng, seed);
 	for (raft_id id = 1; id <= count; id++) {
-		struct cluster_node *node = &cluster->nodes[id];
-
-		solo_init(&node->solo, id, count);
-		node->solo.params.seed = seed * 100 + id;
-		node->disk_latency = 2000;
-		node->clock_percent = 100;
+		init_node(cluster, id);
+		cluster->nodes[id].solo.params.seed = seed * 100 + id;
 	}
+}
+
+raft_id
+cluster_add(struct cluster *cluster)
+{
+	raft_id id = ++cluster->count;
+
+	ASSERT(id <= SOLO_ID_MAX);
+	init_node(cluster, id);
+	cluster->nodes[id].solo.params.seed = rng_next(&cluster->rng);
+	return id;
 }
 
 void
@@ -114,12 +133,34 @@ post_all(struct cluster *cluster, struct solo *solo)
 		const struct solo_message *sent = &solo->sent[i];
 		raft_id to = sent->message.to;
 
-		if (cluster->cut[solo->params.id][to] ||
+		if (to > cluster->count || cluster->cut[solo->params.id][to] ||
 		    chance(cluster, cluster->drop_percent))
 			continue;
 		post(cluster, sent);
 		if (chance(cluster, cluster->duplicate_percent))
 			post(cluster, sent);
+	}
+}
+
+/* The state as it is applied at the sender now goes on its way. */
+static void
+send_snapshots(struct cluster *cluster, struct cluster_node *node)
+{
+	const struct solo *solo = &node->solo;
+	raft_index index = solo->disk.applied_index;
+
+	for (raft_id to = 1; to <= cluster->count; to++) {
+		if (solo->snapshot_for[to] == 0)
+			continue;
+		ASSERT(index >= solo->snapshot_for[to]);
+		node->snapshots[to] = (struct cluster_snapshot){
+			.index = index,
+			.term = index == solo->disk.compacted_index
+				    ? solo->disk.compacted_term
+				    : solo_term(solo, index),
+			.members = solo_members_at(solo, index),
+			.arrives_at = cluster->now + cluster->snapshot_latency,
+		};
 	}
 }
 
@@ -137,6 +178,7 @@ pump(struct cluster *cluster, raft_id id)
 		open = solo->persist_open;
 	}
 	post_all(cluster, solo);
+	send_snapshots(cluster, node);
 	cluster_tell_work(cluster, id);
 	cluster_check(cluster, id);
 	solo_clear(solo);
@@ -153,6 +195,7 @@ cluster_boot(struct cluster *cluster, raft_id id)
 	node->commit_seen = node->solo.disk.compacted_index;
 	node->last_seen = 0;
 	node->epoch_seen = 0;
+	node->members_seen = *raft_get_members(node->solo.raft);
 	node->led_seen = 0;
 	cluster_tell(cluster, "n%d boots: term %d, log up to %d", (int)id,
 	    (int)node->solo.disk.term, (int)node->solo.disk.log.count);
@@ -171,6 +214,8 @@ cluster_crash(struct cluster *cluster, raft_id id)
 {
 	cluster_tell(cluster, "n%d crashes", (int)id);
 	solo_crash(&cluster->nodes[id].solo);
+	for (raft_id to = 1; to <= cluster->count; to++)
+		cluster->nodes[id].snapshots[to].index = 0;
 }
 
 void
@@ -234,6 +279,68 @@ arrive(struct cluster *cluster, size_t place)
 	free(letter.letter.log.entries);
 }
 
+static void
+end_snapshot(
+    struct cluster *cluster, raft_id from, raft_id to, raft_index index)
+{
+	struct cluster_node *node = &cluster->nodes[from];
+
+	node->snapshots[to].index = 0;
+	set_clock(cluster, from);
+	ASSERT(raft_snapshot_sent(node->solo.raft, node->solo.now, to, index) ==
+	       0);
+	pump(cluster, from);
+}
+
+/* It arrives, or is asked after until it is in place. */
+static void
+arrive_snapshot(struct cluster *cluster, raft_id from, raft_id to)
+{
+	struct cluster_snapshot *snapshot = &cluster->nodes[from].snapshots[to];
+	struct solo *solo = &cluster->nodes[to].solo;
+	int result;
+
+	if (solo->raft == NULL || cluster->cut[from][to] ||
+	    cluster->cut[to][from]) {
+		end_snapshot(cluster, from, to, 0);
+		return;
+	}
+	set_clock(cluster, to);
+	result = solo_install(
+	    solo, snapshot->index, snapshot->term, &snapshot->members);
+	ASSERT(result == 0 || result == ERR_BUSY || result == ERR_EXISTS);
+	if (result == 0) {
+		cluster->snapshots_installed++;
+		cluster_tell(cluster, "n%d < n%d  snapshot at %d/t%d", (int)to,
+		    (int)from, (int)snapshot->index, (int)snapshot->term);
+	}
+	snapshot->arrives_at = cluster->now + 1000;
+	pump(cluster, to);
+	if (result == ERR_EXISTS)
+		end_snapshot(cluster, from, to, snapshot->index);
+}
+
+/* The snapshot that arrives next; RAFT_NEVER if none does. */
+static raft_usec
+next_snapshot(const struct cluster *cluster, raft_id *ret_from, raft_id *ret_to)
+{
+	raft_usec at = RAFT_NEVER;
+
+	for (raft_id from = 1; from <= cluster->count; from++) {
+		for (raft_id to = 1; to <= cluster->count; to++) {
+			const struct cluster_snapshot *snapshot =
+			    &cluster->nodes[from].snapshots[to];
+
+			if (snapshot->index == 0 || snapshot->arrives_at >= at)
+				continue;
+			at = snapshot->arrives_at;
+			*ret_from = from;
+			*ret_to = to;
+		}
+	}
+	return at;
+}
+
 /* The place of the letter that comes next; letters_count if none does. */
 static size_t
 next_letter(const struct cluster *cluster)
@@ -295,6 +402,9 @@ step_until(struct cluster *cluster, raft_usec limit)
 			   : RAFT_NEVER;
 	raft_id actor = 0;
 	bool disk = false;
+	raft_id from = 0;
+	raft_id to = 0;
+	raft_usec snapshot_at = next_snapshot(cluster, &from, &to);
 
 	for (raft_id id = 1; id <= cluster->count; id++) {
 		bool by_disk;
@@ -306,10 +416,12 @@ step_until(struct cluster *cluster, raft_usec limit)
 			disk = by_disk;
 		}
 	}
-	if (at == RAFT_NEVER || at > limit)
+	if (MIN(at, snapshot_at) == RAFT_NEVER || MIN(at, snapshot_at) > limit)
 		return false;
-	cluster->now = MAX(cluster->now, at);
-	if (actor == 0)
+	cluster->now = MAX(cluster->now, MIN(at, snapshot_at));
+	if (snapshot_at < at)
+		arrive_snapshot(cluster, from, to);
+	else if (actor == 0)
 		arrive(cluster, letter);
 	else
 		act(cluster, actor, disk);
@@ -365,12 +477,16 @@ static bool
 converged(const struct cluster *cluster)
 {
 	raft_id leader = cluster_leader(cluster);
+	const struct raft_members *members;
 	raft_index last;
 
 	if (leader == 0)
 		return false;
 	last = cluster_status(cluster, leader).last_index;
-	for (raft_id id = 1; id <= cluster->count; id++) {
+	members = raft_get_members(cluster->nodes[leader].solo.raft);
+	for (unsigned i = 0; i < members->count; i++) {
+		raft_id id = members->member[i].id;
+
 		if (cluster->nodes[id].solo.raft == NULL)
 			continue;
 		if (cluster_status(cluster, id).applied_index != last ||
@@ -449,4 +565,49 @@ cluster_refused(struct cluster *cluster, raft_id id, raft_id peer)
 	set_clock(cluster, id);
 	(void)raft_peer_refused(solo->raft, solo->now, peer);
 	pump(cluster, id);
+}
+
+int
+cluster_change(
+    struct cluster *cluster, raft_id id, const struct raft_members *target)
+{
+	struct solo *solo = &cluster->nodes[id].solo;
+	raft_index index;
+	raft_term term;
+	int result;
+
+	set_clock(cluster, id);
+	result = raft_change_members(solo->raft, solo->now, target,
+	    solo_status(solo).members_index, &index, &term);
+	if (result == 0)
+		cluster_tell(cluster, "n%d changes the members by %d/t%d",
+		    (int)id, (int)index, (int)term);
+	pump(cluster, id);
+	return result;
+}
+
+int
+cluster_set_member(
+    struct cluster *cluster, raft_id id, const struct raft_member *member)
+{
+	struct raft_members target =
+	    *raft_get_members(cluster->nodes[id].solo.raft);
+
+	solo_set_member(&target, member);
+	return cluster_change(cluster, id, &target);
+}
+
+int
+cluster_transfer(struct cluster *cluster, raft_id id, raft_id target)
+{
+	struct solo *solo = &cluster->nodes[id].solo;
+	int result;
+
+	set_clock(cluster, id);
+	result = raft_transfer(solo->raft, solo->now, target);
+	if (result == 0)
+		cluster_tell(cluster, "n%d hands over to n%d", (int)id,
+		    (int)solo_status(solo).transfer_target);
+	pump(cluster, id);
+	return result;
 }

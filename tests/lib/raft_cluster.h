@@ -7,7 +7,8 @@
  * event the invariants of each core and those of the cluster are asserted:
  * election safety, log matching, leader completeness, state machine safety,
  * that what is committed is on the disks of a
- * quorum, and that a read sees all that was committed when it came.
+ * quorum, that no two nodes could be elected by voters that have nobody in
+ * common, and that a read sees all that was committed when it came.
  */
 
 #include "common/buf.h"
@@ -26,6 +27,14 @@ struct cluster_read {
 	raft_index committed;
 };
 
+/* A snapshot on its way from one node to another. */
+struct cluster_snapshot {
+	raft_index index; /* 0: none */
+	raft_term term;
+	struct raft_members members;
+	raft_usec arrives_at;
+};
+
 struct cluster_node {
 	struct solo solo;
 	/* Its own clock: local_since at `since`, and so fast from there on. */
@@ -39,13 +48,16 @@ struct cluster_node {
 	raft_index commit_seen;
 	raft_index last_seen;
 	uint64_t epoch_seen;
+	struct raft_members members_seen;
 	raft_term led_seen;
 	uint64_t epoch_led; /* when it began to lead */
+	struct cluster_snapshot snapshots[SOLO_ID_MAX + 1]; /* to */
 };
 
 struct cluster {
-	unsigned count;
-	struct cluster_node nodes[RAFT_MEMBERS_MAX + 1]; /* by id */
+	unsigned founders_count;
+	unsigned count; /* with those that were added */
+	struct cluster_node nodes[SOLO_ID_MAX + 1]; /* by id */
 	raft_usec now;
 	struct rng rng;
 
@@ -55,9 +67,11 @@ struct cluster {
 	uint64_t letters_number;
 	raft_usec latency_min;
 	raft_usec latency_max;
+	raft_usec snapshot_latency;
+	uint64_t snapshots_installed;
 	unsigned drop_percent;
 	unsigned duplicate_percent;
-	bool cut[RAFT_MEMBERS_MAX + 1][RAFT_MEMBERS_MAX + 1]; /* from, to */
+	bool cut[SOLO_ID_MAX + 1][SOLO_ID_MAX + 1]; /* from, to */
 
 	/* What was ever committed, from index 1 on. */
 	struct solo_log committed;
@@ -81,6 +95,9 @@ struct cluster {
 void cluster_init(struct cluster *cluster, unsigned count, uint64_t seed);
 void cluster_release(struct cluster *cluster);
 
+/* One more node that is down and knows the founders; its id. */
+raft_id cluster_add(struct cluster *cluster);
+
 void cluster_boot(struct cluster *cluster, raft_id id);
 void cluster_boot_all(struct cluster *cluster);
 /* The node, and what it had not made durable, is gone. */
@@ -102,13 +119,22 @@ bool cluster_step(struct cluster *cluster);
 raft_id cluster_leader(const struct cluster *cluster);
 /* Runs until there is one; asserts that it comes within `limit`. */
 raft_id cluster_elect(struct cluster *cluster, raft_usec limit);
-/* Runs until all that are up have applied the same; asserts as above. */
+/* Runs until all members that are up have applied the same; as above. */
 void cluster_converge(struct cluster *cluster, raft_usec limit);
 
 /* Asks node `id`: what raft_propose and raft_read answer. */
 int cluster_propose(struct cluster *cluster, raft_id id, uint32_t size);
 int cluster_read(struct cluster *cluster, raft_id id, uint64_t read_id);
 void cluster_refused(struct cluster *cluster, raft_id id, raft_id peer);
+/*
+ * Asks node `id` to change the membership that it has in effect: `member` with
+ * its role_new (NONE: out of it), or all of `target`. What the core answers.
+ */
+int cluster_set_member(
+    struct cluster *cluster, raft_id id, const struct raft_member *member);
+int cluster_change(
+    struct cluster *cluster, raft_id id, const struct raft_members *target);
+int cluster_transfer(struct cluster *cluster, raft_id id, raft_id target);
 
 struct raft_status cluster_status(const struct cluster *cluster, raft_id id);
 
@@ -120,6 +146,8 @@ void cluster_tell(struct cluster *cluster, const char *format, ...)
 
 /* Asserts what must be true of all nodes, after an event of node `id`. */
 void cluster_check(struct cluster *cluster, raft_id id);
+/* The part of it that compares node `id`'s membership with the others'. */
+void cluster_check_disjoint(const struct cluster *cluster, raft_id id);
 /* A receiver before it receives. */
 struct cluster_before {
 	struct raft_status status;

@@ -81,16 +81,35 @@ on_disk(const struct solo_disk *disk, raft_index index, raft_term term)
 		   .entry.term == term;
 }
 
-/* An acknowledged entry survives the loss of any minority's memory. */
+static bool
+quorum_holds(const struct cluster *cluster, const struct raft_members *members,
+    raft_index index, raft_term term)
+{
+	uint64_t holds[RAFT_MEMBERS_MAX];
+
+	for (unsigned i = 0; i < members->count; i++) {
+		raft_id id = members->member[i].id;
+
+		holds[i] = id <= cluster->count &&
+			   on_disk(&cluster->nodes[id].solo.disk, index, term);
+	}
+	return raft_quorum_value(members, holds) == 1;
+}
+
+/*
+ * An acknowledged entry survives the loss of any minority's memory. A commit
+ * may bring the next membership into effect at once: it was not counted by
+ * that one.
+ */
 static void
 check_quorum(
     const struct cluster *cluster, raft_id id, raft_index index, raft_term term)
 {
-	unsigned count = 0;
+	const struct cluster_node *node = &cluster->nodes[id];
 
-	for (raft_id i = 1; i <= cluster->count; i++)
-		count += on_disk(&cluster->nodes[i].solo.disk, index, term);
-	if (count < cluster->count / 2 + 1)
+	if (!quorum_holds(cluster, &node->members_seen, index, term) &&
+	    !quorum_holds(
+		cluster, raft_get_members(node->solo.raft), index, term))
 		broken(cluster, "committed on a durable quorum", id, index);
 }
 
@@ -101,10 +120,15 @@ check_committed(struct cluster *cluster, raft_id id)
 	struct cluster_node *node = &cluster->nodes[id];
 	struct solo_log *committed = &cluster->committed;
 	raft_index commit = cluster_status(cluster, id).commit_index;
+	raft_index compacted = cluster_status(cluster, id).compacted_index;
 
 	if (commit < node->commit_seen)
 		broken(cluster, "commit never goes back", id, commit);
-	for (raft_index i = node->commit_seen + 1; i <= commit; i++) {
+	/* What a snapshot brought is known by what comes behind it. */
+	if (compacted > committed->count)
+		broken(cluster, "a snapshot is committed", id, compacted);
+	for (raft_index i = MAX(node->commit_seen, compacted) + 1; i <= commit;
+	     i++) {
 		struct raft_entry entry;
 		const struct raft_entry *known;
 
@@ -188,10 +212,12 @@ cluster_check(struct cluster *cluster, raft_id id)
 	check_leader_log(cluster, id);
 	check_committed(cluster, id);
 	check_reads(cluster, id);
+	node->members_seen = *raft_get_members(node->solo.raft);
 	if (last == node->last_seen && epoch == node->epoch_seen)
 		return;
 	node->last_seen = last;
 	node->epoch_seen = epoch;
+	cluster_check_disjoint(cluster, id);
 	for (raft_id other = 1; other <= cluster->count; other++) {
 		if (other != id && cluster->nodes[other].solo.raft != NULL)
 			check_matching(cluster, id, other);

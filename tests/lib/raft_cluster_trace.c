@@ -148,6 +148,20 @@ cluster_tell_letter(struct cluster *cluster, const struct raft_message *letter,
 	case RAFT_APPEND_RESPONSE:
 		tell_append_answer(cluster, letter, before);
 		break;
+	case RAFT_TIMEOUT_NOW:
+		cluster_tell(cluster, "n%d < n%d  campaign now, log %s",
+		    (int)letter->to, (int)letter->from,
+		    position(letter->last_index, letter->last_term).text);
+		break;
+	case RAFT_READ_REQUEST:
+		cluster_tell(cluster, "n%d < n%d  read index?", (int)letter->to,
+		    (int)letter->from);
+		break;
+	case RAFT_READ_RESPONSE:
+		cluster_tell(cluster, "n%d < n%d  read index %d",
+		    (int)letter->to, (int)letter->from,
+		    letter->success ? (int)letter->read_index : 0);
+		break;
 	}
 }
 
@@ -169,6 +183,29 @@ tell_lists(struct cluster *cluster, raft_id id)
 		    (int)solo->reads[i].read_id);
 }
 
+/* The letter of each role, by its value. */
+static const char role_letters[] = "-vlj";
+
+static void
+tell_members(struct cluster *cluster, raft_id id)
+{
+	const struct raft_members *members =
+	    raft_get_members(cluster->nodes[id].solo.raft);
+	char text[RAFT_MEMBERS_MAX * 8] = "";
+	int size = 0;
+
+	for (unsigned i = 0; i < members->count; i++) {
+		const struct raft_member *member = &members->member[i];
+		char old[2] = { role_letters[member->role_old], '\0' };
+
+		size += snprintf(text + size, sizeof(text) - (size_t)size,
+		    " n%d:%s%c", (int)member->id, members->joint ? old : "",
+		    role_letters[member->role_new]);
+	}
+	cluster_tell(cluster, "n%d has members%s by %d", (int)id, text,
+	    (int)members->index);
+}
+
 void
 cluster_tell_work(struct cluster *cluster, raft_id id)
 {
@@ -181,6 +218,8 @@ cluster_tell_work(struct cluster *cluster, raft_id id)
 		    "n%d writes term %d, vote %s, log up to %d", (int)id,
 		    (int)solo->persist.term, name(solo->persist.vote).text,
 		    (int)solo_status(solo).last_index);
+	if (solo->members_changed)
+		tell_members(cluster, id);
 	tell_lists(cluster, id);
 	if (solo->roles_count > 0)
 		cluster_tell(cluster, "n%d is %s, term %d, leader %s", (int)id,

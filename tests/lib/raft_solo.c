@@ -70,6 +70,7 @@ solo_init(struct solo *solo, raft_id id, unsigned count)
 			.uncommitted_bytes_max = 1000000,
 			.pending_reads_max = 2000,
 			.disk_stall_max = 300000,
+			.transfer_timeout = 100000,
 			.seed = id,
 		},
 	};
@@ -91,6 +92,9 @@ solo_clear(struct solo *solo)
 	solo->sent_count = 0;
 	solo->reads_count = 0;
 	solo->dropped_count = 0;
+	solo->snapshots_count = 0;
+	for (size_t i = 0; i <= SOLO_ID_MAX; i++)
+		solo->snapshot_for[i] = 0;
 	solo->persists_count = 0;
 	solo->apply_first = 0;
 	solo->apply_last = 0;
@@ -192,6 +196,34 @@ solo_compact(struct solo *solo, raft_index index)
 	return 0;
 }
 
+int
+solo_install(struct solo *solo, raft_index index, raft_term term,
+    const struct raft_members *members)
+{
+	int result =
+	    raft_install_snapshot(solo->raft, solo->now, index, term, members);
+
+	if (result == 0)
+		solo->install_members = *members;
+	return result;
+}
+
+struct raft_members
+solo_members_at(const struct solo *solo, raft_index index)
+{
+	struct raft_members members = solo->disk.members;
+	raft_index i = solo->disk.compacted_index + 1;
+
+	for (; i <= index; i++) {
+		struct raft_entry entry;
+
+		ASSERT(raft_get_entry(solo->raft, i, &entry) == 0);
+		if (entry.type == RAFT_ENTRY_MEMBERS)
+			members = *entry.members;
+	}
+	return members;
+}
+
 static void
 check(const struct solo *solo)
 {
@@ -268,6 +300,12 @@ record(struct solo *solo, const struct raft_op *op)
 		    solo->dropped_count + 1, sizeof(*solo->dropped));
 		solo->dropped[solo->dropped_count++] = op->dropped;
 		break;
+	case RAFT_OP_SNAPSHOT:
+		ASSERT(op->snapshot.peer <= SOLO_ID_MAX);
+		solo->snapshot = op->snapshot;
+		solo->snapshot_for[op->snapshot.peer] = op->snapshot.at_least;
+		solo->snapshots_count++;
+		break;
 	case RAFT_OP_ALARM:
 		solo->alarm = op->alarm;
 		solo->alarms_count++;
@@ -284,12 +322,13 @@ static const int order[] = {
 	[RAFT_OP_SEND] = 1,
 	[RAFT_OP_PERSIST] = 2,
 	[RAFT_OP_DROPPED] = 3,
-	[RAFT_OP_APPLY] = 4,
-	[RAFT_OP_READ] = 5,
-	[RAFT_OP_MEMBERS] = 6,
-	[RAFT_OP_ROLE] = 7,
-	[RAFT_OP_ALARM] = 8,
-	[RAFT_OP_FATAL] = 9,
+	[RAFT_OP_SNAPSHOT] = 4,
+	[RAFT_OP_APPLY] = 5,
+	[RAFT_OP_READ] = 6,
+	[RAFT_OP_MEMBERS] = 7,
+	[RAFT_OP_ROLE] = 8,
+	[RAFT_OP_ALARM] = 9,
+	[RAFT_OP_FATAL] = 10,
 };
 
 bool
@@ -317,6 +356,23 @@ solo_take(struct solo *solo)
 }
 
 static void
+reset_disk(struct solo *solo)
+{
+	struct solo_disk *disk = &solo->disk;
+	const struct raft_op_persist *persist = &solo->persist;
+
+	ASSERT(persist->truncate_from == 0);
+	ASSERT(persist->first == 0);
+	disk->compacted_index = persist->reset_index;
+	disk->compacted_term = persist->reset_term;
+	disk->log.count = 0;
+	disk->members = solo->install_members;
+	disk->applied_index = persist->reset_index;
+	solo->apply_first = 0;
+	solo->apply_last = 0;
+}
+
+static void
 write_disk(struct solo *solo)
 {
 	struct solo_disk *disk = &solo->disk;
@@ -326,6 +382,8 @@ write_disk(struct solo *solo)
 	disk->term = persist->term;
 	disk->vote = persist->vote;
 	disk->commit_hint = persist->commit_index;
+	if (persist->reset_index != 0)
+		reset_disk(solo);
 	if (persist->truncate_from != 0) {
 		ASSERT(persist->truncate_from > disk->compacted_index);
 		disk->log.count = (size_t)(persist->truncate_from - 1 -
@@ -603,4 +661,67 @@ solo_propose(struct solo *solo, uint32_t size)
 	ASSERT(
 	    raft_propose(solo->raft, solo->now, &entry, 1, &first, &term) == 0);
 	return first;
+}
+
+void
+solo_set_member(struct raft_members *target, const struct raft_member *member)
+{
+	struct raft_members result = { .count = 0 };
+	bool placed = member->role_new == RAFT_MEMBER_NONE;
+
+	for (unsigned i = 0; i < target->count; i++) {
+		raft_id id = target->member[i].id;
+
+		if (!placed && member->id <= id) {
+			result.member[result.count++] = *member;
+			placed = true;
+		}
+		if (id == member->id)
+			continue;
+		ASSERT(result.count < RAFT_MEMBERS_MAX);
+		result.member[result.count++] = target->member[i];
+	}
+	if (!placed) {
+		ASSERT(result.count < RAFT_MEMBERS_MAX);
+		result.member[result.count++] = *member;
+	}
+	*target = result;
+}
+
+int
+solo_change(struct solo *solo, const struct raft_members *target)
+{
+	raft_index index;
+	raft_term term;
+	int result = raft_change_members(solo->raft, solo->now, target,
+	    solo_status(solo).members_index, &index, &term);
+
+	if (result == 0) {
+		ASSERT(index == solo_status(solo).last_index);
+		ASSERT(term == solo_status(solo).term);
+	}
+	solo_settle(solo);
+	return result;
+}
+
+int
+solo_change_member(struct solo *solo, raft_id id, enum raft_member_role role)
+{
+	struct raft_members target = *raft_get_members(solo->raft);
+	const struct raft_member member = { .id = id, .role_new = role };
+
+	solo_set_member(&target, &member);
+	return solo_change(solo, &target);
+}
+
+enum raft_member_role
+solo_role(const struct solo *solo, raft_id id)
+{
+	const struct raft_members *members = raft_get_members(solo->raft);
+
+	for (unsigned i = 0; i < members->count; i++) {
+		if (members->member[i].id == id)
+			return members->member[i].role_new;
+	}
+	return RAFT_MEMBER_NONE;
 }

@@ -14,6 +14,9 @@
 #define SOLO_ELECTION_TIMEOUT   100000
 #define SOLO_HEARTBEAT_INTERVAL 20000
 
+/* Ids of nodes in tests are not above this. */
+#define SOLO_ID_MAX 40
+
 struct solo_entry {
 	struct raft_entry entry;
 	struct raft_members members;
@@ -53,8 +56,9 @@ struct solo {
 	bool persist_open;
 	struct raft_op_persist persist;
 	struct solo_log persist_log;
-	struct raft_accepted accepted; /* by solo_append */
-	uint64_t sequence;             /* of solo_append and solo_ask */
+	struct raft_members install_members; /* by solo_install */
+	struct raft_accepted accepted;       /* by solo_append */
+	uint64_t sequence;                   /* of solo_append and solo_ask */
 	bool hold_apply; /* APPLY is not answered by raft_applied */
 
 	/* What the takes gave since solo_clear, oldest first. */
@@ -68,7 +72,10 @@ struct solo {
 	size_t dropped_count;
 	size_t dropped_capacity;
 	/* The newest append to each, kept over solo_clear; no entries. */
-	struct raft_message appended[RAFT_MEMBERS_MAX + 1];
+	struct raft_message appended[SOLO_ID_MAX + 1];
+	size_t snapshots_count;
+	struct raft_op_snapshot snapshot;
+	raft_index snapshot_for[SOLO_ID_MAX + 1]; /* at_least; 0: none */
 	size_t persists_count;
 	raft_index apply_first; /* all APPLY ranges together; 0: none */
 	raft_index apply_last;
@@ -95,6 +102,12 @@ void solo_crash(struct solo *solo);
 
 /* raft_compact, and the same on the disk. Returns what raft_compact does. */
 int solo_compact(struct solo *solo, raft_index index);
+
+/* raft_install_snapshot; the disk follows with the PERSIST. */
+int solo_install(struct solo *solo, raft_index index, raft_term term,
+    const struct raft_members *members);
+/* The membership at `index` of the core's log, from its front on. */
+struct raft_members solo_members_at(const struct solo *solo, raft_index index);
 
 /* One raft_take, recorded. False if it gave nothing. */
 bool solo_take(struct solo *solo);
@@ -156,6 +169,20 @@ int
 solo_vote(struct solo *solo, const struct raft_message *request, bool granted);
 /* Proposes one entry of `size`; asserts that it is taken. */
 raft_index solo_propose(struct solo *solo, uint32_t size);
+
+/*
+ * Puts `member`, in the order of ids, into `target` with its role_new, or in
+ * place of the one with its id; with the role NONE it is taken out.
+ */
+void
+solo_set_member(struct raft_members *target, const struct raft_member *member);
+/* raft_change_members with what is in effect as expected; then settles. */
+int solo_change(struct solo *solo, const struct raft_members *target);
+/* As above, for one member of the membership in effect. */
+int
+solo_change_member(struct solo *solo, raft_id id, enum raft_member_role role);
+/* The role_new of a member in effect; NONE if it is no member. */
+enum raft_member_role solo_role(const struct solo *solo, raft_id id);
 
 /* ---- Shared with raft_cluster ---- */
 

@@ -244,6 +244,21 @@ mem_del(struct store_txn *txn, store_table table, struct slice key)
 }
 
 static int
+mem_clear(struct store_txn *txn, store_table table)
+{
+	struct mem_txn *mem = mem_txn_of(txn);
+	int code = disk_step(txn->store);
+
+	if (code != 0) {
+		mem->failed = true;
+		return code;
+	}
+	mem_tree_release(mem_table(txn, table));
+	mem->changes[table]++;
+	return 0;
+}
+
+static int
 mem_cursor_open(
     struct store_txn *txn, store_table table, struct store_cursor **ret_cursor)
 {
@@ -344,6 +359,7 @@ static const struct store_ops mem_ops = {
 	.get = mem_get,
 	.put = mem_put,
 	.del = mem_del,
+	.clear = mem_clear,
 	.cursor_open = mem_cursor_open,
 	.cursor_close = mem_cursor_close,
 	.cursor_move = mem_cursor_move,

@@ -8,7 +8,7 @@
  * is how a crash is played, loses that transaction.
  *
  * Faults are set on the disk. Operations are begin, get, put, append, delete,
- * cursor_open, cursor_move and commit. After a failed
+ * clear, cursor_open, cursor_move and commit. After a failed
  * operation that changes, its transaction can only be aborted, as with LMDB.
  * After a failed commit the disk holds the state before or the state after,
  * as the seed says.

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define JOBS_MAX    64
 #define SECONDS_MAX 100000
@@ -27,6 +28,10 @@ static const char help[] =
     "  --verify-determinism  run each seed twice and compare event hashes\n"
     "  --nodes N             1 to 7 nodes, instead of what the seed draws\n"
     "  --time SECONDS        of virtual time with faults, likewise\n"
+    "  --profile NAME        mix (everything), churn, snapshot, disk, net, "
+    "clock\n"
+    "  --list-coverage       with --seeds: a line for all that can happen,\n"
+    "                        and how often it did\n"
     "  --jobs J              run so many processes at once\n"
     "  --help                this text\n"
     "\n"
@@ -86,6 +91,8 @@ enum option_code {
 	OPTION_VERIFY,
 	OPTION_NODES,
 	OPTION_TIME,
+	OPTION_PROFILE,
+	OPTION_COVERAGE,
 	OPTION_JOBS,
 	OPTION_HELP
 };
@@ -97,6 +104,8 @@ static const struct option options[] = {
 	{ "verify-determinism", no_argument, NULL, OPTION_VERIFY },
 	{ "nodes", required_argument, NULL, OPTION_NODES },
 	{ "time", required_argument, NULL, OPTION_TIME },
+	{ "profile", required_argument, NULL, OPTION_PROFILE },
+	{ "list-coverage", no_argument, NULL, OPTION_COVERAGE },
 	{ "jobs", required_argument, NULL, OPTION_JOBS },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -110,6 +119,16 @@ parse_positive(const char *option, uint64_t max)
 	if (number == 0)
 		usage("0 is no use for", option);
 	return number;
+}
+
+static enum sim_profile
+parse_profile(const char *name)
+{
+	for (unsigned i = 0; i < SIM_PROFILES_COUNT; i++) {
+		if (strcmp(sim_profile_names[i], name) == 0)
+			return (enum sim_profile)i;
+	}
+	usage("no such profile", name);
 }
 
 static void
@@ -131,12 +150,16 @@ take_option(int option, struct arguments *arguments)
 	case OPTION_VERIFY: campaign->verify = true; break;
 	case OPTION_NODES:
 		campaign->options.nodes_count =
-		    (unsigned)parse_positive("--nodes", SIM_NODES_MAX);
+		    (unsigned)parse_positive("--nodes", SIM_FOUNDERS_MAX);
 		break;
 	case OPTION_TIME:
 		campaign->options.duration =
 		    parse_positive("--time", SECONDS_MAX) * 1000000;
 		break;
+	case OPTION_PROFILE:
+		campaign->options.profile = parse_profile(optarg);
+		break;
+	case OPTION_COVERAGE: campaign->lists_coverage = true; break;
 	case OPTION_JOBS:
 		campaign->jobs_count =
 		    (unsigned)parse_positive("--jobs", JOBS_MAX);

@@ -13,10 +13,14 @@
  * sim_net         links between nodes: delays, loss, partitions
  * sim_connection  the connections over them
  * sim_message     what the nodes send over these
- * sim_node        a replica's process: clock, disks, turns, crashes
+ * sim_pieces      and the snapshots
+ * sim_node        a replica's process: clock, turns, crashes
+ * sim_host        what it asks of its host
+ * sim_disk        the disks of a node
  * sim_client      clients and the history of what they saw
  * sim_nemesis     faults
- * sim_check       invariants after each event
+ * sim_operator    changes of the members and of the leadership
+ * sim_check       invariants after each event: of nodes, logs and members
  * sim_image       what the durable image of a log holds
  * sim_replay      the history against the committed log, linearizability
  * sim_run         phases of one run
@@ -60,7 +64,7 @@ struct sim {
 	enum sim_phase phase;
 	raft_usec healed_at;
 	struct sim_heap heap;
-	struct sim_node *nodes; /* config.nodes_count of them */
+	struct sim_node *nodes; /* config.hosts_count of them */
 	struct sim_net *net;
 	struct sim_clients *clients;
 	struct sim_nemesis *nemesis;
@@ -104,6 +108,7 @@ struct sim_result {
 struct sim_options {
 	unsigned nodes_count; /* 0: the seed decides */
 	raft_usec duration;   /* of the faults; 0: the seed decides */
+	enum sim_profile profile;
 	bool trace;
 };
 

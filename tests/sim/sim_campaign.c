@@ -115,6 +115,8 @@ sim_print_repeat(uint64_t seed, const struct sim_options *options)
 	printf("repeat: build/sim --seed %" PRIu64, seed);
 	if (options->nodes_count != 0)
 		printf(" --nodes %u", options->nodes_count);
+	if (options->profile != SIM_PROFILE_MIX)
+		printf(" --profile %s", sim_profile_names[options->profile]);
 	if (options->duration != 0)
 		printf(" --time %" PRIu64, options->duration / 1000000);
 	printf(" --trace\n");
@@ -155,6 +157,7 @@ summarise(const struct sim_campaign *campaign, const struct shared *shared)
 	uint64_t runs_count = 0;
 	/* Other sizes and times than those drawn need not show everything. */
 	bool drawn = campaign->options.nodes_count == 0 &&
+		     campaign->options.profile == SIM_PROFILE_MIX &&
 		     campaign->options.duration == 0;
 	bool good = true;
 
@@ -162,7 +165,10 @@ summarise(const struct sim_campaign *campaign, const struct shared *shared)
 		sim_counters_add(&counters, &shared->jobs[i].counters);
 		runs_count += shared->jobs[i].runs_count;
 	}
-	sim_counters_print(&counters);
+	if (campaign->lists_coverage)
+		sim_counters_list(&counters);
+	else
+		sim_counters_print(&counters);
 	for (unsigned i = 0; i < campaign->jobs_count; i++) {
 		if (shared->jobs[i].failed)
 			print_failure(campaign, &shared->jobs[i]);

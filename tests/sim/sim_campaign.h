@@ -12,7 +12,8 @@ struct sim_campaign {
 	uint64_t first;
 	uint64_t last;
 	unsigned jobs_count;
-	bool verify; /* run each seed twice and compare */
+	bool lists_coverage; /* a line for each counter */
+	bool verify;         /* run each seed twice and compare */
 	struct sim_options options;
 };
 

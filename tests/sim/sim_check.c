@@ -9,6 +9,7 @@ void
 sim_checks_init(struct sim *sim)
 {
 	sim->checks = mem_zalloc(1, sizeof(*sim->checks));
+	sim_check_members_init(sim);
 }
 
 void
@@ -20,6 +21,7 @@ sim_checks_release(struct sim *sim)
 		sim_image_release(&checks->watches[id].image);
 		free(checks->watches[id].log.entries);
 	}
+	sim_check_members_release(sim);
 	free(checks->committed.entries);
 	free(checks->state_hashes);
 	free(checks->leaders);
@@ -123,6 +125,74 @@ check_applied(
 
 /* ---- After a turn ---- */
 
+/* Only a committed membership may tell that, and it holds for ever. */
+static void
+check_removed(struct sim *sim, struct sim_node *node)
+{
+	node->removed = true;
+	sim->counters.removed_noticed++;
+	if (sim_check_is_committed(sim, node))
+		sim_fail(
+		    sim, "node %" PRIu64 " takes itself for removed", node->id);
+}
+
+static void
+count_refused_snapshots(struct sim *sim, struct sim_node *node)
+{
+	for (unsigned i = 0; i < node->book.count; i++) {
+		struct node_snapshot_status status;
+		raft_id peer = node->book.member[i].id;
+		bool *refused =
+		    &node->refused
+			 [sim_node_at(sim, node->book.member[i].address)->id];
+
+		node_get_snapshot(node->node, peer, &status);
+		sim->counters.snapshots_refused +=
+		    status.refused != 0 && !*refused;
+		*refused = status.refused != 0;
+	}
+}
+
+static void
+count_events(
+    struct sim *sim, struct sim_node *node, const struct node_status *status)
+{
+	struct sim_watch *watch = watch_of(sim, node);
+	struct sim_counters *counters = &sim->counters;
+
+	if (status->raft.role == RAFT_LEADER) {
+		counters->transfers_aborted +=
+		    watch->transfer_target != 0 &&
+		    status->raft.transfer_target == 0;
+		watch->transfer_target = status->raft.transfer_target;
+	} else if (status->raft.leader != 0) {
+		counters->transfers_done +=
+		    status->raft.leader == watch->transfer_target;
+		watch->transfer_target = 0;
+	}
+	counters->snapshots_sent +=
+	    status->snapshots_sent - watch->snapshots_sent;
+	counters->snapshots_installed +=
+	    status->snapshots_installed - watch->snapshots_installed;
+	count_refused_snapshots(sim, node);
+	watch->snapshots_sent = status->snapshots_sent;
+	watch->snapshots_installed = status->snapshots_installed;
+	counters->elections += status->raft.elections - watch->elections;
+	watch->elections = status->raft.elections;
+}
+
+/* What was acknowledged in this turn was committed in it, at the latest. */
+static void
+check_acknowledged(struct sim *sim, const struct sim_node *node)
+{
+	if (watch_of(sim, node)->acknowledged_index >
+	    sim->checks->committed.last_index)
+		sim_fail(sim,
+		    "node %" PRIu64 " acknowledges entry %" PRIu64
+		    ", which is not committed",
+		    node->id, watch_of(sim, node)->acknowledged_index);
+}
+
 static void
 check_state(struct sim *sim, struct sim_node *node, enum node_state state)
 {
@@ -130,7 +200,11 @@ check_state(struct sim *sim, struct sim_node *node, enum node_state state)
 
 	if (state == watch->state)
 		return;
+	sim->counters.joined +=
+	    watch->state == NODE_JOINING && state == NODE_MEMBER;
 	watch->state = state;
+	if (state == NODE_REMOVED)
+		check_removed(sim, node);
 	if (state == NODE_MEMBER) {
 		sim->counters.formations += !watch->image.formed;
 		if (node->wiped)
@@ -171,6 +245,8 @@ sim_check_turn(struct sim *sim, struct sim_node *node)
 		sim_fail(sim, "node %" PRIu64 ": %s", node->id, why);
 	node_get_status(
 	    node->node, sim_node_clock(node, node->turn_at), &status);
+	node->state = status.state;
+	node->member_id = status.id;
 	check_state(sim, node, status.state);
 	sim_image_load(&watch->image, node);
 	if (status.state != NODE_MEMBER)
@@ -182,9 +258,9 @@ sim_check_turn(struct sim *sim, struct sim_node *node)
 	sim_check_commit(sim, node, &status.raft);
 	check_life_state(sim, node, &status.raft);
 	check_applied(sim, node, &status.raft);
+	check_acknowledged(sim, node);
 	watch->role = status.raft.role;
-	sim->counters.elections += status.raft.elections - watch->elections;
-	watch->elections = status.raft.elections;
+	count_events(sim, node, &status);
 	trace_state(sim, node, &status.raft);
 }
 
@@ -202,6 +278,10 @@ sim_check_start(struct sim *sim, struct sim_node *node)
 	watch->applied_index = 0;
 	watch->revision = 0;
 	watch->elections = 0;
+	watch->transfer_target = 0;
+	watch->snapshots_sent = 0;
+	watch->snapshots_installed = 0;
+	watch->acknowledged_index = 0;
 	watch->state = NODE_FORMING;
 	memset(watch->sent_last, 0, sizeof(watch->sent_last));
 	sim_check_turn(sim, node);
@@ -252,7 +332,8 @@ check_match(struct sim *sim, const struct sim_node *node,
     const struct raft_message *message)
 {
 	const struct sim_image *image = &watch_of(sim, node)->image;
-	struct sim_watch *leader = &sim->checks->watches[message->to];
+	const struct sim_node *to = sim_node_of_member(sim, message->to);
+	struct sim_watch *leader;
 	raft_index match = message->match_index;
 	struct sim_entry entry;
 
@@ -265,6 +346,9 @@ check_match(struct sim *sim, const struct sim_node *node,
 		    image->last_index);
 		return;
 	}
+	if (to == NULL)
+		return;
+	leader = watch_of(sim, to);
 	if (leader->role != RAFT_LEADER || leader->life_term != message->term ||
 	    match > leader->log.last_index ||
 	    !sim_image_entry(sim, image, match, &entry))
@@ -280,7 +364,9 @@ static void
 count_append(struct sim *sim, const struct sim_node *node,
     const struct raft_message *message)
 {
-	raft_index *last = &watch_of(sim, node)->sent_last[message->to];
+	const struct sim_node *to = sim_node_of_member(sim, message->to);
+	raft_index *last =
+	    &watch_of(sim, node)->sent_last[to == NULL ? 0 : to->id];
 
 	if (message->entries_count == 0) {
 		sim->counters.heartbeats++;
@@ -303,7 +389,7 @@ sim_check_promise(
 		sim->counters.prevotes_refused += !message->granted;
 		break;
 	case RAFT_VOTE_REQUEST:
-		check_vote(sim, node, message->term, node->id);
+		check_vote(sim, node, message->term, message->from);
 		break;
 	case RAFT_VOTE_RESPONSE:
 		sim->counters.votes_refused += !message->granted;
@@ -319,6 +405,11 @@ sim_check_promise(
 		if (message->success)
 			check_match(sim, node, message);
 		break;
+	case RAFT_TIMEOUT_NOW:
+		sim_check_one_leader(sim, node, message->term);
+		break;
+	case RAFT_READ_REQUEST:
+	case RAFT_READ_RESPONSE: break;
 	}
 }
 
@@ -326,34 +417,19 @@ void
 sim_check_acknowledged(
     struct sim *sim, struct sim_node *node, const struct sim_op *op)
 {
-	struct sim_checks *checks = sim->checks;
-	struct sim_entry entry;
-	unsigned count = 0;
+	struct sim_watch *watch = watch_of(sim, node);
 
 	sim->counters.acknowledgements_checked++;
-	for (raft_id id = 1; id <= sim->config.nodes_count; id++) {
-		struct sim_image *image = &checks->watches[id].image;
-		struct sim_node *holder = sim_node_get(sim, id);
-
-		sim_image_load(image, holder);
-		/* Its acknowledgement may still be on the way. */
-		if (holder->wiped || op->index <= image->compacted_index)
-			count++;
-		else if (sim_image_entry(sim, image, op->index, &entry))
-			count += entry.term == op->term;
-	}
-	if (count < sim->config.nodes_count / 2 + 1)
-		sim_fail(sim,
-		    "node %" PRIu64 " acknowledges a write, entry %" PRIu64
-		    " of term %" PRIu64 ", which %u disks hold",
-		    node->id, op->index, op->term, count);
+	watch->acknowledged_index = MAX(watch->acknowledged_index, op->index);
 }
 
 void
 sim_check_alarm(
     struct sim *sim, struct sim_node *node, enum raft_alarm alarm, raft_id peer)
 {
-	if (sim_node_get(sim, peer)->wiped)
+	const struct sim_node *node_peer = sim_node_of_member(sim, peer);
+
+	if (node_peer == NULL || node_peer->wiped)
 		return;
 	sim_fail(sim, "node %" PRIu64 " says that %" PRIu64 " %s", node->id,
 	    peer,
@@ -363,37 +439,63 @@ sim_check_alarm(
 
 /* ---- At the end ---- */
 
-bool
-sim_check_converged(struct sim *sim, raft_id *ret_leader)
+/* The leader of the newest term. */
+static struct sim_node *
+find_leader(struct sim *sim)
 {
-	struct node_status status;
-	raft_index last_index = 0;
-	raft_id leader = 0;
-	unsigned leaders_count = 0;
+	struct sim_node *leader = NULL;
+	raft_term term = 0;
 
-	for (raft_id id = 1; id <= sim->config.nodes_count; id++) {
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
 		struct sim_node *node = sim_node_get(sim, id);
-		const struct raft_status *raft = &status.raft;
+		struct sim_watch *watch = watch_of(sim, node);
 
-		if (node->node == NULL)
-			return false;
-		node_get_status(node->node, 0, &status);
-		if (node->wiped && status.state == NODE_WIPED)
+		if (node->node == NULL || !node_is_leader(node->node) ||
+		    watch->life_term < term)
 			continue;
-		if (status.state != NODE_MEMBER || raft->leader == 0 ||
-		    raft->applied_index != raft->last_index ||
-		    raft->commit_index != raft->last_index ||
-		    raft->durable_index != raft->last_index)
-			return false;
-		leaders_count += raft->role == RAFT_LEADER;
-		if (leader != 0 &&
-		    (leader != raft->leader || last_index != raft->last_index))
-			return false;
-		leader = raft->leader;
-		last_index = raft->last_index;
+		leader = node;
+		term = watch->life_term;
 	}
-	*ret_leader = leader;
-	return leaders_count == 1;
+	return leader;
+}
+
+static bool
+has_converged(struct sim *sim, struct sim_node *leader, raft_id id)
+{
+	struct sim_node *node = sim_node_of_member(sim, id);
+	struct node_status status;
+	const struct raft_status *raft = &status.raft;
+
+	if (node == NULL || node->node == NULL ||
+	    node_get_role(leader->node, id) != RAFT_MEMBER_VOTER)
+		return false;
+	node_get_status(node->node, 0, &status);
+	return status.state == NODE_MEMBER &&
+	       raft->leader == leader->member_id &&
+	       raft->applied_index == raft->last_index &&
+	       raft->commit_index == raft->last_index &&
+	       raft->durable_index == raft->last_index &&
+	       raft->last_index == sim->checks->committed.last_index;
+}
+
+bool
+sim_check_converged(struct sim *sim, raft_id *ret_place)
+{
+	struct sim_node *leader = find_leader(sim);
+	const struct node_members *members;
+
+	if (leader == NULL)
+		return false;
+	members = node_get_members(leader->node);
+	for (unsigned i = 0; i < members->count; i++) {
+		const struct node_member *member = &members->member[i];
+
+		if (!sim_node_at(sim, member->address)->wiped &&
+		    !has_converged(sim, leader, member->id))
+			return false;
+	}
+	*ret_place = leader->id;
+	return true;
 }
 
 void
@@ -401,10 +503,12 @@ sim_check_contents(struct sim *sim)
 {
 	struct buf record = { 0 };
 
-	for (raft_id id = 1; id <= sim->config.nodes_count; id++) {
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
 		struct sim_node *node = sim_node_get(sim, id);
 		struct sim_watch *watch = watch_of(sim, node);
 
+		if (node->node == NULL)
+			continue;
 		if (kv_verify(node_kv(node->node)) != 0)
 			sim_fail(sim,
 			    "the state of node %" PRIu64 " is damaged", id);

@@ -35,12 +35,22 @@ struct sim_watch {
 	uint64_t revision;
 	uint64_t elections;
 	enum node_state state;
+	raft_id transfer_target;
+	uint64_t snapshots_sent;
+	uint64_t snapshots_installed;
+	raft_index acknowledged_index; /* the last write that was, this turn */
 	raft_index sent_last[SIM_NODES_MAX + 1]; /* in appends, to each peer */
 };
 
 struct sim_leader {
 	raft_id node; /* 0: none known */
 	uint64_t life;
+};
+
+struct sim_membership {
+	struct sim_membership *next;
+	uint64_t payload; /* hash */
+	struct node_membership membership;
 };
 
 struct sim_checks {
@@ -53,6 +63,8 @@ struct sim_checks {
 	struct sim_known *known; /* entries by (index, term): a hash table */
 	size_t known_count;
 	size_t known_capacity;
+	struct sim_membership *memberships; /* every one that was in a log */
+	struct raft_members founders;       /* before the first of them */
 };
 
 void sim_checks_init(struct sim *sim);
@@ -73,10 +85,19 @@ void sim_check_acknowledged(
 void sim_check_alarm(struct sim *sim, struct sim_node *node,
     enum raft_alarm alarm, raft_id peer);
 
+/* The membership with this payload, kept to the end of the run. */
+const struct node_membership *
+sim_check_membership(struct sim *sim, uint64_t hash, struct slice payload);
+/* Is the node in the membership that was committed last? */
+bool sim_check_is_committed(struct sim *sim, const struct sim_node *node);
+/* Is the node in what was committed last, or in any log behind that? */
+bool sim_check_is_member(struct sim *sim, const struct sim_node *node);
+
 /* ---- At the end ---- */
 
-/* All nodes that take part lead or follow one leader and hold the same. */
-bool sim_check_converged(struct sim *sim, raft_id *ret_leader);
+/* All members, voters all, lead or follow one leader and hold the same; gives
+ * the place of the leader. */
+bool sim_check_converged(struct sim *sim, raft_id *ret_place);
 /* Every log, read through its node, is what its disk holds; every state
  * machine's records are sound. */
 void sim_check_contents(struct sim *sim);
@@ -88,6 +109,19 @@ struct sim_entry *sim_log_at(struct sim_log *log, raft_index index);
 /* Looks at what changed in the node's image since the last time. */
 void sim_check_log(
     struct sim *sim, struct sim_node *node, const struct raft_status *raft);
+/* The founders vote before any membership is in a log. */
+void sim_check_members_init(struct sim *sim);
+void sim_check_members_release(struct sim *sim);
+/* The membership in effect at `index` of a log. */
+const struct raft_members *
+sim_check_members_at(struct sim *sim, struct sim_log *log, raft_index index);
+/* Do those of whom `has` says so make a quorum? Who is not there any more may
+ * have. */
+bool sim_check_quorum(struct sim *sim, const struct raft_members *members,
+    bool (*has)(struct sim *sim, struct sim_node *node, const void *context),
+    const void *context);
+/* A MEMBERS entry became committed: counts what it does. */
+void sim_check_members_committed(struct sim *sim, raft_index index);
 /* Entries up to the node's commit index are the same for all, for ever. */
 void sim_check_commit(
     struct sim *sim, struct sim_node *node, const struct raft_status *raft);

@@ -106,6 +106,28 @@ check_cut(struct sim *sim, const struct sim_node *node, raft_index index,
 		    node->id, index);
 }
 
+/* A snapshot took the place of what the log begins behind. */
+static void
+follow_reset(struct sim *sim, struct sim_node *node, struct sim_watch *watch)
+{
+	struct sim_log *committed = &sim->checks->committed;
+	raft_index compacted = watch->image.compacted_index;
+
+	if (compacted > committed->last_index) {
+		sim_fail(sim,
+		    "the log of node %" PRIu64 " begins behind entry %" PRIu64
+		    ", which is not committed",
+		    node->id, compacted);
+		return;
+	}
+	for (raft_index i = watch->compacted_index + 1; i <= compacted; i++) {
+		const struct sim_entry entry = *sim_log_at(committed, i);
+
+		*sim_log_at(&watch->log, i) = entry;
+	}
+	watch->log.last_index = MAX(watch->log.last_index, compacted);
+}
+
 /* How many entries that had been on the disk before are there no more. */
 static uint64_t
 follow_image(struct sim *sim, struct sim_node *node, struct sim_watch *watch)
@@ -144,7 +166,10 @@ sim_check_log(
     struct sim *sim, struct sim_node *node, const struct raft_status *raft)
 {
 	struct sim_watch *watch = &sim->checks->watches[node->id];
-	uint64_t cut = follow_image(sim, node, watch);
+	uint64_t cut;
+
+	follow_reset(sim, node, watch);
+	cut = follow_image(sim, node, watch);
 
 	sim->counters.truncations += cut > 0;
 	sim->counters.truncations_of_many += cut > 1;
@@ -159,25 +184,63 @@ sim_check_log(
 
 /* ---- Commit ---- */
 
-/* On how many disks the entry `index` is as committed, or was before a wipe. */
-static unsigned
-count_holders(struct sim *sim, raft_index index, uint64_t hash)
+struct held {
+	raft_index index;
+	uint64_t hash;
+};
+
+/* Is the entry on the node's disk as committed? */
+static bool
+holds(struct sim *sim, struct sim_node *node, const void *context)
 {
-	struct sim_checks *checks = sim->checks;
+	const struct held *held = context;
+	struct sim_image *image = &sim->checks->watches[node->id].image;
 	struct sim_entry entry;
-	unsigned count = 0;
 
-	for (raft_id id = 1; id <= sim->config.nodes_count; id++) {
-		struct sim_node *node = sim_node_get(sim, id);
-		struct sim_image *image = &checks->watches[id].image;
+	sim_image_load(image, node);
+	if (held->index <= image->compacted_index)
+		return true;
+	return sim_image_entry(sim, image, held->index, &entry) &&
+	       entry.hash == held->hash;
+}
 
-		sim_image_load(image, node);
-		if (node->wiped || index <= image->compacted_index)
-			count++;
-		else if (sim_image_entry(sim, image, index, &entry))
-			count += entry.hash == hash;
+/* The membership in effect, which need not be on the leader's own disk yet;
+ * the incoming half of it. */
+static struct raft_members
+members_in_effect(const struct sim_node *node)
+{
+	const struct node_members *book = node_get_members(node->node);
+	struct raft_members members = { .count = book->count };
+
+	for (unsigned i = 0; i < book->count; i++) {
+		raft_id id = book->member[i].id;
+
+		members.member[i].id = id;
+		members.member[i].role_new = node_get_role(node->node, id);
 	}
-	return count;
+	return members;
+}
+
+/* In the membership of then, or in any newer one of the leader's. */
+static bool
+is_held(struct sim *sim, const struct sim_node *node, struct sim_log *log,
+    raft_index index)
+{
+	const struct held held = { index, sim_log_at(log, index)->hash };
+	const struct raft_members members = members_in_effect(node);
+
+	if (sim_check_quorum(
+		sim, sim_check_members_at(sim, log, index), holds, &held))
+		return true;
+	for (raft_index i = index + 1; i <= log->last_index; i++) {
+		const struct sim_entry *entry = sim_log_at(log, i);
+
+		if (entry->membership != NULL &&
+		    sim_check_quorum(
+			sim, &entry->membership->roles, holds, &held))
+			return true;
+	}
+	return sim_check_quorum(sim, &members, holds, &held);
 }
 
 /* Section 5.4.2: a leader commits by an entry of its own term. */
@@ -201,22 +264,23 @@ commit_more(struct sim *sim, const struct sim_node *node, struct sim_log *log,
     raft_index until, const struct raft_status *raft)
 {
 	struct sim_log *committed = &sim->checks->committed;
-	unsigned count;
 
 	if (until <= committed->last_index)
 		return;
 	for (raft_index i = committed->last_index + 1; i <= until; i++) {
-		*sim_log_at(committed, i) = *sim_log_at(log, i);
-		sim_log_at(committed, i)->committed_in = raft->term;
+		struct sim_entry entry = *sim_log_at(log, i);
+
+		entry.committed_in = raft->term;
+		*sim_log_at(committed, i) = entry;
+		sim_check_members_committed(sim, i);
 	}
 	committed->last_index = until;
 	check_own_term(sim, node, raft, sim_log_at(committed, until)->term);
-	count = count_holders(sim, until, sim_log_at(committed, until)->hash);
-	if (count < sim->config.nodes_count / 2 + 1)
+	if (raft->role == RAFT_LEADER && !is_held(sim, node, log, until))
 		sim_fail(sim,
 		    "node %" PRIu64 " takes entry %" PRIu64
-		    " for committed, which only %u disks hold",
-		    node->id, until, count);
+		    " for committed, which no quorum of disks holds",
+		    node->id, until);
 }
 
 void
@@ -286,6 +350,43 @@ sim_check_one_leader(struct sim *sim, struct sim_node *node, raft_term term)
 	}
 }
 
+struct election {
+	const struct sim_node *node;
+	raft_term term;
+};
+
+/* Who has voted in a newer term may have voted in this one before. */
+static bool
+voted(struct sim *sim, struct sim_node *node, const void *context)
+{
+	const struct election *election = context;
+	const struct sim_watch *watch = &sim->checks->watches[node->id];
+
+	return node == election->node ||
+	       watch->promised_term > election->term ||
+	       (watch->promised_term == election->term &&
+		   watch->promised_vote == election->node->member_id);
+}
+
+/* By a quorum of voters in the newest membership that it did not make. */
+static void
+check_election(struct sim *sim, const struct sim_node *node, raft_term term)
+{
+	struct sim_log *log = &sim->checks->watches[node->id].log;
+	const struct election election = { node, term };
+	raft_index index = log->last_index;
+
+	while (index > 0 && sim_log_at(log, index)->term >= term)
+		index--;
+	sim->counters.elections_checked++;
+	if (!sim_check_quorum(
+		sim, sim_check_members_at(sim, log, index), voted, &election))
+		sim_fail(sim,
+		    "node %" PRIu64 " leads in term %" PRIu64
+		    " without a quorum of votes",
+		    node->id, term);
+}
+
 void
 sim_check_leader(struct sim *sim, struct sim_node *node, raft_term term)
 {
@@ -295,6 +396,7 @@ sim_check_leader(struct sim *sim, struct sim_node *node, raft_term term)
 	sim_check_one_leader(sim, node, term);
 	if (watch->role == RAFT_LEADER && watch->life_term == term)
 		return;
+	check_election(sim, node, term);
 	for (raft_index i = 1; i <= committed->last_index; i++) {
 		/* Votes that come late make leaders of terms long past. */
 		if (sim_log_at(committed, i)->committed_in >= term)

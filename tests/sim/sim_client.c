@@ -148,7 +148,7 @@ send_op(struct sim *sim, struct sim_op *op)
 	if (op->kind == SIM_OP_PUT)
 		op->value = ++clients->values_count;
 	op->node =
-	    follow ? leader : rng_between(rng_of(sim), 1, config->nodes_count);
+	    follow ? leader : rng_between(rng_of(sim), 1, config->hosts_count);
 	sim_schedule(sim, sim->now + delay, SIM_EVENT_CALL, op->node, 0, op);
 	sim_schedule(
 	    sim, sim->now + patience, SIM_EVENT_DEADLINE, 0, op->client, op);
@@ -207,6 +207,8 @@ step_final(struct sim *sim, const struct sim_op *op)
 			    " is %s",
 			    kind_names[op->kind], op->key, op->node,
 			    status_names[op->status]);
+		/* Who is no member knows nobody to ask. */
+		(void)sim_check_converged(sim, &clients->leader[0]);
 		sim_schedule(sim, sim->now + sim->config.raft.election_timeout,
 		    SIM_EVENT_CLIENT, 0, 0, NULL);
 		return;
@@ -241,7 +243,7 @@ finish(struct sim *sim, struct sim_op *op, enum sim_op_status status)
 	/* Whoever was served stays. */
 	if (status != SIM_OP_DONE && clients->leader[op->client] == op->node)
 		clients->leader[op->client] = 0;
-	if (status == SIM_OP_DONE && op->kind != SIM_OP_GET_STALE)
+	if (status == SIM_OP_DONE && sim_op_is_write(op))
 		clients->leader[op->client] = op->node;
 	if (sim->phase == SIM_FINAL)
 		step_final(sim, op);
@@ -375,7 +377,13 @@ count_read(struct sim *sim, struct sim_node *node)
 {
 	raft_usec now = sim_node_clock(node, node->turn_at);
 
-	if (node_lease_until(node->node) > now)
+	if (!node_is_leader(node->node)) {
+		enum raft_member_role role =
+		    node_get_role(node->node, node->member_id);
+
+		sim->counters.reads_on_followers++;
+		sim->counters.reads_on_learners += role != RAFT_MEMBER_VOTER;
+	} else if (node_lease_until(node->node) > now)
 		sim->counters.reads_by_lease++;
 	else
 		sim->counters.reads_by_round++;
@@ -392,6 +400,8 @@ on_read_done(struct node_read *read, int status)
 
 	if (status != 0) {
 		sim->counters.reads_unconfirmed += status == ERR_NOT_LEADER;
+		sim->counters.reads_failed_on_followers +=
+		    !node_is_leader(node->node);
 		sim->counters.answers_busy += status == ERR_BUSY;
 		answer(sim, node, op, SIM_OP_FAILED);
 		return;
@@ -401,13 +411,22 @@ on_read_done(struct node_read *read, int status)
 	    look_up(sim, node, op) ? SIM_OP_DONE : SIM_OP_FAILED);
 }
 
+static raft_id
+place_of_leader(struct sim *sim, const struct sim_node *node)
+{
+	const struct sim_node *leader =
+	    sim_node_of_member(sim, node_leader(node->node));
+
+	return leader == NULL ? 0 : leader->id;
+}
+
 static void
 refuse(struct sim *sim, struct sim_node *node, struct sim_op *op, int error)
 {
 	if (error == ERR_NOT_LEADER) {
 		sim->counters.answers_not_leader++;
-		sim->clients->leader[op->client] = node_leader(node->node);
-	} else if (error == ERR_BUSY) {
+		sim->clients->leader[op->client] = place_of_leader(sim, node);
+	} else if (error == ERR_BUSY || error == ERR_AGAIN) {
 		sim->counters.answers_busy++;
 	} else {
 		sim_fail(sim, "node %" PRIu64 " refuses an operation: %s",

@@ -23,6 +23,9 @@ static const char *const fault_names[SIM_FAULTS_COUNT] = {
 	[SIM_FAULT_SLOW] = "slow",
 	[SIM_FAULT_CLOCK] = "clock",
 	[SIM_FAULT_REFUSAL] = "refusal",
+	[SIM_FAULT_CHANGE] = "change",
+	[SIM_FAULT_TRANSFER] = "transfer",
+	[SIM_FAULT_SNAPSHOT] = "snapshot",
 };
 
 /* How many in a hundred runs have a fault, and how often it strikes there:
@@ -46,6 +49,9 @@ static const struct {
 	[SIM_FAULT_SLOW] = { 25, 8, 40 },
 	[SIM_FAULT_CLOCK] = { 40, 2, 20 },
 	[SIM_FAULT_REFUSAL] = { 25, 3, 30 },
+	[SIM_FAULT_CHANGE] = { 40, 3, 20 },
+	[SIM_FAULT_TRANSFER] = { 30, 4, 30 },
+	[SIM_FAULT_SNAPSHOT] = { 30, 2, 10 },
 };
 
 static bool
@@ -81,6 +87,7 @@ draw_raft(struct sim_config *config, struct rng *rng)
 	raft->uncommitted_bytes_max = raft->entry_bytes_max + scale(rng, 14);
 	raft->pending_reads_max = (uint32_t)scale(rng, 8);
 	raft->disk_stall_max = raft->election_timeout;
+	raft->transfer_timeout = raft->election_timeout;
 	raft->lease_reads = percent(rng, 25);
 }
 
@@ -93,6 +100,24 @@ draw_store(struct sim_config *config, struct rng *rng)
 	config->cache_bytes_max = percent(rng, 50) ? scale(rng, 10) : 1 << 20;
 	config->commit_min = 50 * scale(rng, 4);
 	config->commit_mean = 50 * scale(rng, 5);
+}
+
+/* Few bytes, so that whoever falls back a little needs a snapshot, and many
+ * pieces of it. */
+static void
+draw_snapshots(struct sim_config *config, struct rng *rng)
+{
+	bool eager = percent(rng, 60);
+
+	config->trailing_bytes_min = scale(rng, eager ? 10 : 18);
+	config->trailing_bytes_max =
+	    config->trailing_bytes_min + scale(rng, eager ? 12 : 20);
+	config->snapshot_piece_bytes = 64 + (uint32_t)scale(rng, 11);
+	config->snapshot_rate = percent(rng, 25) ? 2000 + scale(rng, 18) : 0;
+	config->snapshot_age_max =
+	    rng_between(rng, 4, 20) * config->raft.election_timeout;
+	config->piece_patience =
+	    rng_between(rng, 1, 4) * config->raft.election_timeout / 2;
 }
 
 static void
@@ -152,15 +177,10 @@ draw_faults(struct sim_config *config, struct rng *rng)
 		if (exists && !config->calm)
 			config->fault_mean[i] = mean * timeout;
 	}
-	/* One of the other two is left, which may not go on alone. */
-	if (config->nodes_count < 3)
-		config->fault_mean[SIM_FAULT_WIPE] = 0;
 	config->warm_up = percent(rng, 25) ? 0 : 6 * timeout;
 	config->duration = 100 * timeout;
 	config->duration = MAX(config->duration, 8000 * MS);
 	config->duration = MIN(config->duration, 20000 * MS);
-	/* Leases trust clocks to differ by no more than 5 in 100. */
-	config->drift_ppm = config->raft.lease_reads ? 20000 : 300000;
 }
 
 /* A lease is only wrong if much happens before it ends. */
@@ -185,8 +205,81 @@ draw_hurry(struct sim_config *config, struct rng *rng)
 	config->duration = MIN(config->duration, 8000 * MS);
 }
 
+#define BIT(fault) (1u << SIM_FAULT_##fault)
+
+const char *const sim_profile_names[SIM_PROFILES_COUNT] = {
+	[SIM_PROFILE_MIX] = "mix",
+	[SIM_PROFILE_CHURN] = "churn",
+	[SIM_PROFILE_SNAPSHOT] = "snapshot",
+	[SIM_PROFILE_DISK] = "disk",
+	[SIM_PROFILE_NET] = "net",
+	[SIM_PROFILE_CLOCK] = "clock",
+};
+
+static const struct {
+	unsigned sure; /* in every run */
+	unsigned never;
+} profiles[SIM_PROFILES_COUNT] = {
+	[SIM_PROFILE_CHURN] = { BIT(CHANGE) | BIT(TRANSFER), 0 },
+	[SIM_PROFILE_SNAPSHOT] = { BIT(SNAPSHOT) | BIT(CRASH), BIT(SLOW) },
+	[SIM_PROFILE_DISK] = { BIT(DISK_ERROR) | BIT(STALL) | BIT(POWER_CUT),
+	    BIT(DELAY) | BIT(LOSS) },
+	[SIM_PROFILE_NET] = { BIT(PARTITION) | BIT(RESET) | BIT(REPLAY),
+	    BIT(DISK_ERROR) | BIT(SLOW) },
+	[SIM_PROFILE_CLOCK] = { BIT(CLOCK) | BIT(PAUSE) | BIT(PARTITION), 0 },
+};
+
+static void
+bend_to_profile(
+    struct sim_config *config, enum sim_profile profile, struct rng *rng)
+{
+	raft_usec timeout = config->raft.election_timeout;
+
+	for (unsigned i = 0; i < SIM_FAULTS_COUNT && !config->calm; i++) {
+		uint64_t mean = rng_between(
+		    rng, fault_draws[i].mean_low, fault_draws[i].mean_high);
+
+		if (profiles[profile].sure >> i & 1)
+			config->fault_mean[i] = mean * timeout;
+		if (profiles[profile].never >> i & 1)
+			config->fault_mean[i] = 0;
+	}
+	if (profile == SIM_PROFILE_CLOCK)
+		config->raft.lease_reads = percent(rng, 80);
+	if (profile == SIM_PROFILE_SNAPSHOT) {
+		config->trailing_bytes_min = scale(rng, 6);
+		config->trailing_bytes_max =
+		    scale(rng, 9) + config->trailing_bytes_min;
+		config->checkpoint_interval = 5 * MS;
+		config->keys_count = SIM_KEYS_MAX;
+		config->snapshot_piece_bytes = 64 + (uint32_t)scale(rng, 6);
+		config->snapshot_rate = percent(rng, 50) ? 2000 : 0;
+		config->snapshot_rate *= scale(rng, 5);
+		config->fault_mean[SIM_FAULT_SNAPSHOT] /= 8;
+	}
+	if (profile != SIM_PROFILE_MIX && !config->calm && percent(rng, 90))
+		config->warm_up = 6 * timeout;
+}
+
+static void
+draw_hosts(struct sim_config *config, struct rng *rng)
+{
+	unsigned spares = (unsigned)rng_between(rng, 1, SIM_SPARES_MAX);
+
+	config->churns = config->fault_mean[SIM_FAULT_CHANGE] != 0;
+	config->hosts_count = config->nodes_count;
+	if (config->churns)
+		config->hosts_count += spares;
+	/* One of the other two is left, which may not go on alone. */
+	if (config->nodes_count < 3)
+		config->fault_mean[SIM_FAULT_WIPE] = 0;
+	/* Leases trust clocks to differ by no more than 5 in 100. */
+	config->drift_ppm = config->raft.lease_reads ? 20000 : 300000;
+}
+
 void
-sim_config_draw(struct sim_config *config, uint64_t seed, unsigned nodes_count)
+sim_config_draw(struct sim_config *config, uint64_t seed, unsigned nodes_count,
+    enum sim_profile profile)
 {
 	static const unsigned sizes[] = { 1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4,
 		5, 5, 5, 5, 5, 5, 5 };
@@ -203,6 +296,9 @@ sim_config_draw(struct sim_config *config, uint64_t seed, unsigned nodes_count)
 	draw_network(config, &rng);
 	draw_faults(config, &rng);
 	draw_hurry(config, &rng);
+	draw_snapshots(config, &rng);
+	bend_to_profile(config, profile, &rng);
+	draw_hosts(config, &rng);
 }
 
 void
@@ -212,12 +308,12 @@ sim_config_print(const struct sim_config *config, char *to, size_t size)
 	int used;
 
 	used = snprintf(to, size,
-	    "nodes=%u election=%" PRIu64 "ms batch=%" PRIu32 "/%" PRIu32
+	    "nodes=%u+%u election=%" PRIu64 "ms batch=%" PRIu32 "/%" PRIu32
 	    "B window=%" PRIu32 " lease=%d clients=%u keys=%u faults=",
-	    config->nodes_count, raft->election_timeout / MS,
-	    raft->append_entries_max, raft->append_bytes_max,
-	    raft->inflight_appends_max, raft->lease_reads,
-	    config->clients_count, config->keys_count);
+	    config->nodes_count, config->hosts_count - config->nodes_count,
+	    raft->election_timeout / MS, raft->append_entries_max,
+	    raft->append_bytes_max, raft->inflight_appends_max,
+	    raft->lease_reads, config->clients_count, config->keys_count);
 	for (unsigned i = 0; i < SIM_FAULTS_COUNT; i++) {
 		if (config->fault_mean[i] == 0)
 			continue;

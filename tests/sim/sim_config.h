@@ -8,9 +8,11 @@
 
 #include "raft/raft.h"
 
-#define SIM_NODES_MAX   7
-#define SIM_CLIENTS_MAX 8
-#define SIM_KEYS_MAX    6
+#define SIM_FOUNDERS_MAX 7
+#define SIM_SPARES_MAX   3
+#define SIM_NODES_MAX    (SIM_FOUNDERS_MAX + SIM_SPARES_MAX)
+#define SIM_CLIENTS_MAX  8
+#define SIM_KEYS_MAX     6
 
 enum sim_fault {
 	SIM_FAULT_CRASH,      /* one process; the host answers "refused" */
@@ -18,29 +20,40 @@ enum sim_fault {
 	SIM_FAULT_DISK_ERROR, /* an operation of a store fails: the node stops */
 	SIM_FAULT_WIPE,       /* a node comes back with empty disks */
 	SIM_FAULT_PARTITION,
-	SIM_FAULT_LOSS,    /* a burst of it */
-	SIM_FAULT_DELAY,   /* all links are slow for a while */
-	SIM_FAULT_RESET,   /* of connections */
-	SIM_FAULT_REPLAY,  /* an old message comes again */
-	SIM_FAULT_PAUSE,   /* a process stands still */
-	SIM_FAULT_STALL,   /* the next commit takes long */
-	SIM_FAULT_SLOW,    /* all commits of a node do, for a while */
-	SIM_FAULT_CLOCK,   /* a clock runs at another rate */
-	SIM_FAULT_REFUSAL, /* a living peer is said to be dead */
+	SIM_FAULT_LOSS,     /* a burst of it */
+	SIM_FAULT_DELAY,    /* all links are slow for a while */
+	SIM_FAULT_RESET,    /* of connections */
+	SIM_FAULT_REPLAY,   /* an old message comes again */
+	SIM_FAULT_PAUSE,    /* a process stands still */
+	SIM_FAULT_STALL,    /* the next commit takes long */
+	SIM_FAULT_SLOW,     /* all commits of a node do, for a while */
+	SIM_FAULT_CLOCK,    /* a clock runs at another rate */
+	SIM_FAULT_REFUSAL,  /* a living peer is said to be dead */
+	SIM_FAULT_CHANGE,   /* an operator changes the members */
+	SIM_FAULT_TRANSFER, /* an operator moves the leadership */
+	SIM_FAULT_SNAPSHOT, /* breaks a transfer of a snapshot, or an end */
 	SIM_FAULTS_COUNT
 };
 
 struct sim_config {
 	uint64_t seed;
-	unsigned nodes_count;
-	bool calm;          /* no faults, and no message is lost or late */
-	raft_usec warm_up;  /* no faults before */
-	raft_usec duration; /* of warm-up and faults */
+	unsigned nodes_count; /* founders */
+	unsigned hosts_count; /* with those that may be added */
+	bool churns;          /* the members change */
+	bool calm;            /* no faults, and no message is lost or late */
+	raft_usec warm_up;    /* no faults before */
+	raft_usec duration;   /* of warm-up and faults */
 
 	struct raft_params raft; /* as every node gets it */
 	uint64_t checkpoint_bytes;
 	raft_usec checkpoint_interval;
 	uint64_t cache_bytes_max;
+	uint64_t trailing_bytes_min;
+	uint64_t trailing_bytes_max;
+	uint32_t snapshot_piece_bytes;
+	uint64_t snapshot_rate;
+	raft_usec snapshot_age_max;
+	raft_usec piece_patience; /* then a piece is taken for lost */
 
 	unsigned clients_count;
 	unsigned keys_count;
@@ -70,9 +83,22 @@ struct sim_config {
 	raft_usec fault_mean[SIM_FAULTS_COUNT]; /* between two; 0: not at all */
 };
 
+/* What a run is about: some faults for sure, others not at all. */
+enum sim_profile {
+	SIM_PROFILE_MIX, /* everything, as the seed says */
+	SIM_PROFILE_CHURN,
+	SIM_PROFILE_SNAPSHOT,
+	SIM_PROFILE_DISK,
+	SIM_PROFILE_NET,
+	SIM_PROFILE_CLOCK,
+	SIM_PROFILES_COUNT
+};
+
+extern const char *const sim_profile_names[SIM_PROFILES_COUNT];
+
 /* Draws the configuration of `seed`; `nodes_count` 0: that, too. */
-void
-sim_config_draw(struct sim_config *config, uint64_t seed, unsigned nodes_count);
+void sim_config_draw(struct sim_config *config, uint64_t seed,
+    unsigned nodes_count, enum sim_profile profile);
 
 /* A short description; truncated to `size`. */
 void sim_config_print(const struct sim_config *config, char *to, size_t size);

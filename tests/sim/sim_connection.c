@@ -1,6 +1,7 @@
 /* Dialling, the hello each way, and how connections end. */
 
 #include "tests/sim/sim_net_impl.h"
+#include "tests/sim/sim_pieces.h"
 #include <inttypes.h>
 
 static void
@@ -23,24 +24,38 @@ plan_redial(struct sim *sim, raft_id dialer, raft_id acceptor)
 	    rng_between(sim_net_rng(sim), timeout / 50, timeout / 4));
 }
 
+static const struct node_member *
+member_at(struct sim *sim, const struct sim_node *node, raft_id place)
+{
+	for (unsigned i = 0; i < node->book.count; i++) {
+		const struct node_member *member = &node->book.member[i];
+
+		if (sim_node_at(sim, member->address)->id == place)
+			return member;
+	}
+	return NULL;
+}
+
 void
 sim_net_dial(
     struct sim *sim, struct sim_node *node, const struct sim_event *event)
 {
 	raft_id peer = event->number % (SIM_NODES_MAX + 1);
+	const struct node_member *member = member_at(sim, node, peer);
 	struct sim_connection *connection =
 	    &sim->net->connections[node->id][peer];
 	struct sim_packet *packet;
 
 	if (event->number != connection->dial_number + peer ||
-	    connection->state == LINK_UP)
+	    connection->state == LINK_UP || member == NULL)
 		return;
 	connection->state = LINK_DIALING;
 	connection->session = ++sim->net->session;
+	connection->member = *member;
 	packet = sim_packet_new(SIM_PACKET_HELLO, node->id, peer);
 	packet->dialer = node->id;
 	packet->session = connection->session;
-	node_get_hello(node->node, peer, packet->hello);
+	node_get_hello(node->node, member->id, packet->hello);
 	sim_net_transmit(sim, packet, sim->now);
 	/* In case that no answer comes. */
 	plan_dial(sim, node->id, peer, sim->config.raft.election_timeout / 2);
@@ -54,7 +69,9 @@ note_hearing(struct sim *sim, struct sim_node *node, raft_id peer,
 		node->heard[peer] = true;
 	sim_trace(sim, node->id, "hello of %" PRIu64 "%s%s", peer,
 	    accepted ? "" : " refused: ", accepted ? "" : why);
-	if (accepted || node->wiped || sim_node_get(sim, peer)->wiped)
+	sim->counters.hellos_refused += !accepted;
+	if (accepted || node->wiped || sim_node_get(sim, peer)->wiped ||
+	    sim->config.churns)
 		return;
 	sim_fail(sim, "node %" PRIu64 " refuses the hello of %" PRIu64 ": %s",
 	    node->id, peer, why);
@@ -63,7 +80,7 @@ note_hearing(struct sim *sim, struct sim_node *node, raft_id peer,
 static bool
 hear(struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
 {
-	char why[256] = "";
+	char why[512] = "";
 	bool accepted =
 	    node_hear(node->node, packet->hello, why, sizeof(why)) == 0;
 
@@ -71,30 +88,70 @@ hear(struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
 	return accepted;
 }
 
+static struct sim_packet *
+answer_new(const struct sim_node *node, enum sim_packet_kind kind,
+    const struct sim_packet *packet)
+{
+	struct sim_packet *answer =
+	    sim_packet_new(kind, node->id, packet->from);
+
+	answer->dialer = packet->dialer;
+	answer->session = packet->session;
+	return answer;
+}
+
 static void
 receive_hello(
     struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
 {
-	struct sim_packet *welcome;
+	struct sim_packet *welcome =
+	    answer_new(node, SIM_PACKET_WELCOME, packet);
 
-	if (!hear(sim, node, packet))
-		return;
-	sim_net_connection(sim, packet)->accepted = packet->session;
-	welcome = sim_packet_new(SIM_PACKET_WELCOME, node->id, packet->from);
-	welcome->dialer = packet->dialer;
-	welcome->session = packet->session;
-	node_get_hello(node->node, packet->from, welcome->hello);
+	node_get_hello(node->node, packet->hello->from, welcome->hello);
 	sim_net_transmit(sim, welcome, node->turn_at);
 }
 
+/* A node that waits to be added has no id until it has heard us. */
 static void
 receive_welcome(
     struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
 {
 	struct sim_connection *connection = sim_net_connection(sim, packet);
+	struct sim_packet *proof;
 
 	if (connection->state != LINK_DIALING ||
-	    connection->session != packet->session || !hear(sim, node, packet))
+	    connection->session != packet->session ||
+	    (packet->hello->from != connection->member.id &&
+		packet->hello->stage != NODE_HELLO_JOINING) ||
+	    !hear(sim, node, packet))
+		return;
+	proof = answer_new(node, SIM_PACKET_PROOF, packet);
+	node_get_hello(node->node, connection->member.id, proof->hello);
+	sim_net_transmit(sim, proof, node->turn_at);
+}
+
+static void
+receive_proof(
+    struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
+{
+	struct sim_connection *connection = sim_net_connection(sim, packet);
+
+	if (!hear(sim, node, packet))
+		return;
+	connection->accepted = packet->session;
+	connection->caller = packet->hello->from;
+	sim_net_transmit(
+	    sim, answer_new(node, SIM_PACKET_ACCEPTED, packet), node->turn_at);
+}
+
+static void
+receive_accepted(
+    struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
+{
+	struct sim_connection *connection = sim_net_connection(sim, packet);
+
+	if (packet->dialer != node->id || connection->state != LINK_DIALING ||
+	    connection->session != packet->session)
 		return;
 	connection->state = LINK_UP;
 	sim->counters.connections++;
@@ -118,8 +175,9 @@ receive_reset(
 	sim->counters.connections_reset++;
 	sim_trace(
 	    sim, node->id, "connection to %" PRIu64 " is reset", packet->from);
-	node_peer_unreachable(
-	    node->node, sim_node_clock(node, node->turn_at), packet->from);
+	node_peer_unreachable(node->node, sim_node_clock(node, node->turn_at),
+	    connection->member.id);
+	sim_pieces_reset(sim, node, connection->member.id);
 	plan_redial(sim, node->id, packet->from);
 }
 
@@ -128,15 +186,16 @@ receive_refusal(
     struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
 {
 	struct sim_connection *connection = sim_net_connection(sim, packet);
+	const struct node_member *member = member_at(sim, node, packet->from);
 	bool real = connection->state == LINK_DIALING &&
 		    connection->session == packet->session;
 
-	if (!real && packet->session != 0)
+	if ((!real && packet->session != 0) || member == NULL)
 		return;
 	sim_trace(
 	    sim, node->id, "%" PRIu64 " refuses connections", packet->from);
 	node_peer_refused(
-	    node->node, sim_node_clock(node, node->turn_at), packet->from);
+	    node->node, sim_node_clock(node, node->turn_at), member->id);
 	if (!real)
 		return;
 	connection->state = LINK_DOWN;
@@ -146,11 +205,46 @@ receive_refusal(
 
 /* ---- Lives ---- */
 
-void
-sim_net_node_started(struct sim *sim, struct sim_node *node)
+static bool
+is_same_member(
+    const struct sim_connection *connection, const struct node_member *member)
 {
-	for (raft_id peer = 1; peer <= sim->config.nodes_count; peer++) {
-		if (peer != node->id)
+	return member != NULL && connection->member.id == member->id &&
+	       strcmp(connection->member.address, member->address) == 0;
+}
+
+/* Word of it goes to the other side; whoever dials again is served. */
+static void
+hang_up(struct sim *sim, struct sim_node *node, raft_id peer)
+{
+	struct sim_connection *connection =
+	    &sim->net->connections[node->id][peer];
+
+	if (connection->state != LINK_DOWN)
+		sim_net_notice(sim, SIM_PACKET_RESET, node->id, peer, node->id,
+		    connection->session);
+	connection->state = LINK_DOWN;
+	connection->dial_number += SIM_NODES_MAX + 1;
+	sim_pieces_reset(sim, node, connection->member.id);
+}
+
+void
+sim_net_members_changed(struct sim *sim, struct sim_node *node)
+{
+	if (!node->book_changed)
+		return;
+	node->book_changed = false;
+	for (raft_id peer = 1; peer <= sim->config.hosts_count; peer++) {
+		const struct node_member *member = member_at(sim, node, peer);
+		struct sim_connection *connection =
+		    &sim->net->connections[node->id][peer];
+
+		if (peer == node->id)
+			continue;
+		if (connection->state != LINK_DOWN &&
+		    !is_same_member(connection, member))
+			hang_up(sim, node, peer);
+		if (member != NULL && connection->state == LINK_DOWN)
 			plan_dial(sim, node->id, peer,
 			    rng_below(sim_net_rng(sim), 2000));
 	}
@@ -161,7 +255,7 @@ sim_net_node_died(struct sim *sim, struct sim_node *node)
 {
 	raft_id id = node->id;
 
-	for (raft_id peer = 1; peer <= sim->config.nodes_count; peer++) {
+	for (raft_id peer = 1; peer <= sim->config.hosts_count; peer++) {
 		struct sim_connection *ours = &sim->net->connections[id][peer];
 		struct sim_connection *theirs =
 		    &sim->net->connections[peer][id];
@@ -204,10 +298,16 @@ sim_net_receive(
 	switch (packet->kind) {
 	case SIM_PACKET_HELLO: receive_hello(sim, node, packet); break;
 	case SIM_PACKET_WELCOME: receive_welcome(sim, node, packet); break;
+	case SIM_PACKET_PROOF: receive_proof(sim, node, packet); break;
+	case SIM_PACKET_ACCEPTED: receive_accepted(sim, node, packet); break;
 	case SIM_PACKET_RESET: receive_reset(sim, node, packet); break;
 	case SIM_PACKET_REFUSAL: receive_refusal(sim, node, packet); break;
 	case SIM_PACKET_MESSAGE:
 		sim_net_receive_message(sim, node, packet);
+		break;
+	case SIM_PACKET_PIECE: sim_pieces_receive(sim, node, packet); break;
+	case SIM_PACKET_PIECE_ANSWER:
+		sim_pieces_answered(sim, node, packet);
 		break;
 	}
 }

@@ -34,6 +34,14 @@ sim_counters_print(const struct sim_counters *counters)
 		printf("\n");
 }
 
+void
+sim_counters_list(const struct sim_counters *counters)
+{
+#define COUNTER(name) printf("%-28s %" PRIu64 "\n", #name, counters->name);
+	SIM_COUNTERS(COUNTER, COUNTER)
+#undef COUNTER
+}
+
 static unsigned
 report_missing(const char *name, uint64_t value)
 {

@@ -16,6 +16,9 @@
 	COVERED(deletes_of_nothing)                                            \
 	COVERED(reads_by_round)                                                \
 	COVERED(reads_by_lease)                                                \
+	COVERED(reads_on_followers)                                            \
+	COVERED(reads_on_learners)                                             \
+	COVERED(reads_failed_on_followers)                                     \
 	COVERED(reads_under_partition)                                         \
 	COVERED(reads_unconfirmed)                                             \
 	COVERED(reads_stale)                                                   \
@@ -27,6 +30,9 @@
 	/* the core */                                                         \
 	COVERED(formations)                                                    \
 	COVERED(wiped_noticed)                                                 \
+	COVERED(hellos_refused)                                                \
+	COVERED(joined)                                                        \
+	COVERED(removed_noticed)                                               \
 	COVERED(elections)                                                     \
 	COVERED(leaders)                                                       \
 	COVERED(leaders_alone)                                                 \
@@ -41,6 +47,42 @@
 	COVERED(log_trims)                                                     \
 	COVERED(checkpoints)                                                   \
 	COVERED(replays_at_boot)                                               \
+	/* members and leadership */                                           \
+	COVERED(changes_begun)                                                 \
+	COVERED(changes_done)                                                  \
+	COVERED(changes_lost)                                                  \
+	COVERED(changes_not_leader)                                            \
+	COVERED(changes_own_term)                                              \
+	COVERED(changes_busy)                                                  \
+	COVERED(changes_denied)                                                \
+	COVERED(changes_refused)                                               \
+	COVERED(joints_entered)                                                \
+	COVERED(joints_left)                                                   \
+	COUNTED(joints_left_by_another)                                        \
+	COVERED(members_added)                                                 \
+	COVERED(members_promoted)                                              \
+	COVERED(members_removed)                                               \
+	COVERED(leaders_removed)                                               \
+	COVERED(members_moved)                                                 \
+	COVERED(transfers_begun)                                               \
+	COVERED(transfers_done)                                                \
+	COVERED(transfers_aborted)                                             \
+	COVERED(elections_checked)                                             \
+	/* snapshots */                                                        \
+	COVERED(snapshots_offered)                                             \
+	COVERED(snapshots_begun)                                               \
+	COVERED(snapshots_resumed)                                             \
+	COVERED(snapshots_held)                                                \
+	COVERED(snapshots_late)                                                \
+	COVERED(snapshots_sent)                                                \
+	COVERED(snapshots_installed)                                           \
+	COUNTED(snapshots_refused)                                             \
+	COVERED(snapshot_links_broken)                                         \
+	COVERED(snapshot_senders_crashed)                                      \
+	COVERED(snapshot_receivers_crashed)                                    \
+	COVERED(pieces_sent)                                                   \
+	COVERED(pieces_lost)                                                   \
+	COVERED(pieces_damaged)                                                \
 	/* faults */                                                           \
 	COVERED(crashes)                                                       \
 	COVERED(crashes_of_leader)                                             \
@@ -85,6 +127,8 @@ struct sim_counters {
 void sim_counters_add(struct sim_counters *to, const struct sim_counters *from);
 /* Prints all, some a line, to stdout. */
 void sim_counters_print(const struct sim_counters *counters);
+/* One a line. */
+void sim_counters_list(const struct sim_counters *counters);
 /* Prints those that should not be zero but are; how many there are. */
 unsigned sim_counters_missing(const struct sim_counters *counters);
 

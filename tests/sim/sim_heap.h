@@ -6,18 +6,20 @@
 #include "raft/raft.h"
 
 enum sim_event_kind {
-	SIM_EVENT_WAKE,     /* of a node: its inbox, then a turn */
-	SIM_EVENT_RESTART,  /* of a node that is down */
-	SIM_EVENT_PACKET,   /* object arrives at a node */
-	SIM_EVENT_DIAL,     /* a node dials peer `number` */
-	SIM_EVENT_CALL,     /* object, an operation, arrives at a node */
-	SIM_EVENT_CANCEL,   /* so does the news that its client gave up */
-	SIM_EVENT_CLIENT,   /* client `number` begins an operation */
-	SIM_EVENT_REPLY,    /* object, an operation, is answered */
-	SIM_EVENT_DEADLINE, /* the client of object waits no longer */
-	SIM_EVENT_NEMESIS,  /* fault `number` strikes */
-	SIM_EVENT_RELIEF,   /* fault `number` ends */
-	SIM_EVENT_PHASE,    /* the run looks whether it may go on */
+	SIM_EVENT_WAKE,       /* of a node: its inbox, then a turn */
+	SIM_EVENT_RESTART,    /* of a node that is down */
+	SIM_EVENT_PACKET,     /* object arrives at a node */
+	SIM_EVENT_DIAL,       /* a node dials peer `number` */
+	SIM_EVENT_PIECE_LOST, /* `number` of a snapshot has waited too long */
+	SIM_EVENT_OPERATE,    /* request `number` of an operator is at a node */
+	SIM_EVENT_CALL,       /* object, an operation, arrives at a node */
+	SIM_EVENT_CANCEL,     /* so does the news that its client gave up */
+	SIM_EVENT_CLIENT,     /* client `number` begins an operation */
+	SIM_EVENT_REPLY,      /* object, an operation, is answered */
+	SIM_EVENT_DEADLINE,   /* the client of object waits no longer */
+	SIM_EVENT_NEMESIS,    /* fault `number` strikes */
+	SIM_EVENT_RELIEF,     /* fault `number` ends */
+	SIM_EVENT_PHASE,      /* the run looks whether it may go on */
 	SIM_EVENT_KINDS_COUNT
 };
 

@@ -4,6 +4,7 @@
 #include "common/hash.h"
 #include "common/panic.h"
 #include "node/node_log.h"
+#include "tests/sim/sim_check.h"
 #include <inttypes.h>
 
 void
@@ -18,8 +19,8 @@ sim_image_release(struct sim_image *image)
 
 /*
  * The hard state record as node_log_disk.c writes it: version, term, vote,
- * commit hint, the last cut entry (index, term, hash, time), the last entry
- * (index, hash), CRC.
+ * commit hint, the last cut entry (index, term, hash, time), the generation of
+ * the data, the last entry (index, hash), CRC.
  */
 static void
 load_hard_state(struct sim_image *image)
@@ -38,7 +39,7 @@ load_hard_state(struct sim_image *image)
 	image->vote = codec_read_u64(&reader);
 	(void)codec_read_u64(&reader);
 	image->compacted_index = codec_read_u64(&reader);
-	(void)codec_read_raw(&reader, 3 * sizeof(uint64_t));
+	(void)codec_read_raw(&reader, 4 * sizeof(uint64_t));
 	image->last_index = codec_read_u64(&reader);
 	(void)codec_read_u64(&reader);
 	(void)codec_read_u32(&reader);
@@ -49,16 +50,16 @@ load_hard_state(struct sim_image *image)
 void
 sim_image_load(struct sim_image *image, struct sim_node *node)
 {
-	uint64_t count = store_mem_commits_count(node->log_disk);
+	uint64_t count = store_mem_commits_count(node->disks.log);
 	int error;
 
-	if (image->disk != NULL && image->source == node->log_disk &&
+	if (image->disk != NULL && image->source == node->disks.log &&
 	    image->commits_count == count)
 		return;
 	sim_image_release(image);
-	image->source = node->log_disk;
+	image->source = node->disks.log;
 	image->commits_count = count;
-	image->disk = store_mem_disk_clone(node->log_disk);
+	image->disk = store_mem_disk_clone(node->disks.log);
 	image->store = store_mem_open(image->disk);
 	error = store_begin(image->store, false, &image->txn);
 	ASSERT(error == 0);
@@ -90,5 +91,8 @@ sim_image_entry(struct sim *sim, const struct sim_image *image,
 		.hash = hash64(0, bytes),
 		.payload = hash64(0, record.payload),
 	};
+	if (record.type == RAFT_ENTRY_MEMBERS)
+		ret_entry->membership = sim_check_membership(
+		    sim, ret_entry->payload, record.payload);
 	return true;
 }

@@ -6,6 +6,7 @@
  * through the node: what a crash at this moment would leave.
  */
 
+#include "node/node_members.h"
 #include "tests/sim/sim_node.h"
 
 struct sim_image {
@@ -27,6 +28,8 @@ struct sim_entry {
 	enum raft_entry_type type;
 	uint64_t hash;    /* of the record */
 	uint64_t payload; /* hash of the payload */
+	/* Of a MEMBERS entry; else NULL. */
+	const struct node_membership *membership;
 	/* In the committed log: a term in which it was known to be. */
 	raft_term committed_in;
 };

@@ -10,7 +10,8 @@ is_response(const struct raft_message *message)
 {
 	return message->kind == RAFT_PREVOTE_RESPONSE ||
 	       message->kind == RAFT_VOTE_RESPONSE ||
-	       message->kind == RAFT_APPEND_RESPONSE;
+	       message->kind == RAFT_APPEND_RESPONSE ||
+	       message->kind == RAFT_READ_RESPONSE;
 }
 
 static void
@@ -34,7 +35,7 @@ sim_net_send(struct sim *sim, struct sim_node *node,
 	size_t *count = &net->outbox_count[node->id];
 	size_t *capacity = &net->outbox_capacity[node->id];
 
-	ASSERT(message->to != node->id);
+	ASSERT(message->to != message->from);
 	if (*count == *capacity) {
 		*capacity = MAX(16, *capacity * 2);
 		net->outbox[node->id] = mem_realloc(net->outbox[node->id],
@@ -70,20 +71,36 @@ maybe_damage(struct sim *sim, struct sim_packet *packet)
 	return sim_packet_damaged(packet, rng_next(sim_net_rng(sim)));
 }
 
+/* The place and the session of the one whom a message is for; false: there is
+ * no connection. Answers go over that of the request. */
+static bool
+address_packet(
+    struct sim *sim, struct sim_node *node, struct sim_packet *packet)
+{
+	raft_id to = packet->message.to;
+	bool response = is_response(&packet->message);
+
+	for (raft_id peer = 1; peer <= sim->config.hosts_count; peer++) {
+		const struct sim_connection *ours =
+		    &sim->net->connections[node->id][peer];
+		const struct sim_connection *theirs =
+		    &sim->net->connections[peer][node->id];
+
+		if (response ? theirs->accepted == 0 || theirs->caller != to
+			     : ours->state != LINK_UP || ours->member.id != to)
+			continue;
+		packet->to = peer;
+		packet->dialer = response ? peer : node->id;
+		packet->session = response ? theirs->accepted : ours->session;
+		return true;
+	}
+	return false;
+}
+
 static void
 flush_packet(struct sim *sim, struct sim_node *node, struct sim_packet *packet)
 {
-	const struct sim_connection *connection;
-
-	packet->dialer =
-	    is_response(&packet->message) ? packet->to : packet->from;
-	connection = sim_net_connection(sim, packet);
-	if (packet->dialer == packet->from)
-		packet->session =
-		    connection->state == LINK_UP ? connection->session : 0;
-	else
-		packet->session = connection->accepted;
-	if (packet->session == 0)
+	if (!address_packet(sim, node, packet))
 		return;
 	remember(sim, packet);
 	sim_net_transmit(sim, maybe_damage(sim, packet), node->turn_at);
@@ -115,9 +132,23 @@ sim_net_flush_some(struct sim *sim, struct sim_node *node)
 	sim_net_flush(sim, node);
 }
 
+void
+sim_net_hang_up_on(
+    struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
+{
+	struct sim_connection *connection = sim_net_connection(sim, packet);
+
+	if (packet->dialer == node->id || packet->replayed)
+		return;
+	if (connection->accepted == packet->session)
+		connection->accepted = 0;
+	sim_net_notice(sim, SIM_PACKET_RESET, node->id, packet->from,
+	    packet->dialer, packet->session);
+}
+
 /* May the message be handed over? If not, whoever sent it may learn of it. */
-static bool
-is_expected(
+bool
+sim_net_is_expected(
     struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
 {
 	const struct sim_connection *connection =
@@ -125,6 +156,10 @@ is_expected(
 	bool heard = node->heard[packet->from];
 	bool bound = sim->config.bound_to_sessions;
 
+	/* For a node that was here before. */
+	if (packet->kind == SIM_PACKET_MESSAGE &&
+	    packet->message.to != node->member_id)
+		return false;
 	if (packet->replayed)
 		return heard;
 	if (packet->dialer == node->id)
@@ -147,7 +182,7 @@ sim_net_receive_message(
 	char text[200];
 	int error;
 
-	if (!is_expected(sim, node, packet))
+	if (!sim_net_is_expected(sim, node, packet))
 		return;
 	if (packet->damaged)
 		before = node_digest(node->node);
@@ -158,6 +193,8 @@ sim_net_receive_message(
 	    : packet->replayed ? "hears again"
 			       : "hears",
 	    &packet->message, error);
+	if (error == ERR_AGAIN)
+		sim_net_hang_up_on(sim, node, packet);
 	/* After a disk error the next turn says that the node must stop. */
 	if (error == 0 || error == ERR_AGAIN || sim_node_disk_failed(node))
 		return;

@@ -3,6 +3,8 @@
 #include "common/mem.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_net.h"
+#include "tests/sim/sim_operator.h"
+#include "tests/sim/sim_pieces.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -77,7 +79,7 @@ sim_nemesis_release(struct sim *sim)
 static raft_id
 find_leader(struct sim *sim)
 {
-	for (raft_id id = 1; id <= sim->config.nodes_count; id++) {
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
 		struct sim_node *node = sim_node_get(sim, id);
 
 		if (node->node != NULL && node_is_leader(node->node))
@@ -93,7 +95,7 @@ choose_node(struct sim *sim)
 	raft_id id = find_leader(sim);
 
 	if (id == 0 || rng_below(rng_of(sim), 3) != 0)
-		id = rng_between(rng_of(sim), 1, sim->config.nodes_count);
+		id = rng_between(rng_of(sim), 1, sim->config.hosts_count);
 	return sim_node_get(sim, id);
 }
 
@@ -132,7 +134,7 @@ strike_power_cut(struct sim *sim)
 		return;
 	}
 	sim->counters.crashes_of_all++;
-	for (raft_id id = 1; id <= sim->config.nodes_count; id++)
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++)
 		crash(sim, sim_node_get(sim, id), false, draw_outage(sim));
 }
 
@@ -150,7 +152,38 @@ strike_disk_error(struct sim *sim)
 	sim_node_break_disk(node, log_disk, n, code);
 }
 
-/* Once, and only one of at least three nodes that have formed the cluster. */
+/* Once, and only one of at least three voters, while no log holds a change
+ * that is not committed: nothing else may be missing then. */
+static bool
+may_lose(struct sim *sim, const struct sim_node *victim)
+{
+	struct sim_log *committed = &sim->checks->committed;
+	const struct raft_members *members =
+	    sim_check_members_at(sim, committed, committed->last_index);
+	unsigned voters = 0;
+
+	for (unsigned i = 0; i < members->count; i++) {
+		const struct sim_node *node =
+		    sim_node_of_member(sim, members->member[i].id);
+
+		voters += members->member[i].role_new == RAFT_MEMBER_VOTER;
+		if (node == NULL || node->state != NODE_MEMBER ||
+		    members->member[i].role_new == RAFT_MEMBER_JOINING)
+			return false;
+	}
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
+		struct sim_watch *watch = &sim->checks->watches[id];
+
+		for (raft_index i = committed->last_index + 1;
+		     i <= watch->log.last_index; i++) {
+			if (sim_log_at(&watch->log, i)->membership != NULL)
+				return false;
+		}
+	}
+	return voters >= 3 && !members->joint && victim->state == NODE_MEMBER &&
+	       sim_check_is_member(sim, victim);
+}
+
 static void
 strike_wipe(struct sim *sim)
 {
@@ -159,10 +192,8 @@ strike_wipe(struct sim *sim)
 	if (sim->nemesis->has_wiped || find_leader(sim) == 0 ||
 	    sim->now < node->busy_until)
 		return;
-	for (raft_id id = 1; id <= sim->config.nodes_count; id++) {
-		if (!sim->checks->watches[id].image.formed)
-			return;
-	}
+	if (!may_lose(sim, node))
+		return;
 	sim_node_crash(sim, node, false, draw_outage(sim));
 	if (node->node != NULL)
 		return;
@@ -239,7 +270,8 @@ is_open(const struct sim *sim, raft_id from, raft_id to)
 	case PARTITION_ONE_WAY:
 		return (random & 1) == 0 ? from != node : to != node;
 	case PARTITION_BRIDGE: return same_side || from == node || to == node;
-	case PARTITION_LINKS: return (random >> (from * 8 + to) & 1) == 0;
+	case PARTITION_LINKS:
+		return (random >> ((from * 8 + to) & 63) & 1) == 0;
 	case PARTITION_KINDS_COUNT: break;
 	}
 	return true;
@@ -250,8 +282,8 @@ set_partition(struct sim *sim, bool up)
 {
 	sim->nemesis->partition_up = up;
 	sim_net_mend_all(sim);
-	for (raft_id from = 1; up && from <= sim->config.nodes_count; from++) {
-		for (raft_id to = 1; to <= sim->config.nodes_count; to++) {
+	for (raft_id from = 1; up && from <= sim->config.hosts_count; from++) {
+		for (raft_id to = 1; to <= sim->config.hosts_count; to++) {
 			if (from != to && !is_open(sim, from, to))
 				sim_net_cut(sim, from, to);
 		}
@@ -298,9 +330,9 @@ crash_bridge(struct sim *sim)
 static void
 spread_rumour(struct sim *sim, raft_id peer, bool all)
 {
-	raft_id node = rng_between(rng_of(sim), 1, sim->config.nodes_count);
+	raft_id node = rng_between(rng_of(sim), 1, sim->config.hosts_count);
 
-	for (raft_id id = 1; id <= sim->config.nodes_count; id++) {
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
 		if (id != peer && (all || id == node))
 			sim_net_refuse(sim, id, peer);
 	}
@@ -334,7 +366,7 @@ strike_partition(struct sim *sim)
 	/* The leader sees one other node, which sees all. */
 	if (nemesis->partition == PARTITION_BRIDGE && leader != 0) {
 		nemesis->partition_random = UINT64_C(1) << leader;
-		nemesis->partition_node = leader % sim->config.nodes_count + 1;
+		nemesis->partition_node = leader % sim->config.hosts_count + 1;
 	}
 	counters->partitions++;
 	counters->leaders_isolated +=
@@ -394,10 +426,35 @@ static void
 strike_reset(struct sim *sim)
 {
 	raft_id a = choose_node(sim)->id;
-	raft_id b = rng_between(rng_of(sim), 1, sim->config.nodes_count);
+	raft_id b = rng_between(rng_of(sim), 1, sim->config.hosts_count);
 
 	if (a != b)
 		sim_net_reset(sim, a, b);
+}
+
+/* While a snapshot is sent, one of the three that it needs goes. */
+static void
+strike_snapshot(struct sim *sim)
+{
+	raft_id sender;
+	raft_id receiver;
+
+	if (!sim_pieces_find(sim, &sender, &receiver))
+		return;
+	switch (rng_below(rng_of(sim), 4)) {
+	case 0:
+		sim->counters.snapshot_senders_crashed++;
+		crash(sim, sim_node_get(sim, sender), true, draw_outage(sim));
+		break;
+	case 1:
+		sim->counters.snapshot_receivers_crashed++;
+		crash(sim, sim_node_get(sim, receiver), true, draw_outage(sim));
+		break;
+	default:
+		sim->counters.snapshot_links_broken++;
+		sim_net_reset(sim, sender, receiver);
+		break;
+	}
 }
 
 static void
@@ -407,6 +464,20 @@ strike_replay(struct sim *sim)
 
 	while (count-- > 0)
 		sim_net_replay(sim);
+}
+
+/* ---- Operators ---- */
+
+static void
+strike_change(struct sim *sim)
+{
+	sim_operator_change(sim, rng_of(sim));
+}
+
+static void
+strike_transfer(struct sim *sim)
+{
+	sim_operator_transfer(sim, rng_of(sim));
 }
 
 /* ---- All of them ---- */
@@ -429,6 +500,9 @@ static const struct {
 	[SIM_FAULT_SLOW] = { strike_slow, NULL },
 	[SIM_FAULT_CLOCK] = { strike_clock, NULL },
 	[SIM_FAULT_REFUSAL] = { strike_refusal, NULL },
+	[SIM_FAULT_CHANGE] = { strike_change, NULL },
+	[SIM_FAULT_TRANSFER] = { strike_transfer, NULL },
+	[SIM_FAULT_SNAPSHOT] = { strike_snapshot, NULL },
 };
 
 void
@@ -453,7 +527,7 @@ sim_nemesis_heal(struct sim *sim)
 	sim_net_mend_all(sim);
 	sim_net_set_loss(sim, 0);
 	sim_net_set_delay(sim, 0);
-	for (raft_id id = 1; id <= sim->config.nodes_count; id++) {
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
 		struct sim_node *node = sim_node_get(sim, id);
 
 		sim_node_mend(sim, node);

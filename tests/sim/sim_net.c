@@ -83,7 +83,9 @@ transmit(struct sim *sim, struct sim_packet *packet, raft_usec at)
 	}
 	*last = MAX(*last, at);
 	schedule_packet(sim, packet, at);
-	if (!healthy && packet->kind == SIM_PACKET_MESSAGE &&
+	if (!healthy &&
+	    (packet->kind == SIM_PACKET_MESSAGE ||
+		packet->kind == SIM_PACKET_PIECE) &&
 	    sim_chance(sim_net_rng(sim), config->double_ppm)) {
 		sim->counters.packets_doubled++;
 		schedule_packet(sim, packet,
@@ -137,7 +139,8 @@ sim_net_arrive(struct sim *sim, const struct sim_event *event)
 	if (node->powered && packet->kind == SIM_PACKET_HELLO)
 		sim_net_notice(sim, SIM_PACKET_REFUSAL, node->id, packet->from,
 		    packet->dialer, packet->session);
-	else if (node->powered && packet->kind == SIM_PACKET_MESSAGE)
+	else if (node->powered && packet->kind != SIM_PACKET_RESET &&
+		 packet->kind != SIM_PACKET_REFUSAL)
 		sim_net_notice(sim, SIM_PACKET_RESET, node->id, packet->from,
 		    packet->dialer, packet->session);
 	sim_packet_unref(packet);

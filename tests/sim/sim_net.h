@@ -15,8 +15,8 @@ void sim_net_release(struct sim *sim);
 
 /* ---- For sim_node.c ---- */
 
-/* Dials all others soon. */
-void sim_net_node_started(struct sim *sim, struct sim_node *node);
+/* Dials the members it knows, leaves those who are none any more. */
+void sim_net_members_changed(struct sim *sim, struct sim_node *node);
 /* The peers learn of it, if the host still has power. */
 void sim_net_node_died(struct sim *sim, struct sim_node *node);
 /* node_host's send and flush. */

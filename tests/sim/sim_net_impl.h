@@ -3,8 +3,8 @@
 
 /*
  * The network's inside: sim_net.c has the links and their faults,
- * sim_connection.c the connections over them, sim_message.c what the nodes
- * send.
+ * sim_connection.c the connections over them, sim_message.c and sim_pieces.c
+ * what the nodes send.
  */
 
 #include "tests/sim/sim_net.h"
@@ -14,16 +14,29 @@ enum link_state { LINK_DOWN, LINK_DIALING, LINK_UP };
 
 /* The connection that one node dials to another; 0 is no session. */
 struct sim_connection {
-	enum link_state state; /* as the dialer sees it */
-	uint64_t session;      /* of the dialer */
-	uint64_t accepted;     /* the session that the other side accepted */
-	uint64_t dial_number;  /* of the DIAL event that counts */
+	enum link_state state;     /* as the dialer sees it */
+	uint64_t session;          /* of the dialer */
+	struct node_member member; /* whom the dialer means */
+	uint64_t accepted;    /* the session that the other side accepted */
+	raft_id caller;       /* as whom it accepted the dialer */
+	uint64_t dial_number; /* of the DIAL event that counts */
 };
 
 /* Old messages that may come again. */
 #define OLD_PACKETS_MAX 64
 
+/* A piece of a snapshot that waits for its answer; number 0: none. */
+struct sim_piece {
+	raft_id to;
+	uint64_t number;
+};
+
+/* For each receiver one; of the past and the present membership. */
+#define SIM_PIECES_MAX (2 * RAFT_MEMBERS_MAX)
+
 struct sim_net {
+	struct sim_piece pieces[SIM_NODES_MAX + 1][SIM_PIECES_MAX];
+	uint64_t piece_number; /* the last one given */
 	struct sim_connection connections[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1];
 	bool cut[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1];
 	raft_usec arrival[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1]; /* the last */
@@ -51,6 +64,12 @@ void sim_net_notice(struct sim *sim, enum sim_packet_kind kind, raft_id from,
 
 /* ---- sim_message.c ---- */
 
+/* May the message be handed over? If not, whoever sent it may learn of it. */
+bool sim_net_is_expected(
+    struct sim *sim, struct sim_node *node, const struct sim_packet *packet);
+/* `node` does not take what came over this connection. */
+void sim_net_hang_up_on(
+    struct sim *sim, struct sim_node *node, const struct sim_packet *packet);
 void sim_net_receive_message(
     struct sim *sim, struct sim_node *node, const struct sim_packet *packet);
 

@@ -4,7 +4,10 @@
 #include "common/panic.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_client.h"
+#include "tests/sim/sim_host.h"
 #include "tests/sim/sim_net.h"
+#include "tests/sim/sim_operator.h"
+#include "tests/sim/sim_pieces.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,87 +54,6 @@ real_time(const struct sim_node *node, raft_usec shown)
 	       ((shown - clock->shown) * 1000000 + pace - 1) / pace;
 }
 
-/* ---- What the node asks of its host ---- */
-
-static raft_usec
-draw_commit(struct sim_node *node)
-{
-	const struct sim_config *config = &node->sim->config;
-	struct rng *rng = &node->sim->rng[SIM_RNG_DISK];
-	raft_usec took =
-	    config->commit_min + sim_exponential(rng, config->commit_mean);
-
-	if (node->turn_at < node->slow_until)
-		took *= node->slow_factor;
-	took += node->stall;
-	node->stall = 0;
-	return took;
-}
-
-/* Lets commits that were made since the last look take their time. */
-static void
-pass_commits(struct sim_node *node)
-{
-	uint64_t count = store_mem_commits_count(node->log_disk) +
-			 store_mem_commits_count(node->data_disk);
-
-	for (; node->commits_count < count; node->commits_count++)
-		node->turn_at += draw_commit(node);
-}
-
-static raft_usec
-host_now(void *context)
-{
-	struct sim_node *node = context;
-
-	pass_commits(node);
-	return sim_node_clock(node, node->turn_at);
-}
-
-static void
-host_send(void *context, const struct raft_message *message,
-    struct node_entry *const *entries)
-{
-	struct sim_node *node = context;
-
-	pass_commits(node);
-	sim_check_promise(node->sim, node, message);
-	sim_net_send(node->sim, node, message, entries);
-}
-
-static void
-host_flush(void *context)
-{
-	struct sim_node *node = context;
-
-	sim_net_flush(node->sim, node);
-}
-
-static void
-host_on_change(void *context)
-{
-	(void)context; /* the state is looked at after each turn */
-}
-
-static void
-host_on_commit(void *context, bool checkpoint, raft_usec took)
-{
-	struct sim_node *node = context;
-
-	if (checkpoint)
-		node->sim->counters.checkpoints++;
-	sim_trace(node->sim, node->id, "%s took %" PRIu64 "us",
-	    checkpoint ? "checkpoint" : "commit", took);
-}
-
-static void
-host_on_alarm(void *context, enum raft_alarm alarm, raft_id peer)
-{
-	struct sim_node *node = context;
-
-	sim_check_alarm(node->sim, node, alarm, peer);
-}
-
 /* ---- Life ---- */
 
 static void
@@ -146,8 +68,20 @@ fill_params(struct sim *sim, struct sim_node *node)
 		.checkpoint_bytes = sim->config.checkpoint_bytes,
 		.checkpoint_interval = sim->config.checkpoint_interval,
 		.cache_bytes_max = sim->config.cache_bytes_max,
-		.members = { .count = sim->config.nodes_count },
+		.trailing_bytes_min = sim->config.trailing_bytes_min,
+		.trailing_bytes_max = sim->config.trailing_bytes_max,
+		.snapshot_piece_bytes = sim->config.snapshot_piece_bytes,
+		.snapshot_rate = sim->config.snapshot_rate,
+		.snapshot_age_max = sim->config.snapshot_age_max,
 	};
+	snprintf(params->address, sizeof(params->address),
+	    "192.0.2.%" PRIu64 ":5864", node->id);
+	snprintf(params->name, sizeof(params->name),
+	    node->renewals == 0 ? "n%" PRIu64 : "n%" PRIu64 "-%u", node->id,
+	    node->renewals);
+	if (node->id > sim->config.nodes_count || node->renewals > 0)
+		return;
+	members->count = sim->config.nodes_count;
 	for (unsigned i = 0; i < members->count; i++) {
 		struct node_member *member = &members->member[i];
 
@@ -156,8 +90,6 @@ fill_params(struct sim *sim, struct sim_node *node)
 		snprintf(member->address, sizeof(member->address),
 		    "192.0.2.%u:5864", i + 1);
 	}
-	snprintf(params->name, sizeof(params->name), "%s",
-	    members->member[node->id - 1].name);
 }
 
 static void
@@ -170,14 +102,13 @@ draw_nonce(struct rng *rng, uint8_t *nonce)
 void
 sim_nodes_init(struct sim *sim)
 {
-	sim->nodes = mem_zalloc(sim->config.nodes_count, sizeof(*sim->nodes));
-	for (raft_id id = 1; id <= sim->config.nodes_count; id++) {
+	sim->nodes = mem_zalloc(sim->config.hosts_count, sizeof(*sim->nodes));
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
 		struct sim_node *node = sim_node_get(sim, id);
 
 		node->sim = sim;
 		node->id = id;
-		node->log_disk = store_mem_disk_new(NODE_LOG_TABLES_COUNT);
-		node->data_disk = store_mem_disk_new(KV_TABLES_COUNT);
+		sim_disks_init(&node->disks);
 		node->wake_at = RAFT_NEVER;
 		fill_params(sim, node);
 		sim_schedule(sim,
@@ -191,8 +122,27 @@ struct sim_node *
 sim_node_get(struct sim *sim, raft_id id)
 {
 	ASSERT(id >= 1);
-	ASSERT(id <= sim->config.nodes_count);
+	ASSERT(id <= sim->config.hosts_count);
 	return &sim->nodes[id - 1];
+}
+
+struct sim_node *
+sim_node_of_member(struct sim *sim, raft_id id)
+{
+	for (raft_id place = 1; place <= sim->config.hosts_count; place++) {
+		struct sim_node *node = sim_node_get(sim, place);
+
+		if (id != 0 && node->member_id == id)
+			return node;
+	}
+	return NULL;
+}
+
+struct sim_node *
+sim_node_at(struct sim *sim, const char *address)
+{
+	return sim_node_get(
+	    sim, strtoull(address + strlen("192.0.2."), NULL, 10));
 }
 
 static void
@@ -208,27 +158,23 @@ close_stores(struct sim_node *node)
 {
 	node_free(node->node);
 	store_close(node->log);
-	store_close(node->data);
 	node->node = NULL;
 	node->log = NULL;
-	node->data = NULL;
-	node->faulty_disk = NULL;
 	node->told = false;
-	store_mem_fail_operation(node->log_disk, 0, 0);
-	store_mem_fail_operation(node->data_disk, 0, 0);
+	sim_disks_mend(&node->disks);
 }
 
 void
 sim_nodes_release(struct sim *sim)
 {
-	for (raft_id id = 1; id <= sim->config.nodes_count; id++) {
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
 		struct sim_node *node = sim_node_get(sim, id);
 
 		drop_inbox(node);
 		close_stores(node);
-		store_mem_disk_free(node->log_disk);
-		store_mem_disk_free(node->data_disk);
+		sim_disks_release(&node->disks);
 		free(node->inbox);
+		free(node->change);
 	}
 	free(sim->nodes);
 }
@@ -273,7 +219,9 @@ bury(struct sim *sim, struct sim_node *node)
 
 	drop_inbox(node);
 	sim_client_node_died(sim, node);
+	sim_pieces_drop(sim, node);
 	close_stores(node);
+	sim_operator_node_died(node);
 	sim_net_node_died(sim, node);
 	node->wake_at = RAFT_NEVER;
 	node->wake_number++;
@@ -283,11 +231,19 @@ bury(struct sim *sim, struct sim_node *node)
 }
 
 static void
-start_failed(struct sim *sim, struct sim_node *node, const char *why)
+start_failed(struct sim *sim, struct sim_node *node, int error, const char *why)
 {
 	raft_usec pause = sim->config.raft.election_timeout;
+	bool failed = bury(sim, node);
 
-	if (!bury(sim, node)) {
+	/* It may have crashed in the turn in which it noted so. */
+	if (!failed && error == ERR_MISMATCH &&
+	    !sim_check_is_committed(sim, node)) {
+		sim_trace(sim, node->id, "does not start: %s", why);
+		node->removed = true;
+		return;
+	}
+	if (!failed) {
 		sim_fail(
 		    sim, "node %" PRIu64 " does not start: %s", node->id, why);
 		return;
@@ -302,16 +258,9 @@ static void
 start(struct sim *sim, struct sim_node *node)
 {
 	struct rng *rng = &sim->rng[SIM_RNG_NODE];
-	const struct node_host host = {
-		.context = node,
-		.now = host_now,
-		.send = host_send,
-		.flush = host_flush,
-		.on_change = host_on_change,
-		.on_commit = host_on_commit,
-		.on_alarm = host_on_alarm,
-	};
-	char why[256] = "";
+	const struct node_host host = sim_host_of(node);
+	char why[512] = "";
+	int error;
 
 	node->life++;
 	start_clock(sim, node);
@@ -319,23 +268,24 @@ start(struct sim *sim, struct sim_node *node)
 	node->params.boot_id = rng_next(rng) | 1;
 	draw_nonce(rng, node->params.directory_nonce);
 	draw_nonce(rng, node->params.cluster_id);
-	node->log = store_mem_open(node->log_disk);
-	node->data = store_mem_open(node->data_disk);
+	node->book = (struct node_members){ 0 };
+	node->log = store_mem_open(node->disks.log);
 	node->turn_at = sim->now;
 	node->powered = true;
-	if (node_new(&node->node, &node->params, node->log, node->data, &host,
-		sim_node_clock(node, sim->now), why, sizeof(why)) != 0) {
+	error = node_new(&node->node, &node->params, node->log, &host,
+	    sim_node_clock(node, sim->now), why, sizeof(why));
+	if (error != 0) {
 		node->node = NULL;
-		start_failed(sim, node, why);
+		start_failed(sim, node, error, why);
 		return;
 	}
-	pass_commits(node);
+	sim_host_pass_commits(node);
 	node->busy_until = node->turn_at;
 	sim_net_flush(sim, node);
 	sim_trace(sim, node->id, "start, life %" PRIu64, node->life);
 	sim->counters.restarts += node->life > 1;
 	sim_check_start(sim, node);
-	sim_net_node_started(sim, node);
+	sim_net_members_changed(sim, node);
 	plan_wake(sim, node, real_time(node, node_deadline(node->node)));
 }
 
@@ -368,34 +318,34 @@ void
 sim_node_wipe(struct sim_node *node)
 {
 	ASSERT(node->node == NULL);
-	store_mem_disk_free(node->log_disk);
-	store_mem_disk_free(node->data_disk);
-	node->log_disk = store_mem_disk_new(NODE_LOG_TABLES_COUNT);
-	node->data_disk = store_mem_disk_new(KV_TABLES_COUNT);
+	sim_disks_release(&node->disks);
+	sim_disks_init(&node->disks);
 	node->commits_count = 0;
+	node->member_id = 0;
 	node->wiped = true;
+}
+
+void
+sim_node_renew(struct sim *sim, struct sim_node *node)
+{
+	sim_node_wipe(node);
+	node->renewals++;
+	node->wiped = false;
+	node->removed = false;
+	fill_params(sim, node);
 }
 
 void
 sim_node_break_disk(struct sim_node *node, bool log_disk, uint64_t n, int code)
 {
-	struct store_mem_disk *disk =
-	    log_disk ? node->log_disk : node->data_disk;
-
-	if (node->faulty_disk != NULL)
-		return;
-	store_mem_seed(disk, rng_next(&node->sim->rng[SIM_RNG_DISK]));
-	store_mem_fail_operation(disk, n, code);
-	node->faulty_disk = disk;
-	node->faulty_operation = store_mem_operations_count(disk) + n;
+	sim_disks_break(&node->disks, log_disk,
+	    rng_next(&node->sim->rng[SIM_RNG_DISK]), n, code);
 }
 
 bool
 sim_node_disk_failed(const struct sim_node *node)
 {
-	return node->faulty_disk != NULL &&
-	       store_mem_operations_count(node->faulty_disk) >=
-		   node->faulty_operation;
+	return sim_disks_failed(&node->disks);
 }
 
 void
@@ -410,11 +360,8 @@ void
 sim_node_mend(struct sim *sim, struct sim_node *node)
 {
 	/* One that has failed already still has to stop its node. */
-	if (!sim_node_disk_failed(node)) {
-		store_mem_fail_operation(node->log_disk, 0, 0);
-		store_mem_fail_operation(node->data_disk, 0, 0);
-		node->faulty_disk = NULL;
-	}
+	if (!sim_node_disk_failed(node))
+		sim_disks_mend(&node->disks);
 	node->stall = 0;
 	node->slow_until = 0;
 	node->paused_until = 0;
@@ -457,6 +404,10 @@ read_inbox(struct sim *sim, struct sim_node *node)
 			sim_net_receive(sim, node, event);
 		else if (event->kind == SIM_EVENT_DIAL)
 			sim_net_dial(sim, node, event);
+		else if (event->kind == SIM_EVENT_PIECE_LOST)
+			sim_pieces_lost(sim, node, event);
+		else if (event->kind == SIM_EVENT_OPERATE)
+			sim_operator_receive(sim, node, event);
 		else
 			sim_client_receive(sim, node, event);
 	}
@@ -468,7 +419,7 @@ static void
 stop(struct sim *sim, struct sim_node *node)
 {
 	struct rng *rng = &sim->rng[SIM_RNG_NODE];
-	bool was_log = node->faulty_disk == node->log_disk;
+	bool was_log = node->disks.faulty == node->disks.log;
 	raft_usec pause = rng_below(rng, 4 * sim->config.raft.election_timeout);
 
 	if (!sim_node_disk_failed(node)) {
@@ -497,6 +448,7 @@ static void
 turn(struct sim *sim, struct sim_node *node)
 {
 	raft_usec before = node->turn_at;
+	bool led = node_is_leader(node->node);
 	int error;
 
 	sim->counters.turns++;
@@ -513,10 +465,13 @@ turn(struct sim *sim, struct sim_node *node)
 		    node->id);
 		return;
 	}
-	pass_commits(node);
+	sim_host_pass_commits(node);
 	sim_net_flush(sim, node);
 	node->busy_until = node->turn_at;
 	sim_check_turn(sim, node);
+	if (!led && node_is_leader(node->node))
+		sim_operator_hurry(sim, node);
+	sim_net_members_changed(sim, node);
 	sim_mix(sim, node_digest(node->node));
 	plan_wake(sim, node, real_time(node, node_deadline(node->node)));
 }

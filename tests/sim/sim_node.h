@@ -8,8 +8,8 @@
  */
 
 #include "node/node.h"
-#include "tests/lib/store_mem.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/sim_disk.h"
 
 /* Shows `shown` at `real` and goes on at (1 + rate / 10^6) the real pace. */
 struct sim_clock {
@@ -20,16 +20,22 @@ struct sim_clock {
 
 struct sim_node {
 	struct sim *sim;
-	raft_id id;
+	raft_id id;        /* its place; that of a founder is its member's id */
+	raft_id member_id; /* what it says of itself; 0: not known yet */
 	struct node_params params;
 	uint64_t life;     /* starts so far */
+	unsigned renewals; /* as how many nodes it came back */
 	bool powered;      /* down, but its host refuses connections */
 	bool wiped;        /* its disks were emptied after the formation */
+	bool removed;      /* it knows so */
 	struct node *node; /* NULL: down */
 	struct store *log;
-	struct store *data;
-	struct store_mem_disk *log_disk;
-	struct store_mem_disk *data_disk;
+	struct sim_disks disks;
+	struct node_members book; /* as of host.on_members */
+	bool book_changed;
+	enum node_state state;
+	bool refused[SIM_NODES_MAX + 1]; /* who refused its last snapshot */
+	struct sim_change *change; /* asked for here, see sim_operator.h */
 
 	struct sim_clock clock;
 	raft_usec turn_at; /* what it is in the turn that runs or ran last */
@@ -43,19 +49,21 @@ struct sim_node {
 	size_t inbox_capacity;
 	bool heard[SIM_NODES_MAX + 1]; /* whose hello this life accepted */
 
-	uint64_t commits_count; /* of both disks, those that took their time */
+	uint64_t commits_count; /* of all disks, those that took their time */
 	raft_usec stall;        /* added to the next commit */
 	raft_usec slow_until;   /* commits take so many times as long */
 	uint32_t slow_factor;
-	/* The disk on which an operation is to fail, and which one. */
-	struct store_mem_disk *faulty_disk;
-	uint64_t faulty_operation;
 	bool told; /* node_fail was called: the next turn fails */
 };
 
 void sim_nodes_init(struct sim *sim);
 void sim_nodes_release(struct sim *sim);
 struct sim_node *sim_node_get(struct sim *sim, raft_id id);
+
+/* Where the member `id` lives; NULL: nowhere. */
+struct sim_node *sim_node_of_member(struct sim *sim, raft_id id);
+/* Where that address leads. */
+struct sim_node *sim_node_at(struct sim *sim, const char *address);
 
 /* The time that its clock shows at `at`. */
 raft_usec sim_node_clock(const struct sim_node *node, raft_usec at);
@@ -70,6 +78,8 @@ void sim_node_crash(
 
 /* Empty disks; the node must be down. */
 void sim_node_wipe(struct sim_node *node);
+/* The host gets a new node with empty disks that waits to be added. */
+void sim_node_renew(struct sim *sim, struct sim_node *node);
 
 /* Operation `n` from now on one of the disks will fail, and end the node. */
 void

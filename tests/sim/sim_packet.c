@@ -15,7 +15,8 @@ sim_packet_new(enum sim_packet_kind kind, raft_id from, raft_id to)
 	packet->kind = kind;
 	packet->from = from;
 	packet->to = to;
-	if (kind == SIM_PACKET_HELLO || kind == SIM_PACKET_WELCOME)
+	if (kind == SIM_PACKET_HELLO || kind == SIM_PACKET_WELCOME ||
+	    kind == SIM_PACKET_PROOF)
 		packet->hello = mem_zalloc(1, sizeof(*packet->hello));
 	return packet;
 }
@@ -60,12 +61,28 @@ sim_packet_message(raft_id from, const struct raft_message *message,
 }
 
 struct sim_packet *
+sim_packet_piece(
+    enum sim_packet_kind kind, raft_id from, raft_id to, struct slice piece)
+{
+	struct sim_packet *packet = sim_packet_new(kind, from, to);
+
+	packet->bytes_size = piece.size;
+	if (piece.size != 0)
+		packet->bytes = mem_copy(piece.data, piece.size);
+	return packet;
+}
+
+struct sim_packet *
 sim_packet_copy(const struct sim_packet *packet)
 {
 	struct sim_packet *copy = mem_copy(packet, sizeof(*packet));
 
-	ASSERT(packet->kind == SIM_PACKET_MESSAGE);
 	copy->references = 1;
+	if (packet->kind == SIM_PACKET_PIECE)
+		copy->bytes = mem_copy(packet->bytes, packet->bytes_size);
+	if (packet->kind == SIM_PACKET_PIECE)
+		return copy;
+	ASSERT(packet->kind == SIM_PACKET_MESSAGE);
 	copy->bytes_size = 0;
 	if (packet->message.entries_count != 0)
 		copy_records(copy, packet->records);
@@ -78,7 +95,7 @@ sim_packet_damaged(const struct sim_packet *packet, uint64_t random)
 	struct sim_packet *copy = sim_packet_copy(packet);
 	uint64_t bit = random % (copy->bytes_size * 8);
 
-	ASSERT(copy->message.entries_count > 0);
+	ASSERT(copy->bytes_size > 0);
 	copy->bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	copy->damaged = true;
 	return copy;
@@ -109,6 +126,9 @@ static const char *const kind_names[] = {
 	[RAFT_VOTE_RESPONSE] = "vote!",
 	[RAFT_APPEND_REQUEST] = "append?",
 	[RAFT_APPEND_RESPONSE] = "append!",
+	[RAFT_TIMEOUT_NOW] = "timeout-now",
+	[RAFT_READ_REQUEST] = "read?",
+	[RAFT_READ_RESPONSE] = "read!",
 };
 
 static void
@@ -149,8 +169,15 @@ sim_packet_describe(const struct raft_message *message, char *to, size_t size)
 	case RAFT_APPEND_RESPONSE: describe_append(message, to, size); break;
 	case RAFT_PREVOTE_REQUEST:
 	case RAFT_VOTE_REQUEST:
-		snprintf(to, size, "last=%" PRIu64 "/%" PRIu64,
-		    message->last_index, message->last_term);
+	case RAFT_TIMEOUT_NOW:
+		snprintf(to, size, "last=%" PRIu64 "/%" PRIu64 "%s",
+		    message->last_index, message->last_term,
+		    message->transfer ? " transfer" : "");
+		break;
+	case RAFT_READ_REQUEST: break;
+	case RAFT_READ_RESPONSE:
+		snprintf(to, size, "%s read=%" PRIu64,
+		    message->success ? "yes" : "no", message->read_index);
 		break;
 	case RAFT_PREVOTE_RESPONSE:
 	case RAFT_VOTE_RESPONSE:

@@ -6,11 +6,15 @@
 #include "node/transport.h"
 
 enum sim_packet_kind {
-	SIM_PACKET_HELLO,   /* the dialer's */
-	SIM_PACKET_WELCOME, /* the other side's hello */
-	SIM_PACKET_RESET,   /* the connection is no more */
-	SIM_PACKET_REFUSAL, /* nobody listens there */
-	SIM_PACKET_MESSAGE
+	SIM_PACKET_HELLO,    /* the dialer's */
+	SIM_PACKET_WELCOME,  /* the other side's hello */
+	SIM_PACKET_PROOF,    /* the dialer's hello again: now it counts */
+	SIM_PACKET_ACCEPTED, /* the connection may be used */
+	SIM_PACKET_RESET,    /* the connection is no more */
+	SIM_PACKET_REFUSAL,  /* nobody listens there */
+	SIM_PACKET_MESSAGE,
+	SIM_PACKET_PIECE,       /* of a snapshot */
+	SIM_PACKET_PIECE_ANSWER /* to the piece of this number */
 };
 
 struct sim_packet {
@@ -22,10 +26,11 @@ struct sim_packet {
 	uint64_t session;
 	bool replayed;
 	bool damaged;
-	struct node_hello *hello; /* of HELLO and WELCOME */
+	uint64_t number;          /* of a piece */
+	struct node_hello *hello; /* of HELLO, WELCOME and PROOF */
 	struct raft_message message;
 	struct slice *records; /* of the message's entries */
-	uint8_t *bytes;        /* they point in here */
+	uint8_t *bytes;        /* they point in here; or the piece */
 	size_t bytes_size;
 };
 
@@ -35,8 +40,11 @@ sim_packet_new(enum sim_packet_kind kind, raft_id from, raft_id to);
 /* A deep copy of a message with the records of its entries. */
 struct sim_packet *sim_packet_message(raft_id from,
     const struct raft_message *message, struct node_entry *const *entries);
+/* PIECE and PIECE_ANSWER; `piece` is copied. */
+struct sim_packet *sim_packet_piece(
+    enum sim_packet_kind kind, raft_id from, raft_id to, struct slice piece);
 struct sim_packet *sim_packet_copy(const struct sim_packet *packet);
-/* A copy with one bit of a record changed; it has entries. */
+/* A copy with one bit of a record or of a piece changed; it has some. */
 struct sim_packet *
 sim_packet_damaged(const struct sim_packet *packet, uint64_t random);
 

@@ -181,6 +181,8 @@ handle(struct sim *sim, const struct sim_event *event)
 	case SIM_EVENT_RESTART: sim_node_restart(sim, event); break;
 	case SIM_EVENT_PACKET: sim_net_arrive(sim, event); break;
 	case SIM_EVENT_DIAL:
+	case SIM_EVENT_PIECE_LOST:
+	case SIM_EVENT_OPERATE:
 		if (sim_node_get(sim, event->node)->node != NULL)
 			sim_node_post(sim, event);
 		break;
@@ -222,7 +224,8 @@ setup(struct sim *sim, uint64_t seed, const struct sim_options *options)
 {
 	struct rng rng;
 
-	sim_config_draw(&sim->config, seed, options->nodes_count);
+	sim_config_draw(
+	    &sim->config, seed, options->nodes_count, options->profile);
 	if (options->duration != 0)
 		sim->config.duration = options->duration;
 	sim->trace = options->trace;
@@ -257,7 +260,7 @@ report(const struct sim *sim, struct sim_result *ret_result)
 {
 	const struct sim_counters *counters = &sim->counters;
 	uint64_t done = counters->writes_done + counters->reads_by_round +
-			counters->reads_by_lease;
+			counters->reads_by_lease + counters->reads_on_followers;
 	char config[256];
 
 	ret_result->failed = sim->failed;

@@ -63,6 +63,57 @@ host_on_alarm(void *context, enum raft_alarm alarm, raft_id peer)
 }
 
 static void
+host_on_members(void *context, const struct node_members *members)
+{
+	(void)members; /* asked for again behind the turn */
+	((struct site *)context)->members_changed = true;
+}
+
+static void
+host_send_snapshot(void *context, raft_id to, struct slice piece)
+{
+	peers_send_snapshot(((struct site *)context)->peers, to, piece);
+}
+
+static void
+host_cancel_snapshot(void *context, raft_id to)
+{
+	peers_cancel_snapshot(((struct site *)context)->peers, to);
+}
+
+static void
+free_data_disk(struct site *site, unsigned place)
+{
+	store_mem_disk_free(site->data_disks[place]);
+	site->data_disks[place] = NULL;
+}
+
+static int
+host_open_data(
+    void *context, uint64_t generation, bool empty, struct store **ret_store)
+{
+	struct site *site = context;
+	unsigned place = generation % SITE_GENERATIONS;
+
+	if (empty)
+		free_data_disk(site, place);
+	if (site->data_disks[place] == NULL)
+		site->data_disks[place] = store_mem_disk_new(KV_TABLES_COUNT);
+	*ret_store = store_mem_open(site->data_disks[place]);
+	return 0;
+}
+
+static int
+host_remove_data_but(void *context, uint64_t generation)
+{
+	for (unsigned i = 0; i < SITE_GENERATIONS; i++) {
+		if (i != generation % SITE_GENERATIONS)
+			free_data_disk(context, i);
+	}
+	return 0;
+}
+
+static void
 get_space(void *context, struct api_space *ret_space)
 {
 	struct site *site = context;
@@ -98,22 +149,13 @@ listen_at(struct site *site, const char *address)
 	ck_assert_int_eq(http_server_listen(site->server, address), 0);
 }
 
-static void
-open_node(struct site *site)
+static struct node_params
+node_params_of(struct site *site)
 {
 	struct world *world = site->world;
-	const struct node_host host = {
-		.context = site,
-		.now = host_now,
-		.send = host_send,
-		.flush = host_flush,
-		.on_change = host_on_change,
-		.on_commit = host_on_commit,
-		.on_alarm = host_on_alarm,
-	};
 	struct node_params params = {
 		.raft = {
-		    .election_timeout = 300000,
+		    .election_timeout = SITE_ELECTION_TIMEOUT_US,
 		    .heartbeat_interval = 50000,
 		    .append_entries_max = 64,
 		    .append_bytes_max = 1 << 20,
@@ -124,24 +166,52 @@ open_node(struct site *site)
 		    .uncommitted_bytes_max = 10000,
 		    .pending_reads_max = 1000,
 		    .disk_stall_max = 1000000,
+		    .transfer_timeout = SITE_ELECTION_TIMEOUT_US,
 		},
 		.cluster = "test",
-		.members = world->members,
 		.boot_id = 1000 * ++world->boots + site->id,
 		.directory_nonce = { (uint8_t)world->boots },
 		.cluster_id = { 0xc1, 0x15, (uint8_t)site->id },
 		.checkpoint_bytes = 1 << 20,
 		.checkpoint_interval = 500000,
 		.cache_bytes_max = 1 << 20,
+		.trailing_bytes_min = 1 << 16,
+		.trailing_bytes_max = 1 << 20,
+		.snapshot_piece_bytes = SITE_PIECE_BYTES,
+		.snapshot_age_max = 5000000,
 	};
+
+	if (!site->joins)
+		params.members = world->members;
+	memcpy(params.name, site->name, sizeof(site->name));
+	memcpy(params.address, site->address, sizeof(site->address));
+	return params;
+}
+
+static void
+open_node(struct site *site)
+{
+	const struct node_host host = {
+		.context = site,
+		.now = host_now,
+		.send = host_send,
+		.flush = host_flush,
+		.on_change = host_on_change,
+		.on_commit = host_on_commit,
+		.on_alarm = host_on_alarm,
+		.on_members = host_on_members,
+		.send_snapshot = host_send_snapshot,
+		.cancel_snapshot = host_cancel_snapshot,
+		.open_data = host_open_data,
+		.remove_data_but = host_remove_data_but,
+	};
+	struct node_params params = node_params_of(site);
 	char why[512] = "";
 
-	memcpy(params.name, site->name, sizeof(site->name));
 	site->log = store_mem_open(site->log_disk);
-	site->data = store_mem_open(site->data_disk);
 	ck_assert_msg(
-	    node_new(&site->node, &params, site->log, site->data, &host,
-		loop_update_now(world->loop), why, sizeof(why)) == 0,
+	    node_new(&site->node, &params, site->log, &host,
+		loop_update_now(site->world->loop), why, sizeof(why)) == 0,
 	    "%s", why);
 }
 
@@ -149,12 +219,11 @@ static void
 open_peers(struct site *site)
 {
 	const struct peers_params params = {
-		.members = site->world->members,
-		.self = site->id,
 		.secret = slice_from_text("sesame"),
-		.election_timeout = 300000,
+		.election_timeout = SITE_ELECTION_TIMEOUT_US,
 		.idle_timeout_us = 60000000,
 		.body_bytes_max = 4 << 20,
+		.snapshot_bytes_max = SITE_PIECE_BYTES + (1 << 16),
 		.forward_bytes_max = 1 << 20,
 		.records_max = 64,
 		.seed = site->id,
@@ -162,6 +231,17 @@ open_peers(struct site *site)
 
 	site->peers = peers_new(
 	    site->world->loop, &params, &server_peers_ops, &site->glue);
+}
+
+static void
+dial_members(struct site *site)
+{
+	struct node_status status;
+
+	site->members_changed = false;
+	node_get_status(site->node, loop_now(site->world->loop), &status);
+	peers_set_members(site->peers, node_get_members(site->node),
+	    status.state == NODE_REMOVED ? 0 : status.id);
 }
 
 static void
@@ -183,17 +263,11 @@ open_api(struct site *site)
 }
 
 static void
-make_disks(struct site *site)
-{
-	site->log_disk = store_mem_disk_new(NODE_LOG_TABLES_COUNT);
-	site->data_disk = store_mem_disk_new(KV_TABLES_COUNT);
-}
-
-static void
 free_disks(struct site *site)
 {
 	store_mem_disk_free(site->log_disk);
-	store_mem_disk_free(site->data_disk);
+	for (unsigned i = 0; i < SITE_GENERATIONS; i++)
+		free_data_disk(site, i);
 }
 
 static void
@@ -209,6 +283,7 @@ open_all(struct site *site)
 		.api = site->api,
 	};
 	site->dead = false;
+	dial_members(site);
 }
 
 void
@@ -220,7 +295,6 @@ site_stop(struct site *site)
 	peers_free(site->peers);
 	node_free(site->node);
 	store_close(site->log);
-	store_close(site->data);
 	site->server = NULL;
 	site->api = NULL;
 	site->peers = NULL;
@@ -232,47 +306,77 @@ void
 site_start_wiped(struct site *site)
 {
 	free_disks(site);
-	make_disks(site);
-	listen_at(site, site->world->members.member[site->id - 1].address);
+	site->log_disk = store_mem_disk_new(NODE_LOG_TABLES_COUNT);
+	listen_at(site, site->address);
 	open_all(site);
-	peers_start(site->peers);
+}
+
+static void
+listen_anywhere(struct site *site)
+{
+	listen_at(site, "127.0.0.1:0");
+	snprintf(site->address, sizeof(site->address), "127.0.0.1:%u",
+	    http_server_port(site->server));
+}
+
+void
+site_start_elsewhere(struct site *site)
+{
+	listen_anywhere(site);
+	open_all(site);
+}
+
+/* It listens on a port of its own, and is nothing else yet. */
+static struct site *
+add_site(struct world *world)
+{
+	struct site *site = &world->site[world->count++];
+
+	ck_assert_uint_le(world->count, SITES_MAX);
+	site->world = world;
+	site->id = world->count;
+	site->free_bytes = 1000000;
+	site->log_disk = store_mem_disk_new(NODE_LOG_TABLES_COUNT);
+	snprintf(site->name, sizeof(site->name), "n%u", world->count);
+	listen_anywhere(site);
+	return site;
 }
 
 /* The members' addresses are known when all listen. */
 static void
-add_member(struct world *world, unsigned i)
+add_founder(struct world *world)
 {
-	struct site *site = &world->site[i];
-	struct node_member *member = &world->members.member[i];
+	struct site *site = add_site(world);
+	struct node_member *member =
+	    &world->members.member[world->members.count++];
 
-	site->world = world;
-	site->id = i + 1;
-	site->free_bytes = 1000000;
-	snprintf(site->name, sizeof(site->name), "n%u", i + 1);
-	listen_at(site, "127.0.0.1:0");
 	member->id = site->id;
 	memcpy(member->name, site->name, sizeof(member->name));
-	snprintf(member->address, sizeof(member->address), "127.0.0.1:%u",
-	    http_server_port(site->server));
+	memcpy(member->address, site->address, sizeof(member->address));
 }
 
-/* Every member listens; nobody has dialled anybody. */
 static struct world *
 world_new(unsigned count, uint64_t quota_bytes)
 {
 	struct world *world = mem_zalloc(1, sizeof(*world));
 
-	world->count = count;
 	world->quota_bytes = quota_bytes;
-	world->members.count = count;
 	ck_assert_int_eq(loop_new(&world->loop), 0);
 	for (unsigned i = 0; i < count; i++)
-		add_member(world, i);
-	for (unsigned i = 0; i < count; i++) {
-		make_disks(&world->site[i]);
+		add_founder(world);
+	for (unsigned i = 0; i < count; i++)
 		open_all(&world->site[i]);
-	}
 	return world;
+}
+
+struct site *
+world_add_joining(struct world *world)
+{
+	struct site *site = add_site(world);
+
+	site->joins = true;
+	open_all(site);
+	return site;
 }
 
 void
@@ -320,10 +424,13 @@ turn_site(struct site *site)
 	if (!site->frozen && node_deadline(site->node) <= now)
 		ck_assert_msg(node_turn(site->node, now) == 0, "%s",
 		    node_fault(site->node));
+	if (site->members_changed)
+		dial_members(site);
 	if (site->changed) {
 		site->changed = false;
 		api_on_change(site->api);
 	}
+	api_on_turn(site->api);
 	peers_flush(site->peers);
 	http_server_flush(site->server);
 }
@@ -599,8 +706,6 @@ world_new_three(void)
 {
 	struct world *world = world_new(3, 0);
 
-	for (unsigned i = 0; i < 3; i++)
-		peers_start(world->site[i].peers);
 	for (int i = 0; i < WORLD_PASSES_MAX && !everybody_follows(world); i++)
 		world_pass(world);
 	ck_assert(everybody_follows(world));

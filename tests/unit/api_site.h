@@ -10,29 +10,35 @@
 #include "server_glue.h"
 #include "tests/lib/store_mem.h"
 
-#define SITES_MAX            3
-#define SITE_VALUE_MAX       1000
-#define SITE_TIMEOUT_US      5000000
-#define SITE_CONNECTIONS_MAX 100
-#define SITE_INPUT_MAX       (10 * SITE_VALUE_MAX)
-#define WORLD_PASSES_MAX     20000
+#define SITES_MAX                5
+#define SITE_GENERATIONS         4
+#define SITE_VALUE_MAX           1000
+#define SITE_TIMEOUT_US          5000000
+#define SITE_ELECTION_TIMEOUT_US 300000
+#define SITE_CONNECTIONS_MAX     100
+#define SITE_INPUT_MAX           (10 * SITE_VALUE_MAX)
+#define SITE_PIECE_BYTES         (1 << 14)
+#define WORLD_PASSES_MAX         20000
 
 struct world;
 
 struct site {
 	struct world *world;
 	struct store_mem_disk *log_disk;
-	struct store_mem_disk *data_disk;
+	/* By generation modulo their number. NULL: not there. */
+	struct store_mem_disk *data_disks[SITE_GENERATIONS];
 	struct store *log;
-	struct store *data;
 	struct node *node;
 	struct peers *peers;
 	struct http_server *server;
 	struct api *api;
 	struct server_glue glue;
-	raft_id id;
+	raft_id id; /* its place, and a founder's id */
 	char name[NODE_NAME_SIZE_MAX + 1];
+	char address[NODE_ADDRESS_SIZE_MAX + 1];
+	bool joins; /* it lists no members */
 	bool changed;
+	bool members_changed;
 	bool frozen;
 	bool dead; /* stopped: only the disks are there */
 	uint64_t free_bytes;
@@ -44,7 +50,7 @@ struct world {
 	unsigned count;
 	unsigned boots;
 	uint64_t quota_bytes;
-	struct node_members members;
+	struct node_members members; /* the founders */
 	struct site site[SITES_MAX];
 };
 
@@ -58,10 +64,14 @@ struct world *world_new_one(uint64_t quota_bytes);
 struct world *world_new_lonely(void);
 /* Three nodes, of which one leads and two follow it. */
 struct world *world_new_three(void);
+/* One more node, n4 after n3, that waits to be made a member. */
+struct site *world_add_joining(struct world *world);
 struct site *world_leader(struct world *world);
 struct site *world_follower(struct world *world);
 /* The process is gone, its disks are there. */
 void site_stop(struct site *site);
+/* Starts a stopped one on its disks, at another address. */
+void site_start_elsewhere(struct site *site);
 /* Starts a stopped one at its address, on new disks. */
 void site_start_wiped(struct site *site);
 /* Passes until the site has a request that waits. */

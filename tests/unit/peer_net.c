@@ -3,6 +3,7 @@
 #include "common/err.h"
 #include "common/hash.h"
 #include "common/text.h"
+#include "net/peer_impl.h"
 #include "net/peer_proof.h"
 
 #include <check.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 
 #define BODY_BYTES_MAX  (UINT64_C(4) << 20)
+#define PIECE_BYTES_MAX (UINT64_C(1) << 20)
 #define RECORDS_MAX     64
 #define PASS_WAIT_US    20000
 #define REQUEST_WAIT_US UINT64_C(5000000)
@@ -17,20 +19,36 @@
 /* ---- The fake node ---- */
 
 static void
-on_get_hello(void *context, raft_id to, struct node_hello *ret_hello)
+make_hello(const struct side *side, raft_id to, struct node_hello *hello)
 {
-	struct side *side = context;
-
-	*ret_hello = (struct node_hello){
+	*hello = (struct node_hello){
+		.stage = to == 0 ? NODE_HELLO_PROBE : NODE_HELLO_MEMBER,
 		.from = side->id,
 		.to = to,
 		.boot_id = side->boot_id,
 		.cluster = "test",
+		.members_index = 1,
 		.members = { .count = 1,
 		    .member = { { .id = side->id,
 			.name = "n",
 			.address = "a" } } },
 	};
+	(void)snprintf(
+	    hello->name, sizeof(hello->name), "n%u", (unsigned)side->id);
+}
+
+static void
+on_get_hello(void *context, raft_id to, struct node_hello *ret_hello)
+{
+	struct side *side = context;
+
+	make_hello(side, to, ret_hello);
+	if (!side->joining)
+		return;
+	ret_hello->stage = NODE_HELLO_JOINING;
+	ret_hello->from = 0;
+	ret_hello->members_index = 0;
+	ret_hello->members.count = 0;
 }
 
 static int
@@ -81,12 +99,49 @@ on_refused_peer(void *context, raft_id peer)
 	side->refused_count++;
 }
 
+static void
+note_text(char *to, size_t size, struct slice text)
+{
+	(void)snprintf(
+	    to, size, "%.*s", (int)text.size, (const char *)text.data);
+}
+
+static int
+on_receive_snapshot(
+    void *context, raft_id from, struct slice piece, struct buf *ret_answer)
+{
+	struct side *side = context;
+
+	side->pieces_count++;
+	side->piece_from = from;
+	side->piece_size = piece.size;
+	note_text(side->piece, sizeof(side->piece), piece);
+	buf_append_text(ret_answer, side->piece_answer);
+	return side->piece_result;
+}
+
+static void
+on_snapshot_answered(void *context, raft_id peer, struct slice answer)
+{
+	struct side *side = context;
+
+	side->answered_count++;
+	side->answered_by = peer;
+	note_text(side->answered, sizeof(side->answered), answer);
+	if (side->pieces_left > 0) {
+		side->pieces_left--;
+		peers_send_snapshot(side->peers, peer, slice_from_text("next"));
+	}
+}
+
 static const struct peers_ops peers_ops = {
 	.get_hello = on_get_hello,
 	.hear = on_hear,
 	.receive = on_receive,
 	.unreachable = on_unreachable,
 	.refused = on_refused_peer,
+	.receive_snapshot = on_receive_snapshot,
+	.snapshot_answered = on_snapshot_answered,
 };
 
 /* ---- The HTTP server ---- */
@@ -204,6 +259,7 @@ peer_net_init(struct peer_net *net, unsigned count)
 		side->net = net;
 		side->id = i + 1;
 		side->secret = "the cluster secret";
+		side->piece_answer = "go on";
 		listen_on(side);
 	}
 }
@@ -212,20 +268,32 @@ void
 peer_net_listen(struct peer_net *net, raft_id id)
 {
 	struct side *side = peer_net_side(net, id);
-	struct peers_params params = {
-		.members = { .count = net->sides_count },
-		.self = id,
+	const struct peers_params params = {
 		.secret = slice_from_text(side->secret),
 		.election_timeout = net->election_timeout,
 		.idle_timeout_us = 60000000,
 		.body_bytes_max = BODY_BYTES_MAX,
+		.snapshot_bytes_max = PIECE_BYTES_MAX,
 		.forward_bytes_max = BODY_BYTES_MAX,
 		.records_max = RECORDS_MAX,
 		.seed = id,
 	};
+	static const struct node_members nobody;
+
+	side->boot_id += 0x100000000 + id;
+	if (side->server == NULL)
+		listen_on(side);
+	side->peers = peers_new(net->loop, &params, &peers_ops, side);
+	peers_set_members(side->peers, &nobody, side->joining ? 0 : id);
+}
+
+struct node_members
+peer_net_members(const struct peer_net *net)
+{
+	struct node_members members = { .count = net->sides_count };
 
 	for (unsigned i = 0; i < net->sides_count; i++) {
-		struct node_member *member = &params.members.member[i];
+		struct node_member *member = &members.member[i];
 
 		member->id = i + 1;
 		(void)snprintf(
@@ -233,17 +301,25 @@ peer_net_listen(struct peer_net *net, raft_id id)
 		(void)snprintf(member->address, sizeof(member->address),
 		    "127.0.0.1:%u", net->port[i]);
 	}
-	side->boot_id += 0x100000000 + id;
-	if (side->server == NULL)
-		listen_on(side);
-	side->peers = peers_new(net->loop, &params, &peers_ops, side);
+	return members;
+}
+
+struct peer *
+peer_net_peer(struct peer_net *net, raft_id from, raft_id to)
+{
+	struct peer *peer = peers_find(peer_net_side(net, from)->peers, to);
+
+	ck_assert_ptr_nonnull(peer);
+	return peer;
 }
 
 void
 peer_net_start(struct peer_net *net, raft_id id)
 {
+	struct node_members members = peer_net_members(net);
+
 	peer_net_listen(net, id);
-	peers_start(peer_net_side(net, id)->peers);
+	peers_set_members(peer_net_side(net, id)->peers, &members, id);
 }
 
 void
@@ -294,6 +370,13 @@ peer_net_pass(struct peer_net *net)
 	}
 }
 
+void
+peer_net_pass_some(struct peer_net *net)
+{
+	for (int i = 0; i < 20; i++)
+		peer_net_pass(net);
+}
+
 bool
 peer_net_connected(struct peer_net *net, raft_id from, raft_id to)
 {
@@ -335,7 +418,7 @@ peer_net_message(struct peer_net *net, enum raft_message_kind kind,
 	};
 
 	if (kind == RAFT_PREVOTE_RESPONSE || kind == RAFT_VOTE_RESPONSE ||
-	    kind == RAFT_APPEND_RESPONSE)
+	    kind == RAFT_APPEND_RESPONSE || kind == RAFT_READ_RESPONSE)
 		message.to_boot_id = peer_net_side(net, to)->boot_id;
 	return message;
 }
@@ -455,7 +538,7 @@ stranger_hello(struct stranger *stranger, raft_id from, raft_id to,
 {
 	struct wire_hello hello = { .purpose = purpose };
 
-	on_get_hello(peer_net_side(stranger->net, 1), to, &hello.node);
+	make_hello(peer_net_side(stranger->net, 1), to, &hello.node);
 	hello.node.from = from;
 	hello.node.boot_id = 77;
 	buf_reset(&stranger->hello);

@@ -23,9 +23,13 @@ struct side {
 	struct peers *peers;
 	uint64_t boot_id;
 	const char *secret;
-	bool holds; /* requests are noted and left without an answer */
+	bool holds;   /* requests are noted and left without an answer */
+	bool joining; /* it has no id, and waits to be made a member */
 	int hear_result;
 	int receive_result;
+	/* What it answers to a piece of a snapshot. */
+	int piece_result;
+	const char *piece_answer;
 
 	/* What the node was told. */
 	unsigned heard_count;
@@ -36,6 +40,14 @@ struct side {
 	char record[64]; /* the first record of the last append, as text */
 	unsigned unreachable_count;
 	unsigned refused_count;
+	unsigned pieces_count;
+	raft_id piece_from;
+	size_t piece_size;
+	char piece[32]; /* how the last one begins, as text */
+	unsigned answered_count;
+	raft_id answered_by;
+	char answered[32];    /* the last answer to a piece, as text */
+	unsigned pieces_left; /* so many follow, each upon an answer */
 
 	/* Requests that are not below /raft/, or held, the first ones. */
 	unsigned requests_count;
@@ -59,14 +71,20 @@ void peer_net_release(struct peer_net *net);
 
 /* A member as it starts: with a new boot id, on its port of before. */
 void peer_net_start(struct peer_net *net, raft_id id);
-/* The same, but it does not dial. */
+/* The same, but it knows of no other one, and so does not dial. */
 void peer_net_listen(struct peer_net *net, raft_id id);
+/* All members, for peers_set_members. */
+struct node_members peer_net_members(const struct peer_net *net);
+/* The connections from one member to another. */
+struct peer *peer_net_peer(struct peer_net *net, raft_id from, raft_id to);
 /* As if its process was killed, or was not there from the beginning. */
 void peer_net_kill(struct peer_net *net, raft_id id);
 struct side *peer_net_side(struct peer_net *net, raft_id id);
 
 /* One pass of the loop and what follows it. */
 void peer_net_pass(struct peer_net *net);
+/* Passes that would show what must not happen: all that is queued is done. */
+void peer_net_pass_some(struct peer_net *net);
 /* Passes until `condition` holds; fails the test after a few seconds. */
 #define PEER_NET_WAIT(net, condition)                                          \
 	do {                                                                   \
@@ -113,7 +131,7 @@ void stranger_send(struct stranger *stranger, const char *path,
 /* Sends it and waits; its status. */
 unsigned stranger_post(struct stranger *stranger, const char *path,
     const char *headers, struct slice body);
-/* Says hello as member `from`; the status. */
+/* Says hello as member `from`, whoever listens; the status. */
 unsigned stranger_hello(struct stranger *stranger, raft_id from, raft_id to,
     enum wire_purpose purpose);
 /* Proves `secret` over the hellos that were exchanged; the status. */

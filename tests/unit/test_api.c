@@ -51,6 +51,12 @@ START_TEST(query_refused)
 		{ "PUT", "/kv/a?consistency=strong", "'consistency'" },
 		{ "PUT", "/kv/a?lease=1", "'lease'" },
 		{ "DELETE", "/kv/a?prefix=1", "known here: timeout" },
+		{ "GET", "/kv/a?max_lag=2", "such as 2s" },
+		{ "GET", "/kv/a?min_revision=-1", "which is a number" },
+		{ "GET", "/kv/a?max_lag=2s", "add consistency=stale" },
+		{ "GET", "/kv/a?min_revision=1", "add consistency=stale" },
+		{ "GET", "/kv/a?consistency=strong&min_revision=1",
+		    "add consistency=stale" },
 		{ "GET", "/livez?verbose", "there are none here" },
 		{ "GET", "/readyz?exclude=quota", "known here: verbose" },
 		{ "GET", "/metrics?name=x", "'name'" },
@@ -149,8 +155,10 @@ START_TEST(unknown_path_404)
 
 	assert_contains(&reply, "'/v1/kv/%22a'");
 	assert_contains(&reply,
-	    "\"paths\":[\"/kv/KEY\",\"/\",\"/cluster\",\"/livez\",\"/readyz\","
-	    "\"/leader\",\"/metrics\"]");
+	    "\"paths\":[\"/kv/KEY\",\"/\",\"/cluster\",\"/cluster/members\","
+	    "\"/cluster/members/NAME\",\"/cluster/replace\","
+	    "\"/cluster/leader\",\"/livez\",\"/readyz\",\"/leader\","
+	    "\"/metrics\"]");
 	assert_problem(reply, 404, "unknown_path");
 }
 END_TEST

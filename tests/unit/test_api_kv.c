@@ -3,6 +3,7 @@
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 static struct world *world;
 static struct site *one; /* world->site[0] */
@@ -12,6 +13,13 @@ setup_one(void)
 {
 	world = world_new_one(10000);
 	one = &world->site[0];
+}
+
+static void
+setup_three(void)
+{
+	world = world_new_three();
+	one = world_follower(world);
 }
 
 static void
@@ -369,6 +377,145 @@ START_TEST(if_none_match_200)
 }
 END_TEST
 
+/* ---- Stale reads ---- */
+
+#define STALE "/kv/a?consistency=stale"
+
+START_TEST(stale_read_says_how_old_it_may_be)
+{
+	struct reply reply = site_put(one, "/kv/a", "1");
+
+	reply_release(&reply);
+	reply = site_get(one, STALE);
+	assert_status(&reply, 200);
+	ck_assert_str_eq(reply_header(&reply, "Luminous-Lag"), "0.000");
+	ck_assert_str_eq(reply_header(&reply, "Luminous-Applied"), "2");
+	reply_release(&reply);
+	reply = site_get(one, "/kv/a");
+	ck_assert_str_eq(reply_header(&reply, "Luminous-Lag"), "");
+	ck_assert_str_eq(reply_header(&reply, "Luminous-Applied"), "");
+	reply_release(&reply);
+}
+END_TEST
+
+START_TEST(min_revision_that_is_there_200)
+{
+	struct reply reply = site_put(one, "/kv/a", "1");
+
+	reply_release(&reply);
+	reply = site_get(one, STALE "&min_revision=1&max_lag=0s");
+	assert_status(&reply, 200);
+	assert_body(&reply, "1");
+	reply_release(&reply);
+}
+END_TEST
+
+START_TEST(min_revision_is_waited_for)
+{
+	struct reply reply = site_put(one, "/kv/a", "1");
+	int fd = site_send(
+	    one, "GET", STALE "&min_revision=2", "", slice_of(NULL, 0));
+
+	reply_release(&reply);
+	site_pass_until_busy(one);
+	reply = site_put(one, "/kv/a", "2");
+	assert_status(&reply, 200);
+	reply_release(&reply);
+	reply = site_receive(world, fd);
+	assert_status(&reply, 200);
+	assert_body(&reply, "2");
+	ck_assert_str_eq(reply_header(&reply, "Luminous-Revision"), "2");
+	reply_release(&reply);
+}
+END_TEST
+
+START_TEST(min_revision_that_does_not_come_503)
+{
+	struct reply reply = site_put(one, "/kv/a", "1");
+
+	reply_release(&reply);
+	reply = site_get(one, STALE "&min_revision=9&timeout=50ms");
+	assert_contains(&reply, "n1 has revision 1, not yet 9");
+	assert_problem(reply, 503, "too_stale");
+}
+END_TEST
+
+/* Whose client goes has nothing to wait for. */
+START_TEST(min_revision_of_a_client_that_is_gone)
+{
+	int fd = site_send(
+	    one, "GET", STALE "&min_revision=2", "", slice_of(NULL, 0));
+
+	site_pass_until_busy(one);
+	close(fd);
+	for (int i = 0; i < WORLD_PASSES_MAX && !api_idle(one->api); i++)
+		world_pass(world);
+	ck_assert(api_idle(one->api));
+}
+END_TEST
+
+/* A stop does not wait for what may never come. */
+START_TEST(min_revision_while_draining_503)
+{
+	int fd = site_send(
+	    one, "GET", STALE "&min_revision=2", "", slice_of(NULL, 0));
+
+	site_pass_until_busy(one);
+	api_drain(one->api);
+	assert_problem(site_receive(world, fd), 503, "too_stale");
+}
+END_TEST
+
+/* Of a follower that hears its leader, and then nobody. */
+START_TEST(max_lag_of_a_follower)
+{
+	struct reply reply;
+	uint64_t until;
+	bool fresh;
+
+	do {
+		reply = site_get(one, STALE "&max_lag=200ms");
+		fresh = reply.status != 503;
+		if (!fresh)
+			reply_release(&reply);
+	} while (!fresh);
+	ck_assert_str_ne(reply_header(&reply, "Luminous-Lag"), "");
+	assert_problem(reply, 404, "key_not_found");
+	for (unsigned i = 0; i < world->count; i++)
+		world->site[i].frozen = true;
+	until = world_later(world, 300000);
+	while (world_later(world, 0) < until)
+		world_pass(world);
+	reply = site_get(one, STALE "&max_lag=200ms");
+	assert_contains(&reply, "has not heard a leader for 0.");
+	ck_assert_str_ne(reply_header(&reply, "Luminous-Lag"), "");
+	assert_problem(reply, 503, "too_stale");
+	assert_problem(
+	    site_get(one, STALE "&max_lag=1h"), 404, "key_not_found");
+}
+END_TEST
+
+static void
+add_stale_cases(Suite *suite)
+{
+	TCase *tcase = tcase_create("stale");
+	TCase *three = tcase_create("stale_three");
+
+	tcase_add_checked_fixture(tcase, setup_one, teardown);
+	tcase_set_timeout(tcase, 30);
+	tcase_add_test(tcase, stale_read_says_how_old_it_may_be);
+	tcase_add_test(tcase, min_revision_that_is_there_200);
+	tcase_add_test(tcase, min_revision_is_waited_for);
+	tcase_add_test(tcase, min_revision_that_does_not_come_503);
+	tcase_add_test(tcase, min_revision_of_a_client_that_is_gone);
+	tcase_add_test(tcase, min_revision_while_draining_503);
+	suite_add_tcase(suite, tcase);
+	tcase_add_checked_fixture(three, setup_three, teardown);
+	tcase_set_timeout(three, 30);
+	tcase_add_test(three, max_lag_of_a_follower);
+	suite_add_tcase(suite, three);
+}
+
 static void
 add_key_cases(Suite *suite)
 {
@@ -404,5 +551,6 @@ api_kv_suite(void)
 	Suite *suite = suite_create("api_kv");
 
 	add_key_cases(suite);
+	add_stale_cases(suite);
 	return suite;
 }

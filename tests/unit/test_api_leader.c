@@ -267,7 +267,7 @@ START_TEST(damage_500)
 
 	reply_release(&reply);
 	one->frozen = true;
-	store_mem_fail_operation(one->data_disk, 1, ERR_IO);
+	store_mem_fail_operation(one->data_disks[0], 1, ERR_IO);
 	assert_problem(
 	    site_get(one, "/kv/a?consistency=stale"), 500, "internal");
 	ck_assert_int_eq(node_turn(one->node, loop_now(world->loop)), ERR_IO);
@@ -391,6 +391,27 @@ START_TEST(forwarded_write_and_read)
 }
 END_TEST
 
+/* The leader only says how far: the value comes from the follower. */
+START_TEST(strong_read_is_served_by_the_follower)
+{
+	struct site *follower = world_follower(world);
+	struct reply reply = site_put(follower, "/kv/a", "1");
+	int fd;
+
+	reply_release(&reply);
+	fd = site_send(follower, "GET", "/kv/a", "", slice_of(NULL, 0));
+	site_pass_until_busy(follower);
+	for (int i = 0; i < 1000 && !api_idle(follower->api); i++) {
+		world_pass(world);
+		ck_assert(api_idle(world_leader(world)->api));
+	}
+	reply = site_receive(world, fd);
+	assert_status(&reply, 200);
+	assert_body(&reply, "1");
+	reply_release(&reply);
+}
+END_TEST
+
 /* A follower's local state is enough for a stale read. */
 START_TEST(stale_at_a_follower)
 {
@@ -502,7 +523,10 @@ START_TEST(read_from_a_dying_leader)
 	reply_release(&reply);
 	leader->frozen = true;
 	fd = site_send(follower, "GET", "/kv/a", "", slice_of(NULL, 0));
-	site_pass_until_busy(leader);
+	site_pass_until_busy(follower);
+	for (int i = 0; i < 10; i++)
+		world_pass(world);
+	ck_assert(!api_idle(follower->api));
 	site_stop(leader);
 	reply = site_receive(world, fd);
 	assert_status(&reply, 200);
@@ -635,8 +659,8 @@ START_TEST(cluster_of_three)
 
 	assert_contains(&reply, "quorum 2");
 	assert_contains(&reply, "NAME  ADDRESS");
-	assert_contains(&reply, "  voter  leader  ");
-	assert_contains(&reply, "  voter  follower");
+	assert_contains(&reply, "  voter    leader  ");
+	assert_contains(&reply, "  voter    follower");
 	reply_release(&reply);
 	reply = site_get(leader, "/cluster");
 	assert_contains(&reply, "\"rtt_ms\":");
@@ -691,6 +715,7 @@ api_leader_suite(void)
 	tcase_add_checked_fixture(three, setup_three, teardown);
 	tcase_set_timeout(three, 30);
 	tcase_add_test(three, forwarded_write_and_read);
+	tcase_add_test(three, strong_read_is_served_by_the_follower);
 	tcase_add_test(three, stale_at_a_follower);
 	tcase_add_test(three, health_of_a_follower);
 	tcase_add_test(three, read_moves_to_the_next_leader);

@@ -99,12 +99,13 @@ END_TEST
 START_TEST(codec_is_big_endian)
 {
 	static const uint8_t expected[] = { 0x01, 0x02, 0x03, 0x04, 0x05, 0x06,
-		0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d };
+		0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f };
 	struct buf buf = { 0 };
 
 	codec_append_u8(&buf, 0x01);
-	codec_append_u32(&buf, 0x02030405);
-	codec_append_u64(&buf, UINT64_C(0x060708090a0b0c0d));
+	codec_append_u16(&buf, 0x0203);
+	codec_append_u32(&buf, 0x04050607);
+	codec_append_u64(&buf, UINT64_C(0x08090a0b0c0d0e0f));
 	ck_assert_uint_eq(buf.size, sizeof(expected));
 	ck_assert_mem_eq(buf.data, expected, sizeof(expected));
 	buf_release(&buf);
@@ -115,6 +116,7 @@ static void
 append_one_of_each(struct buf *buf)
 {
 	codec_append_u8(buf, UINT8_MAX);
+	codec_append_u16(buf, UINT16_MAX - 1);
 	codec_append_u32(buf, UINT32_MAX - 2);
 	codec_append_u64(buf, UINT64_MAX - 3);
 	codec_append_bytes(buf, slice_from_text("bytes"));
@@ -129,6 +131,7 @@ START_TEST(codec_reads_what_it_wrote)
 	append_one_of_each(&buf);
 	codec_reader_init(&reader, buf_slice(&buf));
 	ck_assert_uint_eq(codec_read_u8(&reader), UINT8_MAX);
+	ck_assert_uint_eq(codec_read_u16(&reader), UINT16_MAX - 1);
 	ck_assert_uint_eq(codec_read_u32(&reader), UINT32_MAX - 2);
 	ck_assert_uint_eq(codec_read_u64(&reader), UINT64_MAX - 3);
 	ck_assert(
@@ -153,6 +156,7 @@ START_TEST(codec_truncated_anywhere_fails)
 		memcpy(exact + 1, buf.data, size);
 		codec_reader_init(&reader, slice_of(exact + 1, size));
 		(void)codec_read_u8(&reader);
+		(void)codec_read_u16(&reader);
 		(void)codec_read_u32(&reader);
 		(void)codec_read_u64(&reader);
 		(void)codec_read_bytes(&reader);

@@ -132,7 +132,6 @@ START_TEST(no_file_is_a_node_by_itself)
 {
 	ck_assert_int_eq(load("", NULL), CONFIG_RUN);
 	ck_assert_uint_eq(config.members_count, 1);
-	ck_assert_uint_eq(config.self, 0);
 	ck_assert_str_eq(config.members[0].name, "db7");
 	ck_assert_str_eq(config.members[0].address, "127.0.0.1:5864");
 	ck_assert_str_eq(config.node_name, "db7");
@@ -179,7 +178,7 @@ START_TEST(members_are_sorted_by_name)
 	ck_assert_str_eq(config.members[1].name, "n2");
 	ck_assert_str_eq(config.members[1].address, "10.0.0.2:5864");
 	ck_assert_str_eq(config.members[2].name, "n3");
-	ck_assert_uint_eq(config.self, 1);
+	ck_assert_str_eq(config.address, "10.0.0.2:5864");
 	ck_assert_str_eq(config.listen, "10.0.0.2:5864");
 	ck_assert_uint_eq(config.secret_size, 16);
 	ck_assert_mem_eq(config.secret, SECRET, 16);
@@ -191,7 +190,8 @@ START_TEST(self_by_command_line_before_file)
 	ck_assert_int_eq(
 	    load(CLUSTER MEMBERS INSECURE "name = n2\n", "--name=n3"),
 	    CONFIG_RUN);
-	ck_assert_uint_eq(config.self, 2);
+	ck_assert_str_eq(config.node_name, "n3");
+	ck_assert_str_eq(config.address, "10.0.0.3:5864");
 }
 END_TEST
 
@@ -223,11 +223,68 @@ START_TEST(listen_on_the_command_line)
 }
 END_TEST
 
+#define JOINING CLUSTER "[node]\nname = n4\nlisten = 127.0.0.1:7\njoin = "
+
+START_TEST(join_by_address_by_name_and_by_waiting)
+{
+	ck_assert_int_eq(load(JOINING "10.0.0.1:5864\n", NULL), CONFIG_RUN);
+	ck_assert_str_eq(config.join_address, "10.0.0.1:5864");
+	ck_assert_str_eq(config.address, "127.0.0.1:7");
+	config_release(&config);
+	ck_assert_int_eq(
+	    load(JOINING "n2\n[members]\nn2 = 10.0.0.2:1\n", NULL), CONFIG_RUN);
+	ck_assert_str_eq(config.join_address, "10.0.0.2:1");
+	ck_assert_uint_eq(config.members_count, 1);
+	config_release(&config);
+	ck_assert_int_eq(load(JOINING "wait\n", NULL), CONFIG_RUN);
+	ck_assert_str_eq(config.join, CONFIG_JOIN_WAIT);
+	ck_assert_ptr_null(config.join_address);
+}
+END_TEST
+
+/* Its own line in [members] says where it is; it may listen elsewhere. */
+START_TEST(join_with_an_address_in_members)
+{
+	ck_assert_int_eq(
+	    load(CLUSTER MEMBERS INSECURE "name = n2\njoin = n3\n", NULL),
+	    CONFIG_RUN);
+	ck_assert_str_eq(config.join_address, "10.0.0.3:5864");
+	ck_assert_str_eq(config.address, "10.0.0.2:5864");
+	ck_assert_str_eq(config.listen, "10.0.0.2:5864");
+	config_release(&config);
+	ck_assert_int_eq(load(CLUSTER MEMBERS INSECURE
+			     "name = n2\njoin = n3\nlisten = 0.0.0.0:5864\n",
+			     NULL),
+	    CONFIG_RUN);
+	ck_assert_str_eq(config.address, "10.0.0.2:5864");
+	ck_assert_str_eq(config.listen, "0.0.0.0:5864");
+}
+END_TEST
+
 /* A file, and all that is said of it; without the last line, "1 error...". */
 static const struct {
 	const char *text;
 	const char *errors;
 } refused[] = {
+	{ JOINING "n2\n",
+	    "@/x.conf:6: [node] join: \"n2\" is none of [members], no "
+	    "IP:PORT of a member, and not \"wait\"\n" },
+	{ JOINING "n4:5864\n",
+	    "@/x.conf:6: [node] join: \"n4:5864\" is none of [members], no "
+	    "IP:PORT of a member, and not \"wait\"\n" },
+	{ "[node]\nname = n4\nlisten = 127.0.0.1:7\njoin = wait\n",
+	    "@/x.conf: [cluster] secret-file: needed to join: copy the file "
+	    "of a member\n" },
+	{ CLUSTER "[node]\nname = n4\njoin = wait\n",
+	    "@/x.conf: [node] listen: a node that joins needs it: the IP:PORT "
+	    "where the others reach this one\n" },
+	{ CLUSTER INSECURE "name = n4\njoin = wait\nlisten = 0.0.0.0:7\n",
+	    "@/x.conf:7: [node] listen: 0.0.0.0:7 leads nowhere; give the "
+	    "address that the members connect to\n" },
+	{ CLUSTER "[node]\nname = n4\nlisten = 10.0.0.9:7\njoin = wait\n",
+	    "@/x.conf:5: [node] listen: listening on 10.0.0.9:7 without "
+	    "authentication: whoever reaches it may read and write; set "
+	    "node.insecure = yes, or use a loopback address\n" },
 	{ CLUSTER MEMBERS INSECURE,
 	    "@/x.conf:4: [members]: this host (db7, 10.0.0.9) is none of the "
 	    "members n1, n2, n3; give --name or add it\n" },
@@ -635,6 +692,8 @@ config_suite(void)
 	tcase_add_test(tcase, self_by_host_name_before_address);
 	tcase_add_test(tcase, self_by_the_only_local_address);
 	tcase_add_test(tcase, listen_on_the_command_line);
+	tcase_add_test(tcase, join_by_address_by_name_and_by_waiting);
+	tcase_add_test(tcase, join_with_an_address_in_members);
 	tcase_add_loop_test(
 	    tcase, configuration_is_refused, 0, (int)ARRAY_COUNT(refused));
 	tcase_add_test(tcase, all_errors_at_once);

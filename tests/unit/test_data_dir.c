@@ -55,6 +55,12 @@ static const struct {
 	/* A copy without the lock, or without the log: the node judges it. */
 	{ { "log/", "log/data.mdb" }, 0 },
 	{ { "data/", "data/data.mdb" }, 0 },
+	/* Of a snapshot: without a log nothing says that it counts. */
+	{ { "lock", "data.3/", "data.3/data.mdb" }, ERR_CORRUPT },
+	{ { "data.12/", "data.12/data.mdb" }, ERR_CORRUPT },
+	{ { "lock", "log/", "data.3/", "data.3/data.mdb" }, ERR_CORRUPT },
+	{ { "log/", "log/data.mdb", "data.3/", "data.3/data.mdb" }, 0 },
+	{ { "lock", "data.3/" }, 0 },
 	{ { "note.txt" }, ERR_MISMATCH },
 	{ { ".hidden" }, ERR_MISMATCH },
 	{ { "lost+found/", "note.txt" }, ERR_MISMATCH },

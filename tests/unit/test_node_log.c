@@ -360,7 +360,7 @@ START_TEST(damaged_hard_state_refuses_to_open)
 	append(&f, 1, 1);
 	ck_assert_int_eq(commit(&f, 1, 0), 0);
 	close_log(&f);
-	for (uint64_t bit = 0; bit < 8u * 77; bit++) {
+	for (uint64_t bit = 0; bit < 8u * 85; bit++) {
 		ck_assert(store_mem_flip_bit(
 		    f.disk, NODE_TABLE_STATE, slice_from_text("hard"), bit));
 		ck_assert_int_eq(open_log(&f), ERR_CORRUPT);
@@ -406,6 +406,228 @@ START_TEST(E25_failed_commit_is_old_or_new)
 }
 END_TEST
 
+/* ---- The log behind a snapshot ---- */
+
+static const struct node_log_base snapshot_base = {
+	.index = 900,
+	.term = 7,
+	.chain = 0x1234567890abcdef,
+	.time_us = 5000,
+	.data_generation = 3,
+};
+
+static int
+commit_reset(struct fixture *f, const struct node_log_base *base)
+{
+	const struct raft_op_persist persist = {
+		.ticket = 1,
+		.term = 8,
+		.vote = 1,
+		.reset_index = base->index,
+		.reset_term = base->term,
+		.commit_index = 2,
+	};
+
+	node_log_reset(f->log, base);
+	return node_log_commit(f->log, &persist);
+}
+
+static void
+expect_behind_snapshot(struct fixture *f)
+{
+	struct node_log_state state;
+
+	node_log_get_state(f->log, &state);
+	ck_assert_uint_eq(state.term, 8);
+	ck_assert_uint_eq(state.vote, 1);
+	ck_assert_uint_eq(state.commit_hint, 900);
+	ck_assert_uint_eq(state.compacted_index, 900);
+	ck_assert_uint_eq(state.compacted_term, 7);
+	ck_assert_uint_eq(state.data_generation, 3);
+	ck_assert_uint_eq(state.last_index, 900);
+	ck_assert_uint_eq(state.durable_index, 900);
+	ck_assert_uint_eq(state.last_time_us, 5000);
+	ck_assert_uint_eq(state.bytes, 0);
+}
+
+START_TEST(log_begins_behind_a_snapshot)
+{
+	struct node_log_state state;
+	struct node_entry *entry;
+	struct fixture f;
+
+	set_up(&f);
+	append(&f, 1, 600);
+	ck_assert_int_eq(commit(&f, 1, 0), 0);
+	node_log_compact(f.log, 550);
+	append(&f, 2, 5); /* never on disk */
+	ck_assert_int_eq(commit_reset(&f, &snapshot_base), 0);
+	expect_behind_snapshot(&f);
+	ck_assert_int_eq(node_log_get(f.log, 600, &entry), ERR_NOT_FOUND);
+	ck_assert_int_eq(node_log_get(f.log, 900, &entry), ERR_NOT_FOUND);
+	close_log(&f);
+	ck_assert_int_eq(open_log(&f), 0);
+	ck_assert_uint_eq(f.visited, 0);
+	expect_behind_snapshot(&f);
+	append(&f, 8, 3);
+	ck_assert_int_eq(node_log_truncate(f.log, 903), 0);
+	ck_assert_int_eq(commit(&f, 8, 0), 0);
+	close_log(&f);
+	ck_assert_int_eq(open_log(&f), 0);
+	ck_assert_uint_eq(f.visited, 2);
+	node_log_get_state(f.log, &state);
+	ck_assert_uint_eq(state.last_index, 902);
+	ck_assert_uint_eq(state.last_time_us, 5002);
+	ck_assert_uint_eq(state.data_generation, 3);
+	tear_down(&f);
+}
+END_TEST
+
+/* An uncommitted tail that reaches over the snapshot goes as well. */
+START_TEST(G10_log_in_conflict_with_a_snapshot_is_dropped)
+{
+	struct fixture f;
+
+	set_up(&f);
+	append(&f, 1, 2000);
+	ck_assert_int_eq(commit(&f, 1, 0), 0);
+	ck_assert_int_eq(commit_reset(&f, &snapshot_base), 0);
+	expect_behind_snapshot(&f);
+	append(&f, 8, 1);
+	ck_assert_int_eq(commit(&f, 8, 0), 0);
+	close_log(&f);
+	ck_assert_int_eq(open_log(&f), 0);
+	ck_assert_uint_eq(f.visited, 1);
+	tear_down(&f);
+}
+END_TEST
+
+/* The old log or the new one, whole; true: the new one. */
+static bool
+expect_old_or_new(struct fixture *f)
+{
+	struct node_log_state state;
+
+	ck_assert_int_eq(open_log(f), 0);
+	node_log_get_state(f->log, &state);
+	if (state.data_generation != 0) {
+		expect_behind_snapshot(f);
+		ck_assert_uint_eq(f->visited, 0);
+		return true;
+	}
+	ck_assert_uint_eq(state.term, 1);
+	ck_assert_uint_eq(state.compacted_index, 0);
+	ck_assert_uint_eq(state.last_index, 20);
+	ck_assert_uint_eq(f->visited, 20);
+	return false;
+}
+
+/*
+ * G18: a crash at any operation of the reset, and at its commit with either
+ * outcome.
+ */
+START_TEST(G18_reset_is_old_or_new)
+{
+	bool seen[2] = { false, false };
+	unsigned succeeded = 0;
+	struct fixture f;
+
+	for (uint64_t n = 1; n <= 32; n++) {
+		bool new;
+		int error;
+
+		set_up(&f);
+		append(&f, 1, 20);
+		ck_assert_int_eq(commit(&f, 1, 0), 0);
+		append(&f, 1, 1);
+		store_mem_seed(f.disk, n);
+		if (n <= 16)
+			store_mem_fail_operation(f.disk, n, ERR_IO);
+		else
+			store_mem_fail_commit(f.disk, 1, ERR_IO);
+		error = commit_reset(&f, &snapshot_base);
+		store_mem_fail_operation(f.disk, 0, 0);
+		close_log(&f);
+		new = expect_old_or_new(&f);
+		ck_assert(new || error != 0);
+		seen[new] = true;
+		succeeded += error == 0;
+		tear_down(&f);
+	}
+	ck_assert_uint_gt(succeeded, 0);
+	ck_assert(seen[false]);
+	ck_assert(seen[true]);
+}
+END_TEST
+
+START_TEST(log_behind_a_snapshot_misses_no_record)
+{
+	struct fixture f;
+
+	for (raft_index missing = 901; missing <= 902; missing++) {
+		set_up(&f);
+		ck_assert_int_eq(commit_reset(&f, &snapshot_base), 0);
+		append(&f, 8, 2);
+		ck_assert_int_eq(commit(&f, 8, 0), 0);
+		close_log(&f);
+		remove_entry(f.disk, missing);
+		ck_assert_int_eq(open_log(&f), ERR_CORRUPT);
+		store_close(f.store);
+		store_mem_disk_free(f.disk);
+	}
+}
+END_TEST
+
+/* What a snapshot carries of one log is where another one goes on. */
+START_TEST(log_base_continues_the_log_elsewhere)
+{
+	struct node_log_base base;
+	struct node_entry *entry;
+	struct fixture a;
+	struct fixture b;
+
+	set_up(&a);
+	set_up(&b);
+	append(&a, 3, 600);
+	ck_assert_int_eq(commit(&a, 3, 0), 0);
+	for (raft_index index = 150; index < 600; index += 150) {
+		ck_assert_int_eq(node_log_get_base(a.log, index, &base), 0);
+		ck_assert_uint_eq(base.index, index);
+		ck_assert_uint_eq(base.term, 3);
+		ck_assert_uint_eq(base.data_generation, 0);
+		node_log_tidy(a.log, 600);
+		base.data_generation = 1;
+		ck_assert_int_eq(commit_reset(&b, &base), 0);
+		ck_assert_int_eq(node_log_get(a.log, index + 1, &entry), 0);
+		ck_assert_int_eq(node_log_adopt(b.log, entry->record), 0);
+	}
+	tear_down(&a);
+	tear_down(&b);
+}
+END_TEST
+
+START_TEST(log_base_of_the_entry_before_the_first)
+{
+	struct node_log_base whole;
+	struct node_log_base cut;
+	struct fixture f;
+
+	set_up(&f);
+	append(&f, 1, 520);
+	ck_assert_int_eq(commit(&f, 1, 0), 0);
+	ck_assert_int_eq(node_log_get_base(f.log, 512, &whole), 0);
+	node_log_compact(f.log, 512);
+	ck_assert_int_eq(commit(&f, 1, 0), 0);
+	ck_assert_int_eq(node_log_get_base(f.log, 512, &cut), 0);
+	ck_assert_uint_eq(cut.term, whole.term);
+	ck_assert_uint_eq(cut.chain, whole.chain);
+	ck_assert_uint_eq(cut.time_us, whole.time_us);
+	ck_assert_int_eq(node_log_get_base(f.log, 511, &cut), ERR_NOT_FOUND);
+	ck_assert_int_eq(node_log_get_base(f.log, 521, &cut), ERR_NOT_FOUND);
+	tear_down(&f);
+}
+END_TEST
+
 Suite *
 node_log_suite(void)
 {
@@ -427,6 +649,13 @@ node_log_suite(void)
 	tcase_add_test(tcase, missing_entry_refuses_to_open);
 	tcase_add_test(tcase, damaged_hard_state_refuses_to_open);
 	tcase_add_test(tcase, E25_failed_commit_is_old_or_new);
+	tcase_add_test(tcase, log_begins_behind_a_snapshot);
+	tcase_add_test(tcase, G10_log_in_conflict_with_a_snapshot_is_dropped);
+	tcase_add_test(tcase, G18_reset_is_old_or_new);
+	tcase_add_test(tcase, log_behind_a_snapshot_misses_no_record);
+	tcase_add_test(tcase, log_base_continues_the_log_elsewhere);
+	tcase_add_test(tcase, log_base_of_the_entry_before_the_first);
+	tcase_set_timeout(tcase, 30);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

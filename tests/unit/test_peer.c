@@ -30,7 +30,7 @@ teardown(void)
 static bool
 is_bulk_open(struct side *side)
 {
-	return peer_link_is_open(&side->peers->peer[0].bulk);
+	return peer_link_is_open(&side->peers->peer[0]->bulk);
 }
 
 static void
@@ -40,14 +40,6 @@ connect_both(void)
 	peer_net_start(&net, 2);
 	PEER_NET_WAIT(&net, peer_net_all_connected(&net) && is_bulk_open(one) &&
 				is_bulk_open(two));
-}
-
-/* Passes that would show what must not happen: all that is queued is done. */
-static void
-pass_some(void)
-{
-	for (int i = 0; i < 20; i++)
-		peer_net_pass(&net);
 }
 
 /* Appends without entries. */
@@ -71,8 +63,8 @@ acknowledge(uint64_t sequence)
 static unsigned
 under_way(const struct side *side)
 {
-	return side->peers->peer[0].append.under_way +
-	       side->peers->peer[0].bulk.under_way;
+	return side->peers->peer[0]->append.under_way +
+	       side->peers->peer[0]->bulk.under_way;
 }
 
 /* ---- Connecting ---- */
@@ -98,6 +90,7 @@ START_TEST(connect_hears_the_hello)
 	ck_assert_uint_eq(one->heard.to, 1);
 	ck_assert_uint_eq(one->heard.boot_id, two->boot_id);
 	ck_assert_str_eq(one->heard.cluster, "test");
+	ck_assert_str_eq(one->heard.name, "n2");
 	ck_assert_str_eq(one->heard.members.member[0].name, "n");
 }
 END_TEST
@@ -162,7 +155,7 @@ START_TEST(connect_refused_by_their_hear)
 	ck_assert_str_eq(link.last_error, "another cluster");
 	ck_assert_uint_gt(two->heard_count, 0);
 	heartbeat(1);
-	pass_some();
+	peer_net_pass_some(&net);
 	ck_assert_uint_eq(two->received_count, 0);
 }
 END_TEST
@@ -214,7 +207,7 @@ START_TEST(append_and_answer)
 }
 END_TEST
 
-START_TEST(votes_and_answers)
+START_TEST(votes_reads_and_answers)
 {
 	static const struct {
 		enum raft_message_kind request;
@@ -222,6 +215,7 @@ START_TEST(votes_and_answers)
 	} kinds[] = {
 		{ RAFT_PREVOTE_REQUEST, RAFT_PREVOTE_RESPONSE },
 		{ RAFT_VOTE_REQUEST, RAFT_VOTE_RESPONSE },
+		{ RAFT_READ_REQUEST, RAFT_READ_RESPONSE },
 	};
 	struct raft_message message;
 
@@ -235,11 +229,33 @@ START_TEST(votes_and_answers)
 		message =
 		    peer_net_message(&net, kinds[i].response, 2, 1, 10 + i);
 		message.granted = true;
+		message.success = true;
+		message.read_index = 8;
 		peers_send(two->peers, &message, NULL);
 		PEER_NET_WAIT(&net, one->received_count == i + 1);
 		ck_assert_int_eq(one->received[i].kind, kinds[i].response);
-		ck_assert(one->received[i].granted);
+		ck_assert(one->received[i].granted || one->received[i].success);
 	}
+	ck_assert_uint_eq(one->received[2].read_index, 8);
+}
+END_TEST
+
+/* Its answer is the campaign, which needs no request to answer. */
+START_TEST(timeout_now_is_not_answered)
+{
+	struct raft_message message;
+
+	connect_both();
+	message = peer_net_message(&net, RAFT_TIMEOUT_NOW, 1, 2, 10);
+	message.last_index = 7;
+	peers_send(one->peers, &message, NULL);
+	PEER_NET_WAIT(&net, two->received_count == 1);
+	ck_assert_int_eq(two->received[0].kind, RAFT_TIMEOUT_NOW);
+	ck_assert_uint_eq(two->received[0].last_index, 7);
+	PEER_NET_WAIT(&net, under_way(one) == 0);
+	ck_assert_uint_eq(peer_pending_count(two->peers, 1), 0);
+	ck_assert_uint_eq(one->received_count, 0);
+	ck_assert(peer_net_connected(&net, 1, 2));
 }
 END_TEST
 
@@ -253,7 +269,7 @@ START_TEST(answer_of_other_kind)
 	PEER_NET_WAIT(&net, two->received_count == 1);
 	message = peer_net_message(&net, RAFT_VOTE_RESPONSE, 2, 1, 5);
 	peers_send(two->peers, &message, NULL);
-	pass_some();
+	peer_net_pass_some(&net);
 	ck_assert_uint_eq(one->received_count, 0);
 	ck_assert_uint_eq(under_way(one), 1);
 	acknowledge(5);
@@ -272,7 +288,7 @@ START_TEST(answer_covers_earlier_ones)
 	PEER_NET_WAIT(&net, one->received_count == 1);
 	PEER_NET_WAIT(&net, under_way(one) == 1);
 	ck_assert_uint_eq(one->received[0].sequence, 3);
-	pass_some();
+	peer_net_pass_some(&net);
 	ck_assert_uint_eq(one->received_count, 1);
 	acknowledge(4);
 	PEER_NET_WAIT(&net, under_way(one) == 0);
@@ -291,7 +307,7 @@ START_TEST(answer_to_other_life)
 	response = peer_net_message(&net, RAFT_APPEND_RESPONSE, 2, 1, 5);
 	response.to_boot_id++;
 	peers_send(two->peers, &response, NULL);
-	pass_some();
+	peer_net_pass_some(&net);
 	ck_assert_uint_eq(under_way(one), 1);
 }
 END_TEST
@@ -337,7 +353,7 @@ START_TEST(answer_never_given)
 	ck_assert_uint_eq(one->unreachable_count, 0);
 	ck_assert(peer_net_connected(&net, 1, 2));
 	acknowledge(1);
-	pass_some();
+	peer_net_pass_some(&net);
 	ck_assert_uint_eq(one->received_count, 0);
 }
 END_TEST
@@ -369,7 +385,7 @@ START_TEST(answer_not_ready)
 	unsigned heard;
 
 	connect_both();
-	link = &one->peers->peer[0].append;
+	link = &one->peers->peer[0]->append;
 	two->receive_result = ERR_AGAIN;
 	for (unsigned i = 1; i <= 3; i++) {
 		PEER_NET_WAIT(&net, peer_net_connected(&net, 1, 2));
@@ -399,7 +415,7 @@ START_TEST(message_to_unknown_member)
 	message = peer_net_message(&net, RAFT_VOTE_REQUEST, 1, 2, 1);
 	message.to = 7;
 	peers_send(one->peers, &message, NULL);
-	pass_some();
+	peer_net_pass_some(&net);
 	ck_assert_uint_eq(two->received_count, 0);
 }
 END_TEST
@@ -449,9 +465,9 @@ START_TEST(bulk_begins_above_its_limit)
 	/* In base64, with the rest of the message. */
 	send_large(1, PEER_BULK_BODY_MIN / 4 * 3 - 1024);
 	PEER_NET_WAIT(&net, two->received_count == 1);
-	ck_assert_uint_eq(one->peers->peer[0].bulk.under_way, 0);
+	ck_assert_uint_eq(one->peers->peer[0]->bulk.under_way, 0);
 	send_large(2, PEER_BULK_BODY_MIN / 4 * 3);
-	ck_assert_uint_eq(one->peers->peer[0].bulk.under_way, 1);
+	ck_assert_uint_eq(one->peers->peer[0]->bulk.under_way, 1);
 	PEER_NET_WAIT(&net, two->received_count == 2);
 }
 END_TEST
@@ -464,13 +480,13 @@ START_TEST(window_is_bounded)
 	for (uint64_t i = 1; i <= PEER_LINK_PIPELINE_MAX + 3; i++)
 		peer_net_append(&net, 1, 2, i, slice_from_text("r"), 1);
 	PEER_NET_WAIT(&net, two->received_count == PEER_LINK_PIPELINE_MAX);
-	pass_some();
+	peer_net_pass_some(&net);
 	ck_assert_uint_eq(two->received_count, PEER_LINK_PIPELINE_MAX);
 	/* While there is no room, to tell would only cause more of it. */
 	ck_assert_uint_eq(one->unreachable_count, 0);
 	acknowledge(PEER_LINK_PIPELINE_MAX);
 	PEER_NET_WAIT(&net, one->unreachable_count == 1);
-	pass_some();
+	peer_net_pass_some(&net);
 	ck_assert_uint_eq(one->unreachable_count, 1);
 }
 END_TEST
@@ -483,7 +499,7 @@ START_TEST(heartbeat_without_room_is_forgotten)
 	PEER_NET_WAIT(&net, two->received_count == PEER_LINK_PIPELINE_MAX);
 	acknowledge(PEER_LINK_PIPELINE_MAX);
 	PEER_NET_WAIT(&net, under_way(one) == 0);
-	pass_some();
+	peer_net_pass_some(&net);
 	ck_assert_uint_eq(one->unreachable_count, 0);
 }
 END_TEST
@@ -492,15 +508,15 @@ START_TEST(dropped_entries_are_told_when_connected)
 {
 	peer_net_kill(&net, 2);
 	peer_net_start(&net, 1);
-	pass_some();
+	peer_net_pass_some(&net);
 	peer_net_append(&net, 1, 2, 1, slice_from_text("r"), 1);
 	peer_net_append(&net, 1, 2, 2, slice_from_text("r"), 1);
-	pass_some();
+	peer_net_pass_some(&net);
 	ck_assert_uint_eq(one->unreachable_count, 0);
 	peer_net_start(&net, 2);
 	PEER_NET_WAIT(&net, one->unreachable_count == 1);
 	ck_assert(peer_net_connected(&net, 1, 2));
-	pass_some();
+	peer_net_pass_some(&net);
 	ck_assert_uint_eq(one->unreachable_count, 1);
 }
 END_TEST
@@ -566,8 +582,9 @@ END_TEST
 START_TEST(single_broken_link_is_no_refusal)
 {
 	connect_both();
-	http_client_close(one->peers->peer[0].bulk.dial.client);
-	peer_dial_fail(&one->peers->peer[0].bulk.dial, "broken by the test");
+	http_client_close(one->peers->peer[0]->bulk.dial.client);
+	peer_dial_fail(
+	    &one->peers->peer[0]->bulk.dial, ERR_CLOSED, "broken by the test");
 	PEER_NET_WAIT(&net, is_bulk_open(one));
 	ck_assert_uint_eq(one->refused_count, 0);
 	ck_assert_uint_eq(one->unreachable_count, 0);
@@ -582,7 +599,7 @@ START_TEST(returning_peer_is_dialled_at_once)
 
 	peer_net_kill(&net, 2);
 	peer_net_start(&net, 1);
-	link = &one->peers->peer[0].append;
+	link = &one->peers->peer[0]->append;
 	PEER_NET_WAIT(&net, link->backoff_us == PEER_BACKOFF_MAX_US &&
 				link->dial.state == PEER_DIAL_CLOSED);
 	retry_at_us = link->retry_at_us;
@@ -628,7 +645,8 @@ peer_suite(void)
 	tcase_add_test(tcase, connect_refused_by_our_hear);
 	tcase_add_test(tcase, link_of_unknown_member);
 	tcase_add_test(tcase, append_and_answer);
-	tcase_add_test(tcase, votes_and_answers);
+	tcase_add_test(tcase, votes_reads_and_answers);
+	tcase_add_test(tcase, timeout_now_is_not_answered);
 	tcase_add_test(tcase, answer_of_other_kind);
 	tcase_add_test(tcase, answer_covers_earlier_ones);
 	tcase_add_test(tcase, answer_to_other_life);

@@ -127,7 +127,7 @@ START_TEST(forward_reuses_connections)
 		answer(i, 200, "");
 		PEER_NET_WAIT(&net, outcome.count == 1);
 	}
-	ck_assert_uint_eq(one->peers->peer[0].pool.connections_count, 1);
+	ck_assert_uint_eq(one->peers->peer[0]->pool.connections_count, 1);
 }
 END_TEST
 
@@ -198,7 +198,7 @@ START_TEST(forward_broken_after_sent)
 	PEER_NET_WAIT(&net, outcome.count == 1);
 	ck_assert_int_eq(outcome.error, ERR_CLOSED);
 	ck_assert(outcome.sent);
-	PEER_NET_WAIT(&net, one->peers->peer[0].pool.connections_count == 0);
+	PEER_NET_WAIT(&net, one->peers->peer[0]->pool.connections_count == 0);
 }
 END_TEST
 
@@ -232,7 +232,7 @@ END_TEST
 /* Each has its own deadline, and the first in the queue need not be first. */
 START_TEST(pool_knows_the_earliest_deadline_of_those_that_wait)
 {
-	struct peer *peer = &one->peers->peer[0];
+	struct peer *peer = one->peers->peer[0];
 	struct outcome late = { 0 };
 	struct outcome early = { 0 };
 	struct peers_forward *made;
@@ -259,7 +259,7 @@ START_TEST(forward_cancelled_while_waiting)
 	struct outcome outcome;
 
 	peers_cancel(one->peers, forward(&outcome));
-	PEER_NET_WAIT(&net, one->peers->peer[0].pool.connections_count == 1 &&
+	PEER_NET_WAIT(&net, one->peers->peer[0]->pool.connections_count == 1 &&
 				peers_deadline(one->peers) != 0);
 	for (int i = 0; i < 20; i++)
 		peer_net_pass(&net);
@@ -309,7 +309,7 @@ START_TEST(forward_is_bounded)
 {
 	static struct outcome
 	    outcomes[PEER_POOL_CONNECTIONS_MAX + PEER_POOL_WAITING_MAX];
-	struct peer_pool *pool = &one->peers->peer[0].pool;
+	struct peer_pool *pool = &one->peers->peer[0]->pool;
 	struct outcome outcome = { 0 };
 	struct peers_forward *made;
 
@@ -342,7 +342,7 @@ END_TEST
 
 START_TEST(idle_connections_are_closed)
 {
-	struct peer_pool *pool = &one->peers->peer[0].pool;
+	struct peer_pool *pool = &one->peers->peer[0]->pool;
 	struct outcome outcome;
 
 	(void)forward(&outcome);
@@ -353,11 +353,11 @@ START_TEST(idle_connections_are_closed)
 	ck_assert_uint_eq(pool->connections_count, 1);
 	ck_assert_uint_le(peer_pool_deadline(pool),
 	    loop_now(net.loop) + one->peers->params.idle_timeout_us / 2);
-	peer_pool_expire(&one->peers->peer[0],
+	peer_pool_expire(one->peers->peer[0],
 	    loop_now(net.loop) + one->peers->params.idle_timeout_us / 2 -
 		1000000);
 	ck_assert_uint_eq(pool->connections_count, 1);
-	peer_pool_expire(&one->peers->peer[0],
+	peer_pool_expire(one->peers->peer[0],
 	    loop_now(net.loop) + one->peers->params.idle_timeout_us / 2);
 	ck_assert_uint_eq(pool->connections_count, 0);
 }
@@ -385,7 +385,7 @@ END_TEST
  * in a loop. */
 START_TEST(failed_dials_back_off)
 {
-	struct peer_pool *pool = &one->peers->peer[0].pool;
+	struct peer_pool *pool = &one->peers->peer[0]->pool;
 	struct outcome outcome;
 	uint64_t start_us = loop_update_now(net.loop);
 

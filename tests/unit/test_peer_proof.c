@@ -235,19 +235,70 @@ START_TEST(hello_to_other_member)
 }
 END_TEST
 
-START_TEST(hello_from_no_member)
+START_TEST(hello_from_itself)
 {
-	static const raft_id ids[] = { 1, 4, RAFT_NUMBER_MAX };
-
-	for (size_t i = 0; i < ARRAY_COUNT(ids); i++) {
-		struct stranger other;
-
-		stranger_init(&other, &net, 1);
-		ck_assert_uint_eq(
-		    stranger_hello(&other, ids[i], 1, WIRE_APPEND), 421);
-		stranger_release(&other);
-	}
+	ck_assert_uint_eq(stranger_hello(&stranger, 1, 1, WIRE_APPEND), 421);
+	ck_assert(body_contains("this is member 1 itself"));
 	check_nothing_changed();
+}
+END_TEST
+
+/* Who joins has no id, and is asked; it does not ask. */
+START_TEST(hello_from_joining)
+{
+	struct wire_hello hello = { .node = { .stage = NODE_HELLO_JOINING,
+					.to = 1,
+					.boot_id = 7,
+					.cluster = "test",
+					.name = "n9" } };
+	struct buf text = { 0 };
+
+	wire_append_hello(&text, &hello);
+	ck_assert_uint_eq(
+	    stranger_post(&stranger, "/raft/hello", "", buf_slice(&text)), 400);
+	check_nothing_changed();
+	buf_release(&text);
+}
+END_TEST
+
+/* A list of members may be an old one: who knows the secret is heard. */
+START_TEST(hello_from_unknown_member)
+{
+	struct raft_message message = right_message(1);
+	struct raft_message response =
+	    peer_net_message(&net, RAFT_APPEND_RESPONSE, 1, 2, 1);
+
+	message.from = RAFT_NUMBER_MAX;
+	ck_assert_uint_eq(
+	    stranger_hello(&stranger, RAFT_NUMBER_MAX, 1, WIRE_APPEND), 200);
+	ck_assert_uint_eq(stranger_prove(&stranger, RIGHT_SECRET), 204);
+	ck_assert_uint_eq(one->heard.from, RAFT_NUMBER_MAX);
+	stranger_send_message(&stranger, "/raft/append", &message);
+	PEER_NET_WAIT(&net, one->received_count == 1);
+	ck_assert_uint_eq(one->received[0].from, RAFT_NUMBER_MAX);
+	response.to_boot_id = 77;
+	/* That of another sender is not for it. */
+	peers_send(one->peers, &response, NULL);
+	peer_net_pass_some(&net);
+	ck_assert_uint_eq(stranger.replies_count, 2); /* hello and proof */
+	response.to = RAFT_NUMBER_MAX;
+	peers_send(one->peers, &response, NULL);
+	PEER_NET_WAIT(&net, stranger.replies_count == 3);
+	ck_assert_uint_eq(stranger.status[2], 200);
+	ck_assert(body_contains("\"kind\":\"append_response\""));
+}
+END_TEST
+
+START_TEST(refusal_of_unknown_member)
+{
+	struct raft_message message = right_message(1);
+
+	message.from = 9;
+	one->receive_result = ERR_INVALID;
+	ck_assert_uint_eq(stranger_hello(&stranger, 9, 1, WIRE_APPEND), 200);
+	ck_assert_uint_eq(stranger_prove(&stranger, RIGHT_SECRET), 204);
+	ck_assert_uint_eq(
+	    stranger_post_message(&stranger, "/raft/append", &message), 400);
 }
 END_TEST
 
@@ -263,9 +314,9 @@ END_TEST
 START_TEST(hello_of_other_version)
 {
 	ck_assert_uint_eq(stranger_post(&stranger, "/raft/hello", "",
-			      slice_from_text("{\"version\":2}")),
+			      slice_from_text("{\"version\":1}")),
 	    421);
-	ck_assert(body_contains("speaks version 1"));
+	ck_assert(body_contains("speaks version 2"));
 }
 END_TEST
 
@@ -315,13 +366,22 @@ START_TEST(message_before_proof)
 }
 END_TEST
 
-START_TEST(message_on_forward_connection)
+START_TEST(message_on_other_connection)
 {
-	struct raft_message message = right_message(1);
+	static const enum wire_purpose purposes[] = { WIRE_FORWARD,
+		WIRE_SNAPSHOT };
 
-	prove(&stranger, WIRE_FORWARD);
-	ck_assert_uint_eq(
-	    stranger_post_message(&stranger, "/raft/append", &message), 403);
+	for (size_t i = 0; i < ARRAY_COUNT(purposes); i++) {
+		struct raft_message message = right_message(1);
+		struct stranger other;
+
+		stranger_init(&other, &net, 1);
+		prove(&other, purposes[i]);
+		ck_assert_uint_eq(
+		    stranger_post_message(&other, "/raft/append", &message),
+		    403);
+		stranger_release(&other);
+	}
 	ck_assert_uint_eq(one->received_count, 0);
 }
 END_TEST
@@ -490,10 +550,10 @@ START_TEST(pending_message_abandoned)
 	prove(&stranger, WIRE_APPEND);
 	stranger_send_message(&stranger, "/raft/append", &message);
 	PEER_NET_WAIT(&net, one->received_count == 1);
-	ck_assert_uint_eq(one->peers->peer[0].pending_count, 1);
+	ck_assert_uint_eq(peer_pending_count(one->peers, 2), 1);
 	http_client_close(stranger.client);
 	PEER_NET_WAIT(&net, one->abandoned_count == 1);
-	ck_assert_uint_eq(one->peers->peer[0].pending_count, 0);
+	ck_assert_uint_eq(peer_pending_count(one->peers, 2), 0);
 	response.to_boot_id = 77;
 	peers_send(one->peers, &response, NULL);
 	peer_net_pass(&net);
@@ -504,8 +564,8 @@ END_TEST
 
 START_TEST(path_unknown)
 {
-	ck_assert_uint_eq(
-	    stranger_post(&stranger, "/raft/snapshot", "", slice_from_text("")),
+	ck_assert_uint_eq(stranger_post(&stranger, "/raft/snapshots", "",
+			      slice_from_text("")),
 	    404);
 }
 END_TEST
@@ -586,14 +646,17 @@ peer_proof_suite(void)
 	tcase_add_test(tcase, proof_twice);
 	tcase_add_test(tcase, hello_twice);
 	tcase_add_test(tcase, hello_to_other_member);
-	tcase_add_test(tcase, hello_from_no_member);
+	tcase_add_test(tcase, hello_from_itself);
+	tcase_add_test(tcase, hello_from_joining);
+	tcase_add_test(tcase, hello_from_unknown_member);
+	tcase_add_test(tcase, refusal_of_unknown_member);
 	tcase_add_test(tcase, hello_malformed);
 	tcase_add_test(tcase, hello_of_other_version);
 	tcase_add_test(tcase, hello_too_large);
 	tcase_add_test(tcase, wrong_cluster);
 	tcase_add_test(tcase, message_before_hello);
 	tcase_add_test(tcase, message_before_proof);
-	tcase_add_test(tcase, message_on_forward_connection);
+	tcase_add_test(tcase, message_on_other_connection);
 	tcase_add_test(tcase, message_forged);
 	tcase_add_test(tcase, message_damaged);
 	tcase_add_test(tcase, message_malformed);

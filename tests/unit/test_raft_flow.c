@@ -526,7 +526,7 @@ START_TEST(params_are_checked)
 	struct raft_params good = solo.params;
 	struct raft_boot boot = { .boot_id = 1, .members = solo.disk.members };
 
-	for (unsigned i = 0; i < 10; i++) {
+	for (unsigned i = 0; i < 11; i++) {
 		struct raft_params params = good;
 
 		switch (i) {
@@ -542,6 +542,7 @@ START_TEST(params_are_checked)
 		case 7: params.uncommitted_bytes_max = 1; break;
 		case 8: params.pending_reads_max = 0; break;
 		case 9: params.disk_stall_max = 0; break;
+		case 10: params.transfer_timeout = 0; break;
 		}
 		ck_assert_msg(
 		    raft_new(&solo.raft, &params, &boot, 0) == ERR_INVALID,

@@ -188,6 +188,39 @@ START_TEST(golden_partition)
 }
 END_TEST
 
+START_TEST(golden_transfer)
+{
+	raft_id leader = healthy();
+
+	ck_assert_int_eq(cluster_propose(&cluster, leader, 10), 0);
+	ck_assert_int_eq(cluster_transfer(&cluster, leader, 0), 0);
+	cluster_run(&cluster, SOLO_ELECTION_TIMEOUT / 4);
+	cluster_converge(&cluster, SECOND);
+	compare_golden("transfer");
+}
+END_TEST
+
+START_TEST(golden_replace)
+{
+	raft_id leader = healthy();
+	raft_id dead = leader == 1 ? 2 : 1;
+	const struct raft_member member = {
+		.id = cluster_add(&cluster),
+		.role_new = RAFT_MEMBER_JOINING,
+		.replaces = dead,
+	};
+
+	cluster_crash(&cluster, dead);
+	cluster_boot(&cluster, member.id);
+	ck_assert_int_eq(cluster_set_member(&cluster, leader, &member), 0);
+	cluster_run(&cluster, SOLO_ELECTION_TIMEOUT);
+	ck_assert_int_eq(solo_role(&cluster.nodes[leader].solo, member.id),
+	    RAFT_MEMBER_VOTER);
+	cluster_converge(&cluster, SECOND);
+	compare_golden("replace");
+}
+END_TEST
+
 Suite *
 raft_golden_suite(void)
 {
@@ -202,6 +235,8 @@ raft_golden_suite(void)
 	tcase_add_test(golden, golden_conflict);
 	tcase_add_test(golden, golden_leader_crash);
 	tcase_add_test(golden, golden_partition);
+	tcase_add_test(golden, golden_transfer);
+	tcase_add_test(golden, golden_replace);
 	suite_add_tcase(suite, golden);
 	return suite;
 }

@@ -65,6 +65,30 @@ START_TEST(L14_hostile_headers)
 	bad.last_term = 3;
 	bad.last_index = UINT64_MAX;
 	assert_refused(&bad, "index too large");
+	bad = good;
+	bad.kind = RAFT_PREVOTE_REQUEST;
+	bad.transfer = true;
+	assert_refused(&bad, "a pre-vote that the leader asked for");
+}
+END_TEST
+
+START_TEST(L14_hostile_timeout_now)
+{
+	struct raft_message bad = solo_message(&solo, RAFT_TIMEOUT_NOW, 2, 3);
+
+	bad.last_index = 3;
+	bad.last_term = 2;
+	assert_refused(&bad, "a leader whose last entry is not its own");
+	bad.last_index = 0;
+	bad.last_term = 3;
+	assert_refused(&bad, "a leader without an entry");
+	bad.term = 0;
+	bad.last_term = 0;
+	assert_refused(&bad, "a leader of term 0");
+	bad.term = 3;
+	bad.last_term = 3;
+	bad.last_index = UINT64_MAX;
+	assert_refused(&bad, "index too large");
 }
 END_TEST
 
@@ -132,6 +156,9 @@ START_TEST(L14_hostile_responses)
 	bad.rejected_index = 1;
 	bad.hint_index = 3;
 	assert_refused(&bad, "a hint without a term");
+	bad = solo_message(&solo, RAFT_READ_RESPONSE, 2, 3);
+	bad.read_index = UINT64_MAX;
+	assert_refused(&bad, "read index too large");
 }
 END_TEST
 
@@ -150,7 +177,7 @@ static struct raft_message
 odd_message(struct rng *rng, struct raft_entry *entries)
 {
 	struct raft_message message = {
-		.kind = (enum raft_message_kind)rng_below(rng, 8),
+		.kind = (enum raft_message_kind)rng_below(rng, 11),
 		.from = rng_below(rng, 5),
 		.to = 1,
 		.term = odd_number(rng),
@@ -160,6 +187,7 @@ odd_message(struct rng *rng, struct raft_entry *entries)
 		.last_index = odd_number(rng),
 		.last_term = odd_number(rng),
 		.granted = rng_below(rng, 2) == 0,
+		.transfer = rng_below(rng, 2) == 0,
 		.prev_index = odd_number(rng),
 		.prev_term = odd_number(rng),
 		.commit_index = odd_number(rng),
@@ -173,6 +201,7 @@ odd_message(struct rng *rng, struct raft_entry *entries)
 		.rejected_index = odd_number(rng),
 		.hint_index = odd_number(rng),
 		.hint_term = odd_number(rng),
+		.read_index = odd_number(rng),
 	};
 
 	for (uint32_t i = 0; i < message.entries_count; i++)
@@ -223,6 +252,7 @@ raft_message_suite(void)
 	tcase_add_test(messages, L14_hostile_headers);
 	tcase_add_test(messages, C21_hostile_appends);
 	tcase_add_test(messages, L14_hostile_responses);
+	tcase_add_test(messages, L14_hostile_timeout_now);
 	tcase_add_loop_test(messages, L13_odd_messages, 1, 60);
 	suite_add_tcase(suite, messages);
 	return suite;

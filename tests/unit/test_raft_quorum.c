@@ -86,12 +86,11 @@ START_TEST(D4_quorum_brute_joint)
 
 		members.joint = true;
 		for (unsigned i = 0; i < count; i++) {
-			unsigned halves = (unsigned)rng_between(&rng, 1, 3);
-
+			/* Learners and those that join count nowhere. */
 			members.member[i].role_old =
-			    (enum raft_member_role)(halves & 1);
+			    (enum raft_member_role)rng_below(&rng, 4);
 			members.member[i].role_new =
-			    (enum raft_member_role)(halves >> 1);
+			    (enum raft_member_role)rng_below(&rng, 4);
 			values[i] = rng_below(&rng, VALUES);
 		}
 		/* Either half needs a voter. */
@@ -251,6 +250,25 @@ START_TEST(D19_malformed_members)
 }
 END_TEST
 
+START_TEST(D19_malformed_replaces)
+{
+	struct raft_members members = voters(3);
+
+	members.member[2].role_old = RAFT_MEMBER_JOINING;
+	members.member[2].role_new = RAFT_MEMBER_JOINING;
+	members.member[2].replaces = 2;
+	ck_assert_int_eq(boot_with(&members), 0);
+	members.member[2].replaces = 3; /* itself */
+	ck_assert_int_eq(boot_with(&members), ERR_CORRUPT);
+	members.member[2].replaces = 4; /* nobody */
+	ck_assert_int_eq(boot_with(&members), ERR_CORRUPT);
+	members.member[2].replaces = 2;
+	members.member[2].role_old = RAFT_MEMBER_LEARNER;
+	members.member[2].role_new = RAFT_MEMBER_LEARNER;
+	ck_assert_int_eq(boot_with(&members), ERR_CORRUPT);
+}
+END_TEST
+
 Suite *
 raft_quorum_suite(void)
 {
@@ -266,6 +284,7 @@ raft_quorum_suite(void)
 	tcase_add_test(quorum, D7_joint_needs_both);
 	tcase_add_test(quorum, D19_zero_voter);
 	tcase_add_test(quorum, D19_malformed_members);
+	tcase_add_test(quorum, D19_malformed_replaces);
 	suite_add_tcase(suite, quorum);
 	return suite;
 }

@@ -94,8 +94,7 @@ use(struct cluster *cluster, uint64_t *read_id)
 			continue;
 		if (rng_below(&cluster->rng, 10) == 0)
 			(void)solo_compact(
-			    solo, MIN(solo_status(solo).applied_index,
-				      solo_status(solo).everywhere_index));
+			    solo, solo_status(solo).applied_index);
 		if (rng_below(&cluster->rng, 20) == 0)
 			(void)raft_peer_unreachable(
 			    solo->raft, solo->now, any_node(cluster));

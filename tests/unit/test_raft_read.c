@@ -248,7 +248,6 @@ START_TEST(J10_stepdown_fails_reads)
 	ck_assert_uint_eq(solo.reads_count, 2);
 	ck_assert_int_eq(solo.reads[0].status, ERR_NOT_LEADER);
 	ck_assert_int_eq(solo.reads[1].status, ERR_NOT_LEADER);
-	ck_assert_int_eq(read_at(3), ERR_NOT_LEADER);
 }
 END_TEST
 

@@ -150,6 +150,36 @@ START_TEST(store_put_get_replace_delete)
 }
 END_TEST
 
+START_TEST(store_clear_empties_one_table)
+{
+	struct place place;
+	struct store_txn *txn;
+	char name[] = "a";
+
+	place_init(&place, _i);
+	txn = begin(&place, true);
+	for (; name[0] <= 'z'; name[0]++)
+		put(txn, TABLE_A, name, "value");
+	put(txn, TABLE_B, "b", "stays");
+	ck_assert_int_eq(store_commit(txn), 0);
+	txn = begin(&place, true);
+	ck_assert_int_eq(store_clear(txn, TABLE_A), 0);
+	expect(txn, TABLE_A, "a", NULL);
+	expect(txn, TABLE_A, "z", NULL);
+	ck_assert_int_eq(store_append(txn, TABLE_A, slice_from_text("c"),
+			     slice_from_text("new")),
+	    0);
+	ck_assert_int_eq(store_commit(txn), 0);
+	place_reopen(&place);
+	txn = begin(&place, false);
+	expect(txn, TABLE_A, "b", NULL);
+	expect(txn, TABLE_A, "c", "new");
+	expect(txn, TABLE_B, "b", "stays");
+	store_abort(txn);
+	place_release(&place);
+}
+END_TEST
+
 START_TEST(store_tables_are_apart)
 {
 	struct place place;
@@ -459,6 +489,7 @@ group_change(struct group *group, struct rng *rng, struct slice key)
 	uint8_t value[600];
 	size_t size = rng_below(rng, sizeof(value));
 	store_table table = (store_table)rng_below(rng, TABLES_COUNT);
+	bool clear = rng_below(rng, 2000) == 0;
 	uint64_t what = rng_below(rng, 4);
 	int codes[KINDS_COUNT];
 
@@ -466,7 +497,9 @@ group_change(struct group *group, struct rng *rng, struct slice key)
 	for (int i = 0; i < KINDS_COUNT; i++) {
 		struct store_txn *txn = group->txn[i];
 
-		if (what == 0)
+		if (clear)
+			codes[i] = store_clear(txn, table);
+		else if (what == 0)
 			codes[i] = store_delete(txn, table, key);
 		else if (what == 1)
 			codes[i] = store_append(
@@ -562,6 +595,7 @@ store_suite(void)
 {
 	const TTest *const rules[] = {
 		store_put_get_replace_delete,
+		store_clear_empties_one_table,
 		store_tables_are_apart,
 		store_commit_survives_reopen,
 		store_close_loses_the_open_transaction,

@@ -150,6 +150,100 @@ START_TEST(store_dir_knows_free_space)
 }
 END_TEST
 
+/* ---- Generations ---- */
+
+static void
+make_file(const char *directory, const char *name)
+{
+	char *file = join(directory, name);
+	int fd = open(file, O_CREAT | O_WRONLY, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	(void)close(fd);
+	free(file);
+}
+
+START_TEST(store_dir_remove_takes_a_store_alone)
+{
+	ck_assert_int_eq(store_dir_remove(path), 0);
+	ck_assert_int_eq(store_dir_create(path), 0);
+	make_file(path, "data.mdb");
+	make_file(path, "lock.mdb");
+	ck_assert_int_eq(store_dir_remove(path), 0);
+	ck_assert_int_ne(access(path, F_OK), 0);
+}
+END_TEST
+
+/* What a crash in the middle of a removal leaves. */
+START_TEST(store_dir_remove_goes_on_after_a_crash)
+{
+	ck_assert_int_eq(store_dir_create(path), 0);
+	make_file(path, "lock.mdb");
+	ck_assert_int_eq(store_dir_remove(path), 0);
+	ck_assert_int_eq(store_dir_create(path), 0);
+	ck_assert_int_eq(store_dir_remove(path), 0);
+	ck_assert_int_ne(access(path, F_OK), 0);
+}
+END_TEST
+
+START_TEST(store_dir_remove_leaves_what_is_not_its_own)
+{
+	char *data = join(path, "data.mdb");
+
+	ck_assert_int_eq(store_dir_create(path), 0);
+	make_file(path, "data.mdb");
+	make_file(path, "notes");
+	ck_assert_int_eq(store_dir_remove(path), ERR_EXISTS);
+	ck_assert_int_eq(access(data, F_OK), 0);
+	free(data);
+}
+END_TEST
+
+START_TEST(store_dir_remove_follows_no_link)
+{
+	char *link = join(parent, "link");
+
+	ck_assert_int_eq(store_dir_create(path), 0);
+	make_file(path, "data.mdb");
+	ck_assert_int_eq(symlink(path, link), 0);
+	ck_assert_int_eq(store_dir_remove(link), ERR_INVALID);
+	make_file(parent, "file");
+	free(link);
+	link = join(parent, "file");
+	ck_assert_int_eq(store_dir_remove(link), ERR_INVALID);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	free(link);
+}
+END_TEST
+
+START_TEST(store_dir_finds_generations_by_their_exact_names)
+{
+	static const char *const others[] = { "data.", "data.0", "data.01",
+		"data.x", "data.1x", "data1", "dat", "data.-1",
+		"data.18446744073709551616" };
+	uint64_t found = 77;
+	struct buf name = { 0 };
+
+	for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+		char *other = join(parent, others[i]);
+
+		ck_assert_int_eq(mkdir(other, 0700), 0);
+		free(other);
+	}
+	make_file(parent, "data.4");
+	ck_assert_int_eq(
+	    store_dir_find_other(parent, "data", 5, &found), ERR_NOT_FOUND);
+	store_dir_append_path(&name, parent, "data", 5);
+	buf_append(&name, "", 1);
+	ck_assert_int_eq(mkdir((const char *)name.data, 0700), 0);
+	ck_assert_int_eq(
+	    store_dir_find_other(parent, "data", 5, &found), ERR_NOT_FOUND);
+	ck_assert_int_eq(store_dir_find_other(parent, "data", 0, &found), 0);
+	ck_assert_uint_eq(found, 5);
+	buf_release(&name);
+}
+END_TEST
+
 Suite *
 store_dir_suite(void)
 {
@@ -163,6 +257,11 @@ store_dir_suite(void)
 	tcase_add_test(core, store_dir_without_parent);
 	tcase_add_test(core, store_dir_that_is_a_file);
 	tcase_add_test(core, store_dir_knows_free_space);
+	tcase_add_test(core, store_dir_remove_takes_a_store_alone);
+	tcase_add_test(core, store_dir_remove_goes_on_after_a_crash);
+	tcase_add_test(core, store_dir_remove_leaves_what_is_not_its_own);
+	tcase_add_test(core, store_dir_remove_follows_no_link);
+	tcase_add_test(core, store_dir_finds_generations_by_their_exact_names);
 	suite_add_tcase(suite, core);
 	return suite;
 }

@@ -5,6 +5,7 @@
 #include "common/mem.h"
 #include "common/rng.h"
 #include "tests/unit/suites.h"
+#include "tests/unit/wire_pieces.h"
 
 #include <check.h>
 #include <inttypes.h>
@@ -13,8 +14,7 @@
 #include <unistd.h>
 
 #define RECORDS_MAX   8
-#define KINDS_COUNT   6
-#define PIECES_MAX    24
+#define KINDS_COUNT   9
 #define RANDOM_ROUNDS 3000
 
 /*
@@ -34,7 +34,7 @@ static const char *const golden[KINDS_COUNT + 1] = {
 	[RAFT_VOTE_REQUEST] =
 	    "{\"kind\":\"vote_request\",\"group\":1,\"from\":1,\"to\":2,"
 	    "\"term\":8,\"boot\":\"00000000deadbeef\",\"sequence\":77,"
-	    "\"last_index\":100,\"last_term\":7}",
+	    "\"last_index\":100,\"last_term\":7,\"transfer\":true}",
 	[RAFT_VOTE_RESPONSE] =
 	    "{\"kind\":\"vote_response\",\"group\":1,\"from\":1,\"to\":2,"
 	    "\"term\":8,\"boot\":\"00000000deadbeef\","
@@ -53,6 +53,18 @@ static const char *const golden[KINDS_COUNT + 1] = {
 	    "\"sent_at\":123456789,\"success\":true,"
 	    "\"promise\":950000,\"match_index\":100,"
 	    "\"rejected_index\":0,\"hint_index\":0,\"hint_term\":0}",
+	[RAFT_TIMEOUT_NOW] =
+	    "{\"kind\":\"timeout_now\",\"group\":1,\"from\":1,\"to\":2,"
+	    "\"term\":8,\"boot\":\"00000000deadbeef\",\"sequence\":77,"
+	    "\"last_index\":100,\"last_term\":7}",
+	[RAFT_READ_REQUEST] =
+	    "{\"kind\":\"read_request\",\"group\":1,\"from\":1,\"to\":2,"
+	    "\"term\":8,\"boot\":\"00000000deadbeef\",\"sequence\":77}",
+	[RAFT_READ_RESPONSE] =
+	    "{\"kind\":\"read_response\",\"group\":1,\"from\":1,\"to\":2,"
+	    "\"term\":8,\"boot\":\"00000000deadbeef\","
+	    "\"to_boot\":\"fedcba9876543210\",\"sequence\":77,"
+	    "\"read_index\":99,\"success\":true}",
 };
 
 static const struct raft_message messages[KINDS_COUNT + 1] = {
@@ -79,7 +91,8 @@ static const struct raft_message messages[KINDS_COUNT + 1] = {
 	    .boot_id = 0xdeadbeef,
 	    .sequence = 77,
 	    .last_index = 100,
-	    .last_term = 7 },
+	    .last_term = 7,
+	    .transfer = true },
 	[RAFT_VOTE_RESPONSE] = { .kind = RAFT_VOTE_RESPONSE,
 	    .from = 1,
 	    .to = 2,
@@ -113,6 +126,29 @@ static const struct raft_message messages[KINDS_COUNT + 1] = {
 	    .success = true,
 	    .promise = 950000,
 	    .match_index = 100 },
+	[RAFT_TIMEOUT_NOW] = { .kind = RAFT_TIMEOUT_NOW,
+	    .from = 1,
+	    .to = 2,
+	    .term = 8,
+	    .boot_id = 0xdeadbeef,
+	    .sequence = 77,
+	    .last_index = 100,
+	    .last_term = 7 },
+	[RAFT_READ_REQUEST] = { .kind = RAFT_READ_REQUEST,
+	    .from = 1,
+	    .to = 2,
+	    .term = 8,
+	    .boot_id = 0xdeadbeef,
+	    .sequence = 77 },
+	[RAFT_READ_RESPONSE] = { .kind = RAFT_READ_RESPONSE,
+	    .from = 1,
+	    .to = 2,
+	    .term = 8,
+	    .boot_id = 0xdeadbeef,
+	    .to_boot_id = UINT64_C(0xfedcba9876543210),
+	    .sequence = 77,
+	    .read_index = 99,
+	    .success = true },
 };
 
 /* ---- Entries ---- */
@@ -188,6 +224,7 @@ check_equal(const struct raft_message *a, const struct raft_message *b)
 	ck_assert_uint_eq(a->sequence, b->sequence);
 	ck_assert_uint_eq(a->last_index, b->last_index);
 	ck_assert_uint_eq(a->last_term, b->last_term);
+	ck_assert_int_eq(a->transfer, b->transfer);
 	ck_assert_int_eq(a->granted, b->granted);
 	ck_assert_uint_eq(a->prev_index, b->prev_index);
 	ck_assert_uint_eq(a->prev_term, b->prev_term);
@@ -196,96 +233,13 @@ check_equal(const struct raft_message *a, const struct raft_message *b)
 	ck_assert_uint_eq(a->round, b->round);
 	ck_assert_uint_eq(a->sent_at, b->sent_at);
 	ck_assert_uint_eq(a->entries_count, b->entries_count);
+	ck_assert_uint_eq(a->read_index, b->read_index);
 	ck_assert_int_eq(a->success, b->success);
 	ck_assert_uint_eq(a->promise, b->promise);
 	ck_assert_uint_eq(a->match_index, b->match_index);
 	ck_assert_uint_eq(a->rejected_index, b->rejected_index);
 	ck_assert_uint_eq(a->hint_index, b->hint_index);
 	ck_assert_uint_eq(a->hint_term, b->hint_term);
-}
-
-/* ---- Text in pieces: what stands between the commas ---- */
-
-struct pieces {
-	unsigned count;
-	struct slice piece[PIECES_MAX]; /* "name":value, without the braces */
-};
-
-static void
-split(const char *text, struct pieces *pieces)
-{
-	size_t start = 1;
-	int depth = 0;
-
-	pieces->count = 0;
-	for (size_t i = 1; text[i] != '\0'; i++) {
-		bool ends = depth == 0 && (text[i] == ',' || text[i] == '}');
-
-		if (text[i] == '[' || text[i] == '{')
-			depth++;
-		if (!ends && (text[i] == ']' || text[i] == '}'))
-			depth--;
-		if (!ends)
-			continue;
-		ck_assert_uint_lt(pieces->count, PIECES_MAX);
-		pieces->piece[pieces->count++] =
-		    slice_of(text + start, i - start);
-		start = i + 1;
-	}
-}
-
-static void
-join(struct buf *to, const struct pieces *pieces)
-{
-	buf_reset(to);
-	buf_append_text(to, "{");
-	for (unsigned i = 0; i < pieces->count; i++) {
-		if (i != 0)
-			buf_append_text(to, ",");
-		buf_append_slice(to, pieces->piece[i]);
-	}
-	buf_append_text(to, "}");
-}
-
-static void
-remove_piece(struct pieces *pieces, unsigned place)
-{
-	for (unsigned i = place; i + 1 < pieces->count; i++)
-		pieces->piece[i] = pieces->piece[i + 1];
-	pieces->count--;
-}
-
-/* "name": of a piece. */
-static struct slice
-piece_name(struct slice piece)
-{
-	const uint8_t *colon = memchr(piece.data, ':', piece.size);
-
-	ck_assert_ptr_nonnull(colon);
-	return slice_of(piece.data, (size_t)(colon - piece.data) + 1);
-}
-
-static struct slice
-piece_value(struct slice piece)
-{
-	struct slice name = piece_name(piece);
-
-	return slice_of(piece.data + name.size, piece.size - name.size);
-}
-
-/* The text with the value of one piece replaced. */
-static void
-join_replaced(struct buf *to, const struct pieces *pieces, unsigned place,
-    struct slice value)
-{
-	struct pieces replaced = *pieces;
-	struct buf piece = { 0 };
-
-	buf_append_slice(&piece, piece_name(pieces->piece[place]));
-	buf_append_slice(&piece, value);
-	replaced.piece[place] = buf_slice(&piece);
-	join(to, &replaced);
-	buf_release(&piece);
 }
 
 /* Values that no member may have. */
@@ -298,8 +252,6 @@ static const char *const bad_values[] = { "", "null", "-1", "-0", "1.0", "1e3",
 	"[[]]", "[1]", "[null]", "[\"Zmlyc3Q\"]", "[\"Zmlyc3Q=\",]",
 	"[,\"Zmlyc3Q=\"]", "[\"Zmlyc3Q=\"\"c2Vjb25k\"]", "[\"Zmlyc3R=\"]",
 	"[\"Zm ly\"]", "[\"Zmly\\n\"]", "[\"Zmly]", "[ ]" };
-
-/* ---- Messages ---- */
 
 START_TEST(message_golden)
 {
@@ -358,6 +310,12 @@ random_message(struct rng *rng, struct raft_message *message)
 	message->sequence = random_number(rng);
 	if (has->to_boot_id != 0)
 		message->to_boot_id = rng_next(rng);
+	if (has->transfer)
+		message->transfer = rng_below(rng, 2) == 0;
+	if (has->read_index != 0)
+		message->read_index = random_number(rng);
+	if (has->success)
+		message->success = rng_below(rng, 2) == 0;
 	if (has->granted)
 		message->granted = rng_below(rng, 2) == 0;
 	if (has->last_index != 0) {
@@ -377,7 +335,6 @@ random_message(struct rng *rng, struct raft_message *message)
 		    (uint32_t)rng_below(rng, RECORDS_MAX + 1);
 	}
 	if (kind == RAFT_APPEND_RESPONSE) {
-		message->success = rng_below(rng, 2) == 0;
 		message->promise = random_number(rng);
 		message->match_index = random_number(rng);
 		message->rejected_index = random_number(rng);
@@ -467,25 +424,25 @@ START_TEST(message_member_missing_or_twice)
 	struct pieces pieces;
 	struct buf text = { 0 };
 
-	split(golden[_i], &pieces);
-	join(&text, &pieces);
+	pieces_split(golden[_i], &pieces);
+	pieces_join(&text, &pieces);
 	ck_assert(slice_equal(buf_slice(&text), slice_from_text(golden[_i])));
 	for (unsigned i = 0; i < pieces.count; i++) {
 		struct pieces changed = pieces;
 
-		remove_piece(&changed, i);
-		join(&text, &changed);
+		pieces_remove(&changed, i);
+		pieces_join(&text, &changed);
 		ck_assert_msg(is_refused(buf_slice(&text)), "without %u", i);
 		changed = pieces;
 		changed.piece[changed.count++] = pieces.piece[i];
-		join(&text, &changed);
+		pieces_join(&text, &changed);
 		ck_assert_msg(is_refused(buf_slice(&text)), "twice %u", i);
 		if (i == 0)
 			continue;
 		changed = pieces;
 		changed.piece[i] = pieces.piece[i - 1];
 		changed.piece[i - 1] = pieces.piece[i];
-		join(&text, &changed);
+		pieces_join(&text, &changed);
 		ck_assert_msg(is_refused(buf_slice(&text)), "swapped %u", i);
 	}
 	buf_release(&text);
@@ -497,10 +454,10 @@ START_TEST(message_member_wrong)
 	struct pieces pieces;
 	struct buf text = { 0 };
 
-	split(golden[_i], &pieces);
+	pieces_split(golden[_i], &pieces);
 	for (unsigned i = 0; i < pieces.count; i++) {
 		for (size_t k = 0; k < ARRAY_COUNT(bad_values); k++) {
-			join_replaced(
+			pieces_join_replaced(
 			    &text, &pieces, i, slice_from_text(bad_values[k]));
 			ck_assert_msg(is_refused(buf_slice(&text)), "%.*s",
 			    (int)text.size, (const char *)text.data);
@@ -516,11 +473,11 @@ START_TEST(message_member_of_other_type)
 	struct pieces pieces;
 	struct buf text = { 0 };
 
-	split(golden[_i], &pieces);
+	pieces_split(golden[_i], &pieces);
 	for (unsigned i = 0; i < pieces.count; i++) {
 		for (unsigned k = 0; k < pieces.count; k++) {
-			struct slice mine = piece_value(pieces.piece[i]);
-			struct slice other = piece_value(pieces.piece[k]);
+			struct slice mine = pieces_value(&pieces, i);
+			struct slice other = pieces_value(&pieces, k);
 			bool same_type =
 			    mine.data[0] == other.data[0] ||
 			    (mine.data[0] <= '9' && mine.data[0] >= '0' &&
@@ -528,7 +485,7 @@ START_TEST(message_member_of_other_type)
 
 			if (same_type)
 				continue;
-			join_replaced(&text, &pieces, i, other);
+			pieces_join_replaced(&text, &pieces, i, other);
 			ck_assert_msg(is_refused(buf_slice(&text)), "%.*s",
 			    (int)text.size, (const char *)text.data);
 		}
@@ -543,9 +500,10 @@ START_TEST(message_other_group)
 	struct pieces pieces;
 	struct buf text = { 0 };
 
-	split(golden[_i], &pieces);
+	pieces_split(golden[_i], &pieces);
 	for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
-		join_replaced(&text, &pieces, 1, slice_from_text(others[i]));
+		pieces_join_replaced(
+		    &text, &pieces, 1, slice_from_text(others[i]));
 		ck_assert(is_refused(buf_slice(&text)));
 	}
 	buf_release(&text);
@@ -558,8 +516,8 @@ START_TEST(message_largest_number)
 	struct pieces pieces;
 	struct buf text = { 0 };
 
-	split(golden[RAFT_VOTE_REQUEST], &pieces);
-	join_replaced(
+	pieces_split(golden[RAFT_VOTE_REQUEST], &pieces);
+	pieces_join_replaced(
 	    &text, &pieces, 4, slice_from_text("4611686018427387904"));
 	ck_assert_int_eq(decode(buf_slice(&text), &message), 0);
 	ck_assert_uint_eq(message.term, RAFT_NUMBER_MAX);
@@ -639,275 +597,11 @@ START_TEST(message_too_many_records)
 }
 END_TEST
 
-/* ---- Hellos ---- */
-
-static const char golden_hello[] =
-    "{\"version\":1,\"purpose\":\"bulk\",\"nonce\":"
-    "\"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\","
-    "\"from\":2,\"to\":1,\"boot\":\"00000000deadbeef\",\"formed\":true,"
-    "\"cluster\":\"prod\","
-    "\"cluster_id\":\"11111111111111111111111111111111\","
-    "\"directory\":\"22222222222222222222222222222222\","
-    "\"known_directory\":\"00000000000000000000000000000000\","
-    "\"members\":["
-    "{\"id\":1,\"name\":\"n1\",\"address\":\"127.0.0.1:5864\"},"
-    "{\"id\":2,\"name\":\"n2\",\"address\":\"[::1]:5865\"}]}";
-
-static void
-make_hello(struct wire_hello *hello)
-{
-	*hello = (struct wire_hello){
-		.purpose = WIRE_BULK,
-		.node = {
-			.from = 2,
-			.to = 1,
-			.boot_id = 0xdeadbeef,
-			.formed = true,
-			.cluster = "prod",
-			.members = {
-				.count = 2,
-				.member = {
-					{ 1, "n1", "127.0.0.1:5864" },
-					{ 2, "n2", "[::1]:5865" },
-				},
-			},
-		},
-	};
-	for (size_t i = 0; i < WIRE_NONCE_SIZE; i++)
-		hello->nonce[i] = (uint8_t)i;
-	memset(hello->node.cluster_id, 0x11, NODE_NONCE_SIZE);
-	memset(hello->node.directory, 0x22, NODE_NONCE_SIZE);
-}
-
-static bool
-hello_is_refused(struct slice text)
-{
-	struct wire_hello hello;
-
-	return wire_decode_hello(text, &hello) != 0;
-}
-
-START_TEST(hello_golden)
-{
-	struct wire_hello hello;
-	struct wire_hello decoded;
-	struct buf text = { 0 };
-
-	make_hello(&hello);
-	wire_append_hello(&text, &hello);
-	buf_append(&text, "", 1);
-	ck_assert_str_eq((const char *)text.data, golden_hello);
-	memset(&decoded, 0, sizeof(decoded));
-	ck_assert_int_eq(
-	    wire_decode_hello(slice_from_text(golden_hello), &decoded), 0);
-	/* Nothing was lost: it says the same again. */
-	buf_reset(&text);
-	wire_append_hello(&text, &decoded);
-	buf_append(&text, "", 1);
-	ck_assert_str_eq((const char *)text.data, golden_hello);
-	buf_release(&text);
-}
-END_TEST
-
-START_TEST(hello_purposes)
-{
-	static const enum wire_purpose purposes[] = { WIRE_APPEND, WIRE_BULK,
-		WIRE_FORWARD };
-	struct wire_hello hello;
-	struct wire_hello decoded;
-	struct buf text = { 0 };
-
-	make_hello(&hello);
-	for (size_t i = 0; i < ARRAY_COUNT(purposes); i++) {
-		hello.purpose = purposes[i];
-		buf_reset(&text);
-		wire_append_hello(&text, &hello);
-		ck_assert_int_eq(
-		    wire_decode_hello(buf_slice(&text), &decoded), 0);
-		ck_assert_int_eq(decoded.purpose, purposes[i]);
-	}
-	buf_release(&text);
-}
-END_TEST
-
-START_TEST(hello_largest_fits)
-{
-	struct wire_hello hello;
-	struct wire_hello decoded;
-	struct buf text = { 0 };
-
-	make_hello(&hello);
-	hello.node.members.count = NODE_MEMBERS_MAX;
-	for (size_t i = 0; i < NODE_MEMBERS_MAX; i++) {
-		struct node_member *member = &hello.node.members.member[i];
-
-		member->id = RAFT_NUMBER_MAX - NODE_MEMBERS_MAX + i;
-		memset(member->name, 'n', NODE_NAME_SIZE_MAX);
-		memset(member->address, '1', NODE_ADDRESS_SIZE_MAX);
-	}
-	/* Characters whose escapes are longest. */
-	memset(hello.node.cluster, '\x01', NODE_CLUSTER_SIZE_MAX);
-	wire_append_hello(&text, &hello);
-	ck_assert_uint_le(text.size, WIRE_HELLO_SIZE_MAX);
-	ck_assert_int_eq(wire_decode_hello(buf_slice(&text), &decoded), 0);
-	ck_assert_mem_eq(&decoded.node.members, &hello.node.members,
-	    sizeof(hello.node.members));
-	buf_release(&text);
-}
-END_TEST
-
-START_TEST(hello_too_large)
-{
-	struct wire_hello hello;
-	struct buf text = { 0 };
-
-	buf_append_text(&text, golden_hello);
-	while (text.size <= WIRE_HELLO_SIZE_MAX)
-		buf_append_text(&text, " ");
-	ck_assert_int_eq(
-	    wire_decode_hello(buf_slice(&text), &hello), ERR_TOO_LARGE);
-	buf_release(&text);
-}
-END_TEST
-
-START_TEST(hello_other_version)
-{
-	struct wire_hello hello;
-	struct pieces pieces;
-	struct buf text = { 0 };
-
-	split(golden_hello, &pieces);
-	join_replaced(&text, &pieces, 0, slice_from_text("2"));
-	ck_assert_int_eq(
-	    wire_decode_hello(buf_slice(&text), &hello), ERR_VERSION);
-	buf_release(&text);
-}
-END_TEST
-
-START_TEST(hello_truncated)
-{
-	for (size_t i = 0; i < strlen(golden_hello); i++)
-		ck_assert(hello_is_refused(slice_of(golden_hello, i)));
-}
-END_TEST
-
-START_TEST(hello_member_missing_or_twice)
-{
-	struct pieces pieces;
-	struct buf text = { 0 };
-
-	split(golden_hello, &pieces);
-	for (unsigned i = 0; i < pieces.count; i++) {
-		struct pieces changed = pieces;
-
-		remove_piece(&changed, i);
-		join(&text, &changed);
-		ck_assert_msg(hello_is_refused(buf_slice(&text)), "%u", i);
-		changed = pieces;
-		changed.piece[changed.count++] = pieces.piece[i];
-		join(&text, &changed);
-		ck_assert_msg(hello_is_refused(buf_slice(&text)), "%u", i);
-	}
-	pieces.piece[pieces.count++] = slice_from_text("\"more\":1");
-	join(&text, &pieces);
-	ck_assert(hello_is_refused(buf_slice(&text)));
-	buf_release(&text);
-}
-END_TEST
-
-START_TEST(hello_member_wrong)
-{
-	/* By the member they are for; the last are lists of members. */
-	static const struct {
-		unsigned piece;
-		const char *value;
-	} wrong[] = {
-		{ 0, "\"1\"" },
-		{ 0, "null" },
-		{ 1, "\"\"" },
-		{ 1, "\"votes\"" },
-		{ 1, "1" },
-		{ 2, "\"00\"" },
-		{ 2, "7" },
-		{ 3, "0" },
-		{ 3, "-1" },
-		{ 3, "1.5" },
-		{ 3, "9223372036854775807" },
-		{ 3, "99999999999999999999" },
-		{ 3, "\"2\"" },
-		{ 4, "0" },
-		{ 4, "true" },
-		{ 5, "\"0000000000000000\"" },
-		{ 5, "\"deadbeef\"" },
-		{ 5, "1" },
-		{ 6, "1" },
-		{ 6, "\"true\"" },
-		{ 7, "\"\"" },
-		{ 7, "\"a\\u0000b\"" },
-		{ 7, "\"12345678901234567890123456789012345678901234567890"
-		     "123456789012345\"" },
-		{ 7, "1" },
-		{ 8, "\"1111\"" },
-		{ 8, "\"1111111111111111111111111111111g\"" },
-		{ 9, "\"2222\"" },
-		{ 10, "null" },
-		{ 11, "[]" },
-		{ 11, "{}" },
-		{ 11, "[1]" },
-		{ 11, "[{}]" },
-		{ 11, "[{\"id\":1,\"name\":\"n\"}]" },
-		{ 11, "[{\"id\":0,\"name\":\"n\",\"address\":\"a\"}]" },
-		{ 11, "[{\"id\":1,\"name\":\"\",\"address\":\"a\"}]" },
-		{ 11, "[{\"id\":1,\"name\":\"n\",\"address\":\"\"}]" },
-		{ 11, "[{\"id\":1,\"name\":\"n\",\"address\":\"a\",\"x\":1}]" },
-		{ 11,
-		    "[{\"id\":1,\"name\":\"123456789012345678901234567890123\","
-		    "\"address\":\"a\"}]" },
-		{ 11, "[{\"id\":2,\"name\":\"a\",\"address\":\"a\"},"
-		      "{\"id\":2,\"name\":\"b\",\"address\":\"b\"}]" },
-		{ 11, "[{\"id\":2,\"name\":\"a\",\"address\":\"a\"},"
-		      "{\"id\":1,\"name\":\"b\",\"address\":\"b\"}]" },
-	};
-	struct pieces pieces;
-	struct buf text = { 0 };
-
-	split(golden_hello, &pieces);
-	for (size_t i = 0; i < ARRAY_COUNT(wrong); i++) {
-		join_replaced(&text, &pieces, wrong[i].piece,
-		    slice_from_text(wrong[i].value));
-		ck_assert_msg(hello_is_refused(buf_slice(&text)), "%u: %s",
-		    wrong[i].piece, wrong[i].value);
-	}
-	buf_release(&text);
-}
-END_TEST
-
-START_TEST(hello_too_many_members)
-{
-	struct pieces pieces;
-	struct buf text = { 0 };
-	struct buf list = { 0 };
-
-	buf_append_text(&list, "[");
-	for (int i = 1; i <= NODE_MEMBERS_MAX + 1; i++)
-		buf_printf(&list,
-		    "%s{\"id\":%d,\"name\":\"n%d\",\"address\":\"a\"}",
-		    i == 1 ? "" : ",", i, i);
-	buf_append_text(&list, "]");
-	split(golden_hello, &pieces);
-	join_replaced(&text, &pieces, 11, buf_slice(&list));
-	ck_assert(hello_is_refused(buf_slice(&text)));
-	buf_release(&list);
-	buf_release(&text);
-}
-END_TEST
-
 Suite *
 wire_suite(void)
 {
 	Suite *suite = suite_create("wire");
 	TCase *message = tcase_create("message");
-	TCase *hello = tcase_create("hello");
 	int end = KINDS_COUNT + 1;
 
 	tcase_add_loop_test(message, message_golden, 1, end);
@@ -924,15 +618,5 @@ wire_suite(void)
 	tcase_add_loop_test(message, message_trailing_bytes, 1, end);
 	tcase_add_test(message, message_too_many_records);
 	suite_add_tcase(suite, message);
-	tcase_add_test(hello, hello_golden);
-	tcase_add_test(hello, hello_purposes);
-	tcase_add_test(hello, hello_largest_fits);
-	tcase_add_test(hello, hello_too_large);
-	tcase_add_test(hello, hello_other_version);
-	tcase_add_test(hello, hello_truncated);
-	tcase_add_test(hello, hello_member_missing_or_twice);
-	tcase_add_test(hello, hello_member_wrong);
-	tcase_add_test(hello, hello_too_many_members);
-	suite_add_tcase(suite, hello);
 	return suite;
 }

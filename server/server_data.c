@@ -1,0 +1,81 @@
+#include "server_data.h"
+
+#include "common/log.h"
+#include "kv/kv.h"
+#include "store/store_dir.h"
+#include "store/store_lmdb.h"
+
+#define DATA_NAME "data"
+
+static void
+append_path(struct buf *to, const char *base_dir, uint64_t generation)
+{
+	store_dir_append_path(to, base_dir, DATA_NAME, generation);
+	buf_append(to, "", 1); /* its terminator */
+}
+
+static int
+remove_data(const char *path)
+{
+	int error = store_dir_remove(path);
+
+	if (error == ERR_EXISTS)
+		log_err("%s: this data store is no longer used, but there are "
+			"files in it that are not its own: move them away",
+		    path);
+	else if (error != 0)
+		log_err("%s: cannot remove this data store, which is no longer "
+			"used: %s",
+		    path, err_text(error));
+	return error;
+}
+
+int
+server_data_open(const char *base_dir, uint64_t generation, bool empty,
+    uint64_t map_bytes, struct store **ret_store)
+{
+	struct buf path = { 0 };
+	struct store_lmdb_params params = {
+		.tables = kv_tables,
+		.tables_count = KV_TABLES_COUNT,
+		.map_bytes = map_bytes,
+	};
+	int error = 0;
+
+	append_path(&path, base_dir, generation);
+	params.path = (const char *)path.data;
+	if (empty)
+		error = remove_data(params.path);
+	if (error == 0) {
+		error = store_lmdb_open(&params, ret_store);
+		if (error != 0)
+			log_err("%s: cannot open the data store: %s",
+			    params.path, err_text(error));
+	}
+	buf_release(&path);
+	return error;
+}
+
+int
+server_data_remove_but(const char *base_dir, uint64_t generation)
+{
+	struct buf path = { 0 };
+	uint64_t other;
+	int error;
+
+	for (;;) {
+		error = store_dir_find_other(
+		    base_dir, DATA_NAME, generation, &other);
+		if (error != 0)
+			break;
+		buf_reset(&path);
+		append_path(&path, base_dir, other);
+		error = remove_data((const char *)path.data);
+		if (error != 0)
+			break;
+		log_info("%s: removed, it is no longer used",
+		    (const char *)path.data);
+	}
+	buf_release(&path);
+	return error == ERR_NOT_FOUND ? 0 : error;
+}

@@ -1,0 +1,30 @@
+#ifndef SERVER_DATA_H
+#define SERVER_DATA_H
+
+/*
+ * The data stores below the data directory. A snapshot that is installed goes
+ * into a fresh one, beside the one in use, and the log says which of them
+ * counts: generation 0 is the directory "data", N is "data.N". Whatever the log
+ * does not name is of no use, at any moment of a crash.
+ */
+
+#include "common/err.h"
+#include "common/macros.h"
+#include "store/store.h"
+
+/*
+ * Opens a generation, creating it when missing; durable in its parent before
+ * this returns. `empty`: what it held before is removed first. Errors as of
+ * store_lmdb_open and store_dir_remove; each is logged.
+ */
+int server_data_open(const char *base_dir, uint64_t generation, bool empty,
+    uint64_t map_bytes, struct store **ret_store) ATTR_MUST_CHECK;
+
+/*
+ * Removes all generations but that one; none of them is open. Errors as of
+ * store_dir_remove; each is logged, and ends it.
+ */
+int server_data_remove_but(
+    const char *base_dir, uint64_t generation) ATTR_MUST_CHECK;
+
+#endif

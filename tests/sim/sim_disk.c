@@ -1,0 +1,143 @@
+/* The disks of a node: one of the log, and one for each generation of data. */
+
+#include "tests/sim/sim_disk.h"
+
+#include "common/panic.h"
+#include "tests/sim/sim_node.h"
+
+void
+sim_disks_init(struct sim_disks *disks)
+{
+	*disks = (struct sim_disks){
+		.log = store_mem_disk_new(NODE_LOG_TABLES_COUNT),
+	};
+}
+
+void
+sim_disks_release(struct sim_disks *disks)
+{
+	store_mem_disk_free(disks->log);
+	for (unsigned i = 0; i < SIM_GENERATIONS_MAX; i++)
+		store_mem_disk_free(disks->data[i].disk);
+	*disks = (struct sim_disks){ 0 };
+}
+
+void
+sim_disks_mend(struct sim_disks *disks)
+{
+	store_mem_fail_operation(disks->log, 0, 0);
+	for (unsigned i = 0; i < SIM_GENERATIONS_MAX; i++) {
+		if (disks->data[i].disk != NULL)
+			store_mem_fail_operation(disks->data[i].disk, 0, 0);
+	}
+	disks->faulty = NULL;
+}
+
+/* ---- Generations ---- */
+
+/* A dropped disk cannot fail any more; its commits have taken their time. */
+static void
+drop(struct sim_disks *disks, struct sim_data_disk *data)
+{
+	if (data->disk == NULL)
+		return;
+	disks->commits_dropped += store_mem_commits_count(data->disk);
+	if (disks->faulty == data->disk)
+		disks->faulty = NULL;
+	store_mem_disk_free(data->disk);
+	*data = (struct sim_data_disk){ 0 };
+}
+
+static struct sim_data_disk *
+find(struct sim_disks *disks, uint64_t generation)
+{
+	struct sim_data_disk *unused = NULL;
+
+	for (unsigned i = 0; i < SIM_GENERATIONS_MAX; i++) {
+		struct sim_data_disk *data = &disks->data[i];
+
+		if (data->disk != NULL && data->generation == generation)
+			return data;
+		if (data->disk == NULL)
+			unused = data;
+	}
+	ASSERT(unused != NULL);
+	unused->generation = generation;
+	return unused;
+}
+
+struct store *
+sim_disks_open_data(struct sim_disks *disks, uint64_t generation, bool empty)
+{
+	struct sim_data_disk *data = find(disks, generation);
+
+	if (empty) {
+		drop(disks, data);
+		data->generation = generation;
+	}
+	if (data->disk == NULL)
+		data->disk = store_mem_disk_new(KV_TABLES_COUNT);
+	return store_mem_open(data->disk);
+}
+
+void
+sim_disks_remove_data_but(struct sim_disks *disks, uint64_t generation)
+{
+	for (unsigned i = 0; i < SIM_GENERATIONS_MAX; i++) {
+		if (disks->data[i].generation != generation)
+			drop(disks, &disks->data[i]);
+	}
+}
+
+uint64_t
+sim_disks_commits_count(const struct sim_disks *disks)
+{
+	uint64_t count =
+	    disks->commits_dropped + store_mem_commits_count(disks->log);
+
+	for (unsigned i = 0; i < SIM_GENERATIONS_MAX; i++) {
+		if (disks->data[i].disk != NULL)
+			count += store_mem_commits_count(disks->data[i].disk);
+	}
+	return count;
+}
+
+/* ---- Faults ---- */
+
+/* The newest one: it is in use, or is being filled. */
+static struct store_mem_disk *
+newest_data(const struct sim_disks *disks)
+{
+	const struct sim_data_disk *newest = NULL;
+
+	for (unsigned i = 0; i < SIM_GENERATIONS_MAX; i++) {
+		const struct sim_data_disk *data = &disks->data[i];
+
+		if (data->disk != NULL &&
+		    (newest == NULL || data->generation > newest->generation))
+			newest = data;
+	}
+	return newest == NULL ? NULL : newest->disk;
+}
+
+void
+sim_disks_break(
+    struct sim_disks *disks, bool log, uint64_t seed, uint64_t n, int code)
+{
+	struct store_mem_disk *disk = log ? disks->log : newest_data(disks);
+
+	if (disks->faulty != NULL || disk == NULL)
+		return;
+	store_mem_seed(disk, seed);
+	store_mem_fail_operation(disk, n, code);
+	disks->faulty = disk;
+	disks->faulty_operation = store_mem_operations_count(disk) + n;
+}
+
+bool
+sim_disks_failed(const struct sim_disks *disks)
+{
+	return disks->faulty != NULL &&
+	       store_mem_operations_count(disks->faulty) >=
+		   disks->faulty_operation;
+}
