@@ -346,8 +346,7 @@ def test_D15_directory_of_a_namesake(test):
     shutil.copytree(other["n1"].data, node.data)
     for each in cluster:
         each.restart()
-    expect_outside(cluster, node, "another directory than the cluster was "
-                   "formed with")
+    expect_outside(cluster, node, "another directory than the cluster knows")
 
 
 def test_E22_wiped_member_takes_no_part(test):

@@ -70,6 +70,7 @@ class Node:
         self.config = cluster.directory / f"{name}.conf"
         self.data = cluster.directory / name
         self.log = cluster.directory / f"{name}.log"
+        self.join = None  # node.join of one that is added later
         self.process = None
         self.end_is_expected = False
 
@@ -275,6 +276,7 @@ class Cluster:
             "node.name": node.name,
             "node.data-dir": str(node.data),
             "node.listen": node.address,
+            "node.join": node.join,
             **self.options,
         }
         for name, value in changes.items():
@@ -285,11 +287,24 @@ class Cluster:
             section, option = name.split(".", 1)
             if value is not None:
                 sections.setdefault(section, []).append(f"{option} = {value}")
-        sections["members"] = [
+        sections["members"] = [] if node.join else [
             f"{other.name} = {other.member_address}" for other in self.nodes]
         node.config.write_text("".join(
             f"[{section}]\n" + "".join(line + "\n" for line in lines) + "\n"
             for section, lines in sections.items()))
+
+    def add_node(self, name, join, address=None):
+        """
+        A node that is no member yet. `join` is its node.join: another node,
+        through which it asks to be added, or "wait".
+        """
+        if address is None:
+            address = f"127.0.0.1:{free_ports(1)[0]}"
+        node = Node(self, name, address.rsplit(":", 1)[1])
+        node.join = join if isinstance(join, str) else join.address
+        self.nodes.append(node)
+        self.write_config(node)
+        return node
 
     def numbers(self, *nodes):
         """As self.switch and the members themselves count them."""
@@ -381,6 +396,25 @@ class Cluster:
     def followers(self):
         leader = self.leader()
         return [node for node in self.nodes if node is not leader]
+
+    def wait_voters(self, names, timeout=30.0):
+        """Waits until the leader has exactly these members, all voters."""
+        wanted = {name: "voter" for name in names}
+        seen = None
+
+        def settled():
+            nonlocal seen
+            leader = self.find_leader()
+            seen = status = leader and leader.get_cluster()
+            return (status and status["change_in_progress"] is None and
+                    {member["name"]: member["role"]
+                     for member in status["members"]} == wanted)
+
+        try:
+            wait_for("", settled, timeout)
+        except Failure:
+            raise Failure(f"the voters are not {sorted(names)} within "
+                          f"{timeout:g} s: {seen}") from None
 
     def wait_converged(self, timeout=10.0):
         """Waits until all have applied the same; the common revision."""

@@ -57,6 +57,10 @@ class Load:
             threading.Thread(target=self._write, args=(i,), daemon=True)
             for i in range(writers)]
 
+    def use(self, nodes):
+        """Writes through these from now on: the members have changed."""
+        self.nodes = list(nodes)
+
     def start(self):
         for thread in self._threads:
             thread.start()
@@ -74,23 +78,30 @@ class Load:
     # ---- Writers ----
 
     def _write(self, number):
-        clients = [http.Client(node.address, self.timeout)
-                   for node in self.nodes]
+        clients = {}
         place = number
         count = 0
         while not self._stop.is_set():
-            client = clients[place % len(clients)]
+            client = self._client(clients, place)
             write = self._write_one(client, number, count)
             with self._lock:
                 self.writes.append(write)
             if write.outcome != ACKED:
                 place += 1
             elif self.checks_reads:
-                self._read_back(clients[(place + 1) % len(clients)], write)
+                self._read_back(self._client(clients, place + 1), write)
             count += 1
             self._stop.wait(self.pause)
-        for client in clients:
+        for client in clients.values():
             client.close()
+
+    def _client(self, clients, place):
+        """The connection of this writer to one of the nodes."""
+        nodes = self.nodes
+        address = nodes[place % len(nodes)].address
+        if address not in clients:
+            clients[address] = http.Client(address, self.timeout)
+        return clients[address]
 
     def _write_one(self, client, number, count):
         again = count % 4 == 3

@@ -49,16 +49,20 @@ class Peer:
         nothing = "00" * 16
         known = answer or {}
         return {
-            "version": 1, "purpose": "append", "nonce": secrets.token_hex(32),
+            "version": 2, "purpose": "append", "nonce": secrets.token_hex(32),
+            "stage": "member" if answer else "founding",
             "from": self.sender, "to": self.receiver, "boot": self.boot,
-            "formed": bool(answer), "cluster": self.cluster.name,
+            "cluster": self.cluster.name,
             "cluster_id": known.get("cluster_id", nothing),
+            "name": self.cluster.nodes[self.sender - 1].name,
             "directory": known.get("known_directory", "11" * 16),
             "known_directory": known.get("directory", nothing),
-            "members": [
+            "members_index": known.get("members_index", 0),
+            "members": known.get("members") or [
                 {"id": number + 1, "name": node.name,
-                 "address": node.member_address}
+                 "address": node.member_address, "directory": nothing}
                 for number, node in enumerate(self.cluster)],
+            "to_votes": bool(answer),
         }
 
     def learn(self):
@@ -101,7 +105,7 @@ class Peer:
         message = {
             "kind": "vote_request", "group": 1, "from": self.sender,
             "to": self.receiver, "term": 1, "boot": self.boot, "sequence": 1,
-            "last_index": 1, "last_term": 1,
+            "last_index": 1, "last_term": 1, "transfer": False,
         }
         message.update(changes)
         return message

@@ -1,5 +1,6 @@
 """A copy of the tree, for scripts that write into it."""
 
+import os
 import shutil
 import signal
 import socket
@@ -36,6 +37,15 @@ class Scratch:
             subprocess.run(["scripts/cluster.sh", "kill", name],
                            cwd=self.directory, capture_output=True,
                            check=False)
+        self._kill_added()
+
+    def _kill_added(self):
+        """Those that a block of the README started by itself."""
+        for path in (self.directory / "run").glob("n[4-9].pid"):
+            try:
+                os.kill(int(path.read_text()), signal.SIGKILL)
+            except (ProcessLookupError, ValueError):
+                pass
 
     def try_run(self, *command, seconds=100):
         """Exit status, and stdout with stderr."""

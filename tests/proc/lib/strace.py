@@ -46,6 +46,20 @@ def attached(node, *options, output="/dev/null"):
         process.stderr.close()
 
 
+def wait_held(node):
+    """Waits until a call is delayed: strace stops it for much longer then."""
+    seen = 0
+
+    def is_held():
+        nonlocal seen
+        with open(f"/proc/{node.process.pid}/stat") as file:
+            state = file.read().rsplit(")", 1)[1].split()[0]
+        seen = seen + 1 if state == "t" else 0
+        return seen == 10
+
+    wait_for(f"a call of {node.name} is delayed", is_held, every=0.005)
+
+
 def failing(node, expression, *options):
     """From now on the calls that the expression names fail."""
     calls = expression.split(":", 1)[0]
