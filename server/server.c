@@ -338,20 +338,16 @@ open_node(struct server *server)
 static void
 compare_members(const struct server *server)
 {
-	const struct node_members *stored = node_get_members(server->node);
 	struct node_members listed;
 
 	fill_members(server->config, &listed);
 	for (unsigned i = 0; i < listed.count; i++) {
 		const struct node_member *member = &listed.member[i];
-		bool found = false;
+		const struct node_member *stored =
+		    node_find_member_name(server->node, member->name);
 
-		for (unsigned j = 0; j < stored->count; j++)
-			found |=
-			    strcmp(member->name, stored->member[j].name) == 0 &&
-			    strcmp(member->address,
-				stored->member[j].address) == 0;
-		if (!found)
+		if (stored == NULL ||
+		    strcmp(member->address, stored->address) != 0)
 			log_notice("[members] has %s = %s, which is not so any "
 				   "more: the data directory knows the "
 				   "members, GET /cluster shows them",

@@ -125,8 +125,8 @@ struct api_query {
 bool api_query_parse(struct api_call *call);
 /* False: some of `wanted` were not given, and that has been answered. */
 bool api_query_require(struct api_call *call, unsigned wanted);
-/* True if `name` could be a member's. */
-bool api_name_valid(struct slice name);
+/* Copies what could be a member's name, with its terminator; else false. */
+bool api_parse_name(struct slice text, char ret_name[NODE_NAME_SIZE_MAX + 1]);
 
 /* ---- Routes: api_routes.c ---- */
 

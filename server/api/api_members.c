@@ -8,22 +8,11 @@
 
 #define MEMBER_PREFIX_SIZE (sizeof("/cluster/members/") - 1)
 
-static const struct node_member *
-find_name(const struct api *api, const char *name)
-{
-	const struct node_members *members = node_get_members(api->node);
-
-	for (unsigned i = 0; i < members->count; i++) {
-		if (strcmp(members->member[i].name, name) == 0)
-			return &members->member[i];
-	}
-	return NULL;
-}
-
 static enum raft_member_role
 role_of(const struct api *api, const char *name)
 {
-	const struct node_member *member = find_name(api, name);
+	const struct node_member *member =
+	    node_find_member_name(api->node, name);
 
 	return member == NULL ? RAFT_MEMBER_NONE
 			      : node_get_role(api->node, member->id);
@@ -33,7 +22,8 @@ role_of(const struct api *api, const char *name)
 static void
 reply_member(struct api_call *call, unsigned status, const char *name)
 {
-	const struct node_member *member = find_name(call->api, name);
+	const struct node_member *member =
+	    node_find_member_name(call->api->node, name);
 	struct buf *body = api_body(call->api);
 
 	buf_append_text(body, "{\"name\":");
@@ -104,7 +94,7 @@ static bool
 is_repeated(const struct api_call *call)
 {
 	const struct node_member *member =
-	    find_name(call->api, call->query.name);
+	    node_find_member_name(call->api->node, call->query.name);
 
 	return member != NULL &&
 	       strcmp(member->address, call->query.address) == 0 &&
@@ -116,7 +106,8 @@ static void
 repeat_add(struct api_call *call, const struct node_hello *hello)
 {
 	const struct api_query *query = &call->query;
-	const struct node_member *member = find_name(call->api, query->name);
+	const struct node_member *member =
+	    node_find_member_name(call->api->node, query->name);
 
 	if (hello == NULL ||
 	    memcmp(hello->directory, member->directory, NODE_NONCE_SIZE) == 0) {
@@ -176,7 +167,8 @@ start_add(struct api_call *call)
 	struct api *api = call->api;
 	int error;
 
-	if (!is_repeated(call) && find_name(api, call->query.name) != NULL) {
+	if (!is_repeated(call) &&
+	    node_find_member_name(api->node, call->query.name) != NULL) {
 		api_fail(call, API_MEMBER_EXISTS,
 		    "choose another name: a name is never used for another "
 		    "node while it is a member's",
@@ -184,7 +176,7 @@ start_add(struct api_call *call)
 		return;
 	}
 	if (call->query.old[0] != '\0' &&
-	    find_name(api, call->query.old) == NULL) {
+	    node_find_member_name(api->node, call->query.old) == NULL) {
 		api_fail(call, API_MEMBER_NOT_FOUND,
 		    "GET /cluster shows the members", "there is no member %s",
 		    call->query.old);
@@ -203,7 +195,8 @@ is_settled(const struct api_call *call)
 {
 	return role_of(call->api, call->query.name) == RAFT_MEMBER_VOTER &&
 	       (call->query.old[0] == '\0' ||
-		   find_name(call->api, call->query.old) == NULL);
+		   node_find_member_name(call->api->node, call->query.old) ==
+		       NULL);
 }
 
 /* 201: it votes. 202: it is a member and will vote once it has caught up. */
@@ -211,8 +204,9 @@ static bool
 waited_add(struct api_call *call, bool last)
 {
 	bool settled = is_settled(call);
-	bool waits = call->query.wait_us != 0 &&
-		     find_name(call->api, call->query.name) != NULL;
+	bool waits =
+	    call->query.wait_us != 0 &&
+	    node_find_member_name(call->api->node, call->query.name) != NULL;
 
 	if (!settled && waits && !last)
 		return false;
@@ -263,14 +257,12 @@ take_name(struct api_call *call)
 	struct slice name = slice_of(
 	    path.data + MEMBER_PREFIX_SIZE, path.size - MEMBER_PREFIX_SIZE);
 
-	if (!api_name_valid(name)) {
+	if (!api_parse_name(name, call->query.name)) {
 		api_fail(call, API_BAD_REQUEST,
 		    "a member's name is 1 to 32 of a-z0-9-",
 		    "the path names no member");
 		return false;
 	}
-	memcpy(call->query.name, name.data, name.size);
-	call->query.name[name.size] = '\0';
 	return true;
 }
 
@@ -407,7 +399,8 @@ start_transfer(struct api_call *call)
 	else if (error == ERR_NOT_FOUND && to == NULL)
 		api_fail(call, API_NOT_TRANSFERRED, "GET /cluster shows why",
 		    "no other voter is in touch");
-	else if (error == ERR_NOT_FOUND && find_name(api, to) != NULL)
+	else if (error == ERR_NOT_FOUND &&
+		 node_find_member_name(api->node, to) != NULL)
 		api_fail(call, API_NOT_TRANSFERRED, "GET /cluster shows why",
 		    "%s is not in touch", to);
 	else if (error == ERR_NOT_FOUND)

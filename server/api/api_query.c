@@ -73,38 +73,32 @@ parse_force(struct slice value, struct api_query *query)
 }
 
 bool
-api_name_valid(struct slice name)
+api_parse_name(struct slice text, char ret_name[NODE_NAME_SIZE_MAX + 1])
 {
-	if (name.size == 0 || name.size > NODE_NAME_SIZE_MAX)
+	if (text.size == 0 || text.size > NODE_NAME_SIZE_MAX)
 		return false;
-	for (size_t i = 0; i < name.size; i++) {
-		uint8_t byte = name.data[i];
+	for (size_t i = 0; i < text.size; i++) {
+		uint8_t byte = text.data[i];
 
 		if ((byte < 'a' || byte > 'z') && (byte < '0' || byte > '9') &&
 		    byte != '-')
 			return false;
 	}
+	memcpy(ret_name, text.data, text.size);
+	ret_name[text.size] = '\0';
 	return true;
 }
 
 static bool
 parse_name(struct slice value, struct api_query *query)
 {
-	if (!api_name_valid(value))
-		return false;
-	memcpy(query->name, value.data, value.size);
-	query->name[value.size] = '\0';
-	return true;
+	return api_parse_name(value, query->name);
 }
 
 static bool
 parse_old(struct slice value, struct api_query *query)
 {
-	if (!api_name_valid(value))
-		return false;
-	memcpy(query->old, value.data, value.size);
-	query->old[value.size] = '\0';
-	return true;
+	return api_parse_name(value, query->old);
 }
 
 /* Kept in the one form in which addresses are compared. */

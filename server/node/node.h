@@ -270,6 +270,8 @@ raft_usec node_heard_leader_at(const struct node *node, raft_usec now);
 void node_get_data_stat(const struct node *node, struct store_stat *ret_stat);
 /* NULL if there is none. */
 const struct node_member *node_find_member(const struct node *node, raft_id id);
+const struct node_member *
+node_find_member_name(const struct node *node, const char *name);
 bool node_is_leader(const struct node *node);
 /* 0: none known. */
 raft_id node_leader(const struct node *node);

@@ -218,6 +218,12 @@ node_find_member(const struct node *node, raft_id id)
 	return node_members_find(&node->active.members, id);
 }
 
+const struct node_member *
+node_find_member_name(const struct node *node, const char *name)
+{
+	return node_members_find_name(node_get_members(node), name);
+}
+
 enum raft_member_role
 node_get_role(const struct node *node, raft_id id)
 {

@@ -379,8 +379,7 @@ node_change_members(struct node *node, raft_usec now,
 	node_fill_log(node, now);
 	copy_active(&plan);
 	if (change->kind != NODE_ADD) {
-		plan.present =
-		    node_members_find_name(&node->active.members, change->name);
+		plan.present = node_find_member_name(node, change->name);
 		if (plan.present == NULL)
 			return refuse(&plan, ERR_NOT_FOUND,
 			    "there is no member %s", change->name);
@@ -401,7 +400,7 @@ node_transfer(struct node *node, raft_usec now, const char *name)
 	if (node->error != 0 || !node_is_leader(node))
 		return ERR_NOT_LEADER;
 	if (name != NULL) {
-		member = node_members_find_name(&node->active.members, name);
+		member = node_find_member_name(node, name);
 		if (member == NULL)
 			return ERR_NOT_FOUND;
 		target = member->id;
