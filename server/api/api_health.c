@@ -25,7 +25,8 @@ passes_member(struct api *api, struct buf *why)
 	static const char *const texts[] = {
 		[NODE_FORMING] = "the cluster is not formed yet",
 		[NODE_JOINING] = "it waits to be made a member",
-		[NODE_WIPED] = "the data directory was lost",
+		[NODE_WIPED] = ("the data directory is empty, but the cluster "
+				"remembers what it held"),
 		[NODE_REMOVED] = "it was removed from the cluster",
 		[NODE_MEMBER] = "",
 	};
