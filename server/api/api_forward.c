@@ -4,18 +4,14 @@
 /* What the leader needs to know of a client's request. */
 static const char *const sent_headers[] = {
 	"Accept",
-	"If-None-Match",
 	"Luminous-Cluster",
 	"Prefer",
 };
 
 /* What a client gets to see of the leader's answer; the rest is our own. */
 static const char *const relayed_headers[] = {
-	"Content-Security-Policy",
 	"Content-Type",
 	"ETag",
-	"Luminous-Key-Created",
-	"Luminous-Key-Version",
 	"Luminous-Leader",
 	"Luminous-Revision",
 	"Preference-Applied",
@@ -44,14 +40,13 @@ on_forwarded(
 {
 	struct api_call *call = context;
 	struct api *api = call->api;
-	bool is_write = api_is_write(call);
 
 	call->way = API_IDLE;
 	list_remove(&call->link);
 	if (error == 0 && reply->status != 503) {
 		metric_add(api->forwarded_relayed, 1);
 		relay(call, reply);
-	} else if (error == 0 || !is_write || !sent) {
+	} else if (error == 0 || !sent) {
 		/* A 503 is a promise: nothing was applied. */
 		metric_add(api->forwarded_repeated, 1);
 		api_park(call);
@@ -89,13 +84,6 @@ append_headers(struct buf *to, const struct http_request *request)
 	}
 }
 
-/* The answer to HEAD has no body to take the length from. */
-static enum http_method
-method_at_leader(const struct http_request *request)
-{
-	return request->method == HTTP_HEAD ? HTTP_GET : request->method;
-}
-
 void
 api_forward(struct api_call *call, raft_id leader)
 {
@@ -105,12 +93,11 @@ api_forward(struct api_call *call, raft_id leader)
 
 	append_target(&api->target, request);
 	append_headers(&api->headers, request);
-	rc = peers_forward(api->peers, leader, method_at_leader(request),
+	rc = peers_forward(api->peers, leader, request->method,
 	    buf_slice(&api->target), buf_slice(&api->headers), request->body,
 	    call->deadline_us, on_forwarded, call, &call->forward);
 	if (rc == 0) {
 		call->way = API_FORWARDED;
-		call->leader = leader;
 		list_push(&api->forwarded, &call->link);
 	} else if (rc == ERR_BUSY) {
 		api_fail(call, API_BUSY, "repeat it later",

@@ -171,7 +171,7 @@ enum api_way {
 	API_WRITING,  /* in the node: call->write */
 	API_PROBING,  /* for another node's hello: call->probe */
 	API_WAITING,  /* for something to become true, in api->waiting */
-	API_FORWARDED /* at call->leader: call->forward */
+	API_FORWARDED /* at the leader: call->forward */
 };
 
 /*
@@ -209,7 +209,6 @@ struct api_call {
 	bool patient; /* counted in api->patient_count */
 	bool local;   /* served here or not at all, as one that was forwarded */
 	enum api_way way;
-	raft_id leader; /* API_FORWARDED: to whom */
 	uint64_t deadline_us;
 	size_t place; /* in api->deadlines, from 1 on; 0: not there */
 	union {
@@ -339,8 +338,6 @@ void api_give_up(struct api_call *call);
 void api_cancel(struct api_call *call);
 /* Waits until there is a leader, or another, or a while has passed. */
 void api_park(struct api_call *call);
-/* Something may be changed by it. */
-bool api_is_write(const struct api_call *call);
 /* Why the node did not take a request, or gave it back unserved. */
 void api_take_back(struct api_call *call, int error);
 /* Calls operation->waited now, and after each turn until it has answered, for
@@ -356,7 +353,7 @@ void api_fail_unknown(struct api_call *call);
 /* True if this node has no state that may be shown; answered then. */
 bool api_fail_unless_member(struct api_call *call);
 
-/* Sends the call to the leader and relays the answer: api_forward.c. */
+/* Sends a write to the leader and relays the answer: api_forward.c. */
 void api_forward(struct api_call *call, raft_id leader);
 
 /* ---- Handlers ---- */

@@ -26,8 +26,8 @@
 	"repeat it, nothing was changed; GET /cluster shows who is missing, "  \
 	"and a GET with ?consistency=stale needs no leader"
 
-bool
-api_is_write(const struct api_call *call)
+static bool
+is_write(const struct api_call *call)
 {
 	return call->operation->propose != NULL ||
 	       call->operation->start != NULL;
@@ -255,7 +255,7 @@ api_ask_leader(struct api_call *call)
 	raft_id leader = node_leader(api->node);
 
 	set_deadline(call);
-	if (!api_is_write(call) && leader != 0) {
+	if (!is_write(call) && leader != 0) {
 		read_here(call);
 		return;
 	}
@@ -346,7 +346,7 @@ api_cancel(struct api_call *call)
 void
 api_give_up(struct api_call *call)
 {
-	bool unknown = api_is_write(call) && call->way != API_PARKED &&
+	bool unknown = is_write(call) && call->way != API_PARKED &&
 		       call->way != API_PROBING;
 	bool unanswered = call->way == API_PROBING;
 	bool unconfirmed = call->way == API_READING;
