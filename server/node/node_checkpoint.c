@@ -85,8 +85,7 @@ node_checkpoint_turn(struct node *node, raft_usec now)
 
 	if (!checkpoint_due(node, now))
 		return 0;
-	node->host.flush(node->host.context);
-	started = node->host.now(node->host.context);
+	started = node_begin_commit(node);
 	error = note_base(node);
 	if (error == 0)
 		error = kv_checkpoint(node->kv);
@@ -94,8 +93,7 @@ node_checkpoint_turn(struct node *node, raft_usec now)
 		return node_set_fault(
 		    node, error, "checkpoint: %s", err_text(error));
 	node->checkpoint_at = RAFT_NEVER;
-	node->host.on_commit(node->host.context, true,
-	    node->host.now(node->host.context) - started);
+	(void)node_end_commit(node, true, started);
 	return 0;
 }
 

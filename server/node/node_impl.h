@@ -76,6 +76,15 @@ struct node {
 ATTR_PRINTF(3, 4)
 int node_set_fault(struct node *node, int error, const char *format, ...);
 
+/* ---- node_turn.c ---- */
+
+/* Around a commit, which blocks: what can leave does so before. Gives the time
+ * at which it begins. */
+raft_usec node_begin_commit(struct node *node);
+/* It is done: tells the host how long it took. Gives the time now. */
+raft_usec
+node_end_commit(struct node *node, bool checkpoint, raft_usec started);
+
 /* A leader has heard member `id` within an election timeout. */
 bool node_hears(const struct node *node, raft_usec now, raft_id id);
 

@@ -71,6 +71,22 @@ send_message(struct node *node, const struct raft_op_send *send)
 	return 0;
 }
 
+raft_usec
+node_begin_commit(struct node *node)
+{
+	node->host.flush(node->host.context);
+	return node->host.now(node->host.context);
+}
+
+raft_usec
+node_end_commit(struct node *node, bool checkpoint, raft_usec started)
+{
+	raft_usec now = node->host.now(node->host.context);
+
+	node->host.on_commit(node->host.context, checkpoint, now - started);
+	return now;
+}
+
 static int
 persist(struct node *node, raft_usec *now, const struct raft_op_persist *op)
 {
@@ -78,14 +94,12 @@ persist(struct node *node, raft_usec *now, const struct raft_op_persist *op)
 	int error;
 
 	node_install_prepare(node, op);
-	node->host.flush(node->host.context);
-	started = node->host.now(node->host.context);
+	started = node_begin_commit(node);
 	error = node_log_commit(node->log, op);
 	if (error != 0)
 		return node_set_fault(
 		    node, error, "log commit: %s", err_text(error));
-	*now = node->host.now(node->host.context);
-	node->host.on_commit(node->host.context, false, *now - started);
+	*now = node_end_commit(node, false, started);
 	return op->reset_index == 0 ? 0 : node_install_finish(node);
 }
 
@@ -235,15 +249,13 @@ settle(struct node *node, raft_usec now)
 		node->settle_at = now + SETTLE_DELAY;
 	if (now < node->settle_at)
 		return 0;
-	node->host.flush(node->host.context);
-	started = node->host.now(node->host.context);
+	started = node_begin_commit(node);
 	error = store_settle(node->log_store);
 	if (error != 0)
 		return node_set_fault(
 		    node, error, "log commit: %s", err_text(error));
 	node->settle_at = RAFT_NEVER;
-	node->host.on_commit(node->host.context, false,
-	    node->host.now(node->host.context) - started);
+	(void)node_end_commit(node, false, started);
 	return 0;
 }
 
