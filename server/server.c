@@ -106,6 +106,11 @@ host_on_alarm(void *context, enum raft_alarm alarm, raft_id peer)
 			"or data-dir went back in time",
 		    name);
 		break;
+	case RAFT_ALARM_REPAIRING:
+		log_notice("%s found damage in its log: it gets the entries "
+			   "that it lost again",
+		    name);
+		break;
 	}
 }
 

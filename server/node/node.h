@@ -27,6 +27,9 @@ struct node_params {
 	 * of a cluster that exists. */
 	struct node_members members;
 	char address[NODE_ADDRESS_SIZE_MAX + 1]; /* of this node */
+	/* The directory is empty because damage was found in the one of before:
+	 * it waits to be put in that one's place. No members then. */
+	bool damaged;
 	/* Random, fresh at each start, from the operating system. */
 	uint64_t boot_id;                         /* not 0 */
 	uint8_t directory_nonce[NODE_NONCE_SIZE]; /* for an empty directory */
@@ -188,6 +191,9 @@ struct node_change {
 		NODE_ADD, /* a member that joins, and becomes a voter */
 		NODE_REMOVE,
 		NODE_REPLACE, /* add `member`; when it votes, `name` goes */
+		/* `name` begins again, in the directory of `member`: its id
+		 * goes, and one of its name and address joins, at once */
+		NODE_RENEW,
 		NODE_MOVE     /* `name` gets the address of `member` */
 	} kind;
 	char name[NODE_NAME_SIZE_MAX + 1]; /* of a present member; not ADD */
@@ -249,6 +255,9 @@ struct node_status {
 	uint64_t snapshots_sent;
 	uint64_t snapshots_installed;
 	bool receiving_snapshot;
+	/* Damage was found: raft.state_lost and raft.repair_until say what is
+	 * to come from the others before this member is whole. */
+	bool repairing;
 	uint64_t data_generation;
 };
 

@@ -57,7 +57,21 @@ struct node_hello {
 	enum node_hello_stage stage;
 	raft_id from;
 	raft_id to;
+	/* Which the sender dialled; empty in an answer. The proof covers it, so
+	 * that nobody in between can pass a hello on to somebody else. */
+	char to_address[NODE_ADDRESS_SIZE_MAX + 1];
 	uint64_t boot_id;
+	/* How often the sender's directory was started, and what is durable
+	 * in it: neither ever goes back but by an old copy. JOINING: 0. */
+	uint64_t incarnation;
+	raft_term term;
+	raft_index last_index;
+	/* How often the cluster was made anew by force; see node_recover.h. */
+	uint32_t generation;
+	/* JOINING: damage was found in the directory that the member of this
+	 * name had, and it has begun a new one. The leader puts it in the
+	 * member's place by itself. */
+	bool damaged;
 	uint8_t cluster_id[NODE_NONCE_SIZE]; /* zeros: not known yet */
 	uint8_t directory[NODE_NONCE_SIZE];  /* of the sender's directory */
 	/* The receiver's directory as the sender knows it; zeros: not yet. */

@@ -143,8 +143,18 @@ struct raft_boot {
 	 * Memberships in `entries` take effect over it, in order.
 	 */
 	struct raft_members members;
-	raft_index applied_index; /* what the durable state machine holds */
-	raft_index commit_hint;   /* may lag the truth; 0: unknown */
+	/* What the durable state machine holds. It may lie before
+	 * compacted_index: then the state was lost, and a snapshot has to bring
+	 * another before anything is applied. */
+	raft_index applied_index;
+	raft_index commit_hint; /* may lag the truth; 0: unknown */
+	/*
+	 * Entries up to repair_until were durable here, and maybe acknowledged,
+	 * when the term was repair_term; some of them were lost to damage, and
+	 * cut. (0, 0): none were. See raft_repair.c.
+	 */
+	raft_index repair_until;
+	raft_term repair_term;
 };
 
 enum raft_message_kind {
@@ -202,6 +212,15 @@ struct raft_message {
 	 */
 	uint64_t log_epoch;
 
+	/*
+	 * Append requests and responses: the driver's, who compares states by
+	 * them. Carried, but not looked at.
+	 */
+	raft_index state_index; /* request: asked for; response: 0 or that */
+	uint64_t state_hash;    /* response: of the state at state_index */
+	raft_index agreed_index; /* request: 0, or what a majority has there */
+	uint64_t agreed_hash;
+
 	/* Read responses: true if confirmed, then all up to read_index has to
 	 * be applied before the read is served. */
 	raft_index read_index;
@@ -219,6 +238,12 @@ struct raft_message {
 	raft_index rejected_index;
 	raft_index hint_index;
 	raft_term hint_term;
+	/* Append responses: entries that the sender once acknowledged are lost;
+	 * it holds what this response says, and no more. */
+	bool repairing;
+	/* Append responses: the sender's state is lost. It needs a snapshot at
+	 * or after this index; 0: it does not. */
+	raft_index snapshot_wanted;
 };
 
 /* What raft_receive took over from an append request. */
@@ -248,13 +273,18 @@ enum raft_op_kind {
  * With reset_index (0: none), all entries are dropped and the log begins
  * behind that one, and the state machine of the snapshot that was given to
  * raft_install_snapshot takes the place of the present one, in the same commit.
+ * With reset_keeps, only the state machine is replaced, and the log, which has
+ * that entry, stays as it is.
  */
 struct raft_op_persist {
 	raft_ticket ticket;
 	raft_term term;
 	raft_id vote;
+	raft_index repair_until; /* as of raft_boot */
+	raft_term repair_term;
 	raft_index reset_index;
 	raft_term reset_term;
+	bool reset_keeps;
 	raft_index truncate_from;
 	raft_index first;
 	raft_index last;
@@ -312,7 +342,9 @@ struct raft_op_snapshot {
 enum raft_alarm {
 	/* The peer's durable log is shorter than it said: it is not moved
 	 * back, so it stays behind. Once for each life of the peer. */
-	RAFT_ALARM_LOST_TAIL
+	RAFT_ALARM_LOST_TAIL,
+	/* The same, but the peer knows and says so: it gets them again. */
+	RAFT_ALARM_REPAIRING
 };
 
 struct raft_op_alarm {
@@ -537,6 +569,8 @@ struct raft_status {
 	raft_id transfer_target;  /* 0: no transfer under way */
 	raft_index members_index; /* of the membership in effect */
 	bool members_committed;
+	raft_index repair_until; /* not 0: takes no part in elections */
+	bool state_lost;         /* waits for a snapshot, and applies nothing */
 };
 
 enum raft_peer_state {
