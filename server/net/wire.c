@@ -6,11 +6,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define BOOT_DIGITS 16
+#define HEX_DIGITS 16
 
 enum field_type {
 	FIELD_NUMBER, /* uint64_t, at most RAFT_NUMBER_MAX */
-	FIELD_BOOT,   /* uint64_t as BOOT_DIGITS lower-case hex digits */
+	FIELD_HEX,    /* uint64_t as HEX_DIGITS lower-case hex digits */
 	FIELD_FLAG    /* bool */
 };
 
@@ -45,8 +45,8 @@ static const struct field fields[] = {
 	FIELD("from", from, FIELD_NUMBER, OF_ALL),
 	FIELD("to", to, FIELD_NUMBER, OF_ALL),
 	FIELD("term", term, FIELD_NUMBER, OF_ALL),
-	FIELD("boot", boot_id, FIELD_BOOT, OF_ALL),
-	FIELD("to_boot", to_boot_id, FIELD_BOOT, OF_RESPONSE),
+	FIELD("boot", boot_id, FIELD_HEX, OF_ALL),
+	FIELD("to_boot", to_boot_id, FIELD_HEX, OF_RESPONSE),
 	FIELD("sequence", sequence, FIELD_NUMBER, OF_ALL),
 	FIELD("last_index", last_index, FIELD_NUMBER, OF_LAST),
 	FIELD("last_term", last_term, FIELD_NUMBER, OF_LAST),
@@ -60,6 +60,11 @@ static const struct field fields[] = {
 	    OF(RAFT_APPEND_REQUEST)),
 	FIELD("round", round, FIELD_NUMBER, OF_APPEND),
 	FIELD("sent_at", sent_at, FIELD_NUMBER, OF_APPEND),
+	FIELD("state_index", state_index, FIELD_NUMBER, OF_APPEND),
+	FIELD("state_hash", state_hash, FIELD_HEX, OF(RAFT_APPEND_RESPONSE)),
+	FIELD("agreed_index", agreed_index, FIELD_NUMBER,
+	    OF(RAFT_APPEND_REQUEST)),
+	FIELD("agreed_hash", agreed_hash, FIELD_HEX, OF(RAFT_APPEND_REQUEST)),
 	FIELD("read_index", read_index, FIELD_NUMBER, OF(RAFT_READ_RESPONSE)),
 	FIELD("success", success, FIELD_FLAG, OF_SUCCESS),
 	FIELD("promise", promise, FIELD_NUMBER, OF(RAFT_APPEND_RESPONSE)),
@@ -69,6 +74,9 @@ static const struct field fields[] = {
 	    OF(RAFT_APPEND_RESPONSE)),
 	FIELD("hint_index", hint_index, FIELD_NUMBER, OF(RAFT_APPEND_RESPONSE)),
 	FIELD("hint_term", hint_term, FIELD_NUMBER, OF(RAFT_APPEND_RESPONSE)),
+	FIELD("repairing", repairing, FIELD_FLAG, OF(RAFT_APPEND_RESPONSE)),
+	FIELD("snapshot_wanted", snapshot_wanted, FIELD_NUMBER,
+	    OF(RAFT_APPEND_RESPONSE)),
 };
 
 /* How a message begins; NODE_GROUP is the only group. */
@@ -105,17 +113,17 @@ wire_records_release(struct wire_records *records)
 }
 
 static void
-append_boot(struct buf *to, uint64_t boot_id)
+append_hex(struct buf *to, uint64_t number)
 {
 	static const char hex[] = "0123456789abcdef";
-	uint8_t *text = buf_reserve(to, BOOT_DIGITS + 2);
+	uint8_t *text = buf_reserve(to, HEX_DIGITS + 2);
 
 	text[0] = '"';
-	for (size_t i = 0; i < BOOT_DIGITS; i++)
+	for (size_t i = 0; i < HEX_DIGITS; i++)
 		text[1 + i] =
-		    (uint8_t)hex[boot_id >> 4 * (BOOT_DIGITS - 1 - i) & 15];
-	text[1 + BOOT_DIGITS] = '"';
-	to->size += BOOT_DIGITS + 2;
+		    (uint8_t)hex[number >> 4 * (HEX_DIGITS - 1 - i) & 15];
+	text[1 + HEX_DIGITS] = '"';
+	to->size += HEX_DIGITS + 2;
 }
 
 static uint64_t
@@ -146,7 +154,7 @@ append_field(struct buf *to, const struct field *field,
 		ASSERT(get_number(message, field) <= RAFT_NUMBER_MAX);
 		buf_append_u64(to, get_number(message, field));
 		break;
-	case FIELD_BOOT: append_boot(to, get_number(message, field)); break;
+	case FIELD_HEX: append_hex(to, get_number(message, field)); break;
 	case FIELD_FLAG:
 		buf_append_text(
 		    to, get_flag(message, field) ? "true" : "false");
@@ -218,26 +226,26 @@ take_number(struct slice *rest, uint64_t *ret_number)
 }
 
 static bool
-take_boot(struct slice *rest, uint64_t *ret_boot_id)
+take_hex(struct slice *rest, uint64_t *ret_number)
 {
-	uint64_t boot_id = 0;
+	uint64_t number = 0;
 
-	if (rest->size < BOOT_DIGITS + 2 || rest->data[0] != '"' ||
-	    rest->data[1 + BOOT_DIGITS] != '"')
+	if (rest->size < HEX_DIGITS + 2 || rest->data[0] != '"' ||
+	    rest->data[1 + HEX_DIGITS] != '"')
 		return false;
-	for (size_t i = 1; i <= BOOT_DIGITS; i++) {
+	for (size_t i = 1; i <= HEX_DIGITS; i++) {
 		uint8_t digit = rest->data[i];
 
 		if (digit >= '0' && digit <= '9')
-			boot_id = boot_id << 4 | (uint64_t)(digit - '0');
+			number = number << 4 | (uint64_t)(digit - '0');
 		else if (digit >= 'a' && digit <= 'f')
-			boot_id = boot_id << 4 | (uint64_t)(digit - 'a' + 10);
+			number = number << 4 | (uint64_t)(digit - 'a' + 10);
 		else
 			return false;
 	}
-	rest->data += BOOT_DIGITS + 2;
-	rest->size -= BOOT_DIGITS + 2;
-	*ret_boot_id = boot_id;
+	rest->data += HEX_DIGITS + 2;
+	rest->size -= HEX_DIGITS + 2;
+	*ret_number = number;
 	return true;
 }
 
@@ -264,8 +272,8 @@ take_field(
 			return false;
 		memcpy(member, &number, sizeof(number));
 		return true;
-	case FIELD_BOOT:
-		if (!take_boot(rest, &number))
+	case FIELD_HEX:
+		if (!take_hex(rest, &number))
 			return false;
 		memcpy(member, &number, sizeof(number));
 		return true;

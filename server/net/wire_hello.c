@@ -5,7 +5,7 @@
 #include "common/json.h"
 #include "common/text.h"
 
-#define HELLO_MEMBERS_COUNT  15
+#define HELLO_MEMBERS_COUNT  22
 #define MEMBER_MEMBERS_COUNT 4
 
 static const char *const purposes[] = {
@@ -55,6 +55,13 @@ append_hex(struct buf *to, const char *name, const uint8_t *bytes, size_t size)
 }
 
 static void
+append_flag(struct buf *to, const char *name, bool flag)
+{
+	append_name(to, name);
+	buf_append_text(to, flag ? "true" : "false");
+}
+
+static void
 append_members(struct buf *to, const struct node_members *members)
 {
 	append_name(to, "members");
@@ -85,7 +92,14 @@ wire_append_hello(struct buf *to, const struct wire_hello *hello)
 	append_text(to, "stage", stages[node->stage]);
 	append_u64(to, "from", node->from);
 	append_u64(to, "to", node->to);
+	append_text(to, "to_address", node->to_address);
 	append_hex(to, "boot", boot, sizeof(boot));
+	append_u64(to, "incarnation", node->incarnation);
+	append_u64(to, "term", node->term);
+	append_u64(to, "last_index", node->last_index);
+	append_u64(to, "generation", node->generation);
+	append_flag(to, "damaged", node->damaged);
+	append_flag(to, "repairing", node->repairing);
 	append_text(to, "cluster", node->cluster);
 	append_hex(to, "cluster_id", node->cluster_id, NODE_NONCE_SIZE);
 	append_text(to, "name", node->name);
@@ -94,25 +108,33 @@ wire_append_hello(struct buf *to, const struct wire_hello *hello)
 	    to, "known_directory", node->known_directory, NODE_NONCE_SIZE);
 	append_u64(to, "members_index", node->members_index);
 	append_members(to, &node->members);
-	append_name(to, "to_votes");
-	buf_append_text(to, node->to_votes ? "true" : "false");
+	append_flag(to, "to_votes", node->to_votes);
 	buf_append_text(to, "}");
 }
 
-/* A string of 1 .. size-1 bytes, without NUL as jansson refuses that. */
+/* A string of at most size-1 bytes, without NUL as jansson refuses that. */
 static int
-get_text(const json_t *object, const char *name, char *to, size_t size)
+get_optional_text(const json_t *object, const char *name, char *to, size_t size)
 {
 	struct slice text;
 	int rc = json_get_text(object, name, &text);
 
 	if (rc != 0)
 		return rc;
-	if (text.size == 0 || text.size >= size)
+	if (text.size >= size)
 		return ERR_INVALID;
 	memcpy(to, text.data, text.size);
 	to[text.size] = '\0';
 	return 0;
+}
+
+/* The same, and not empty. */
+static int
+get_text(const json_t *object, const char *name, char *to, size_t size)
+{
+	int rc = get_optional_text(object, name, to, size);
+
+	return rc == 0 && to[0] == '\0' ? ERR_INVALID : rc;
 }
 
 static int
@@ -126,6 +148,20 @@ get_number(const json_t *object, const char *name, uint64_t *ret_number)
 	if (number > RAFT_NUMBER_MAX)
 		return ERR_INVALID;
 	*ret_number = number;
+	return 0;
+}
+
+static int
+get_u32(const json_t *object, const char *name, uint32_t *ret_number)
+{
+	uint64_t number;
+	int rc = get_number(object, name, &number);
+
+	if (rc != 0)
+		return rc;
+	if (number > UINT32_MAX)
+		return ERR_INVALID;
+	*ret_number = (uint32_t)number;
 	return 0;
 }
 
@@ -222,7 +258,7 @@ get_members(const json_t *object, struct node_members *members)
 }
 
 /* Who is nobody yet has no id, and knows of no members; who probes does not
- * know whom. */
+ * know whom; who lost a directory has a new one, and is nobody in it. */
 static bool
 fits_stage(const struct node_hello *node)
 {
@@ -231,7 +267,23 @@ fits_stage(const struct node_hello *node)
 
 	return (node->from == 0) == is_joining && (node->to == 0) == is_probe &&
 	       (node->members.count == 0) == is_joining &&
-	       !(node->to_votes && (is_joining || is_probe));
+	       !(node->to_votes && (is_joining || is_probe)) &&
+	       !(node->damaged && !is_joining);
+}
+
+/* How far the sender has come. */
+static int
+get_progress(const json_t *object, struct node_hello *node)
+{
+	if (get_boot(object, &node->boot_id) != 0 ||
+	    get_number(object, "incarnation", &node->incarnation) != 0 ||
+	    get_number(object, "term", &node->term) != 0 ||
+	    get_number(object, "last_index", &node->last_index) != 0 ||
+	    get_u32(object, "generation", &node->generation) != 0 ||
+	    json_get_bool(object, "damaged", &node->damaged) != 0 ||
+	    json_get_bool(object, "repairing", &node->repairing) != 0)
+		return ERR_INVALID;
+	return 0;
 }
 
 static int
@@ -240,7 +292,9 @@ get_node(const json_t *object, struct node_hello *node)
 	if (get_stage(object, &node->stage) != 0 ||
 	    get_number(object, "from", &node->from) != 0 ||
 	    get_number(object, "to", &node->to) != 0 ||
-	    get_boot(object, &node->boot_id) != 0 ||
+	    get_optional_text(object, "to_address", node->to_address,
+		sizeof(node->to_address)) != 0 ||
+	    get_progress(object, node) != 0 ||
 	    get_text(object, "cluster", node->cluster, sizeof(node->cluster)) !=
 		0 ||
 	    json_get_hex(

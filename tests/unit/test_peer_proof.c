@@ -316,7 +316,7 @@ START_TEST(hello_of_other_version)
 	ck_assert_uint_eq(stranger_post(&stranger, "/raft/hello", "",
 			      slice_from_text("{\"version\":1}")),
 	    421);
-	ck_assert(body_contains("speaks version 2"));
+	ck_assert(body_contains("speaks version 3"));
 }
 END_TEST
 

@@ -45,14 +45,18 @@ static const char *const golden[KINDS_COUNT + 1] = {
 	    "\"term\":8,\"boot\":\"00000000deadbeef\",\"sequence\":77,"
 	    "\"prev_index\":100,\"prev_term\":7,\"commit_index\":99,"
 	    "\"everywhere_index\":98,\"round\":5,\"sent_at\":123456789,"
+	    "\"state_index\":90,\"agreed_index\":80,"
+	    "\"agreed_hash\":\"89abcdef01234567\","
 	    "\"entries\":[\"Zmlyc3Q=\",\"c2Vjb25k\"]}",
 	[RAFT_APPEND_RESPONSE] =
 	    "{\"kind\":\"append_response\",\"group\":1,\"from\":1,\"to\":2,"
 	    "\"term\":8,\"boot\":\"00000000deadbeef\","
 	    "\"to_boot\":\"fedcba9876543210\",\"sequence\":77,\"round\":5,"
-	    "\"sent_at\":123456789,\"success\":true,"
+	    "\"sent_at\":123456789,\"state_index\":90,"
+	    "\"state_hash\":\"fedcba9876543211\",\"success\":true,"
 	    "\"promise\":950000,\"match_index\":100,"
-	    "\"rejected_index\":0,\"hint_index\":0,\"hint_term\":0}",
+	    "\"rejected_index\":0,\"hint_index\":0,\"hint_term\":0,"
+	    "\"repairing\":true,\"snapshot_wanted\":70}",
 	[RAFT_TIMEOUT_NOW] =
 	    "{\"kind\":\"timeout_now\",\"group\":1,\"from\":1,\"to\":2,"
 	    "\"term\":8,\"boot\":\"00000000deadbeef\",\"sequence\":77,"
@@ -113,6 +117,9 @@ static const struct raft_message messages[KINDS_COUNT + 1] = {
 	    .everywhere_index = 98,
 	    .round = 5,
 	    .sent_at = 123456789,
+	    .state_index = 90,
+	    .agreed_index = 80,
+	    .agreed_hash = UINT64_C(0x89abcdef01234567),
 	    .entries_count = 2 },
 	[RAFT_APPEND_RESPONSE] = { .kind = RAFT_APPEND_RESPONSE,
 	    .from = 1,
@@ -123,9 +130,13 @@ static const struct raft_message messages[KINDS_COUNT + 1] = {
 	    .sequence = 77,
 	    .round = 5,
 	    .sent_at = 123456789,
+	    .state_index = 90,
+	    .state_hash = UINT64_C(0xfedcba9876543211),
 	    .success = true,
 	    .promise = 950000,
-	    .match_index = 100 },
+	    .match_index = 100,
+	    .repairing = true,
+	    .snapshot_wanted = 70 },
 	[RAFT_TIMEOUT_NOW] = { .kind = RAFT_TIMEOUT_NOW,
 	    .from = 1,
 	    .to = 2,
@@ -240,6 +251,12 @@ check_equal(const struct raft_message *a, const struct raft_message *b)
 	ck_assert_uint_eq(a->rejected_index, b->rejected_index);
 	ck_assert_uint_eq(a->hint_index, b->hint_index);
 	ck_assert_uint_eq(a->hint_term, b->hint_term);
+	ck_assert_uint_eq(a->state_index, b->state_index);
+	ck_assert_uint_eq(a->state_hash, b->state_hash);
+	ck_assert_uint_eq(a->agreed_index, b->agreed_index);
+	ck_assert_uint_eq(a->agreed_hash, b->agreed_hash);
+	ck_assert_int_eq(a->repairing, b->repairing);
+	ck_assert_uint_eq(a->snapshot_wanted, b->snapshot_wanted);
 }
 
 /* Values that no member may have. */
@@ -325,12 +342,15 @@ random_message(struct rng *rng, struct raft_message *message)
 	if (has->round != 0) {
 		message->round = random_number(rng);
 		message->sent_at = random_number(rng);
+		message->state_index = random_number(rng);
 	}
 	if (kind == RAFT_APPEND_REQUEST) {
 		message->prev_index = random_number(rng);
 		message->prev_term = random_number(rng);
 		message->commit_index = random_number(rng);
 		message->everywhere_index = random_number(rng);
+		message->agreed_index = random_number(rng);
+		message->agreed_hash = rng_next(rng);
 		message->entries_count =
 		    (uint32_t)rng_below(rng, RECORDS_MAX + 1);
 	}
@@ -340,6 +360,9 @@ random_message(struct rng *rng, struct raft_message *message)
 		message->rejected_index = random_number(rng);
 		message->hint_index = random_number(rng);
 		message->hint_term = random_number(rng);
+		message->state_hash = rng_next(rng);
+		message->repairing = rng_below(rng, 2) == 0;
+		message->snapshot_wanted = random_number(rng);
 	}
 }
 

@@ -9,10 +9,13 @@
 #include <string.h>
 
 static const char golden_hello[] =
-    "{\"version\":2,\"purpose\":\"bulk\",\"nonce\":"
+    "{\"version\":3,\"purpose\":\"bulk\",\"nonce\":"
     "\"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\","
     "\"stage\":\"member\",\"from\":2,\"to\":1,"
-    "\"boot\":\"00000000deadbeef\",\"cluster\":\"prod\","
+    "\"to_address\":\"127.0.0.1:5864\",\"boot\":\"00000000deadbeef\","
+    "\"incarnation\":6,\"term\":8,\"last_index\":100,"
+    "\"generation\":4294967295,\"damaged\":false,\"repairing\":true,"
+    "\"cluster\":\"prod\","
     "\"cluster_id\":\"11111111111111111111111111111111\",\"name\":\"n2\","
     "\"directory\":\"22222222222222222222222222222222\","
     "\"known_directory\":\"00000000000000000000000000000000\","
@@ -24,10 +27,12 @@ static const char golden_hello[] =
     "\"to_votes\":true}";
 
 static const char golden_joining[] =
-    "{\"version\":2,\"purpose\":\"probe\",\"nonce\":"
+    "{\"version\":3,\"purpose\":\"probe\",\"nonce\":"
     "\"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\","
-    "\"stage\":\"joining\",\"from\":0,\"to\":2,"
-    "\"boot\":\"00000000deadbeef\",\"cluster\":\"prod\","
+    "\"stage\":\"joining\",\"from\":0,\"to\":2,\"to_address\":\"\","
+    "\"boot\":\"00000000deadbeef\",\"incarnation\":0,\"term\":0,"
+    "\"last_index\":0,\"generation\":0,\"damaged\":true,"
+    "\"repairing\":false,\"cluster\":\"prod\","
     "\"cluster_id\":\"00000000000000000000000000000000\",\"name\":\"n9\","
     "\"directory\":\"22222222222222222222222222222222\","
     "\"known_directory\":\"00000000000000000000000000000000\","
@@ -42,7 +47,13 @@ make_hello(struct wire_hello *hello)
 			.stage = NODE_HELLO_MEMBER,
 			.from = 2,
 			.to = 1,
+			.to_address = "127.0.0.1:5864",
 			.boot_id = 0xdeadbeef,
+			.incarnation = 6,
+			.term = 8,
+			.last_index = 100,
+			.generation = UINT32_MAX,
+			.repairing = true,
 			.cluster = "prod",
 			.name = "n2",
 			.members_index = 40,
@@ -76,6 +87,13 @@ make_joining(struct wire_hello *hello)
 	hello->node.stage = NODE_HELLO_JOINING;
 	hello->node.from = 0;
 	hello->node.to = 2;
+	hello->node.to_address[0] = '\0';
+	hello->node.incarnation = 0;
+	hello->node.term = 0;
+	hello->node.last_index = 0;
+	hello->node.generation = 0;
+	hello->node.damaged = true;
+	hello->node.repairing = false;
 	hello->node.name[1] = '9';
 	hello->node.members_index = 0;
 	hello->node.to_votes = false;
@@ -211,6 +229,22 @@ START_TEST(hello_that_cannot_know_a_voter)
 }
 END_TEST
 
+/* Who lost its directory waits in a new one. */
+START_TEST(hello_of_a_damaged_member)
+{
+	struct wire_hello hello;
+	struct wire_hello decoded;
+	struct buf text = { 0 };
+
+	make_hello(&hello);
+	hello.node.damaged = true;
+	wire_append_hello(&text, &hello);
+	ck_assert_int_eq(
+	    wire_decode_hello(buf_slice(&text), &decoded), ERR_INVALID);
+	buf_release(&text);
+}
+END_TEST
+
 /* With characters whose escapes are longest. */
 START_TEST(hello_largest_fits)
 {
@@ -230,7 +264,11 @@ START_TEST(hello_largest_fits)
 	}
 	memset(hello.node.cluster, '\x01', NODE_CLUSTER_SIZE_MAX);
 	memset(hello.node.name, '\x01', NODE_NAME_SIZE_MAX);
+	memset(hello.node.to_address, '\x01', NODE_ADDRESS_SIZE_MAX);
 	hello.node.members_index = RAFT_NUMBER_MAX;
+	hello.node.incarnation = RAFT_NUMBER_MAX;
+	hello.node.term = RAFT_NUMBER_MAX;
+	hello.node.last_index = RAFT_NUMBER_MAX;
 	wire_append_hello(&text, &hello);
 	ck_assert_uint_le(text.size, WIRE_HELLO_SIZE_MAX);
 	ck_assert_int_eq(wire_decode_hello(buf_slice(&text), &decoded), 0);
@@ -261,7 +299,7 @@ START_TEST(hello_other_version)
 	struct buf text = { 0 };
 
 	pieces_split(golden_hello, &pieces);
-	pieces_join_replaced(&text, &pieces, 0, slice_from_text("1"));
+	pieces_join_replaced(&text, &pieces, 0, slice_from_text("2"));
 	ck_assert_int_eq(
 	    wire_decode_hello(buf_slice(&text), &hello), ERR_VERSION);
 	buf_release(&text);
@@ -306,7 +344,7 @@ static const struct {
 	const char *name;
 	const char *value;
 } wrong[] = {
-	{ "version", "\"2\"" },
+	{ "version", "\"3\"" },
 	{ "version", "null" },
 	{ "purpose", "\"\"" },
 	{ "purpose", "\"votes\"" },
@@ -328,6 +366,25 @@ static const struct {
 	{ "from", "\"2\"" },
 	{ "to", "0" },
 	{ "to", "true" },
+	{ "to_address", "null" },
+	{ "to_address", "1" },
+	{ "to_address", "\"" LONG LONG "\"" },
+	{ "incarnation", "-1" },
+	{ "incarnation", "4611686018427387905" },
+	{ "incarnation", "\"1\"" },
+	{ "term", "-1" },
+	{ "term", "4611686018427387905" },
+	{ "term", "null" },
+	{ "last_index", "-1" },
+	{ "last_index", "4611686018427387905" },
+	{ "last_index", "1.0" },
+	{ "generation", "-1" },
+	{ "generation", "4294967296" },
+	{ "generation", "false" },
+	{ "damaged", "true" }, /* of a member */
+	{ "damaged", "0" },
+	{ "repairing", "1" },
+	{ "repairing", "null" },
 	{ "boot", "\"0000000000000000\"" },
 	{ "boot", "\"deadbeef\"" },
 	{ "boot", "1" },
@@ -436,6 +493,7 @@ wire_hello_suite(void)
 	tcase_add_test(tcase, hello_purposes);
 	tcase_add_test(tcase, hello_stages);
 	tcase_add_test(tcase, hello_that_cannot_know_a_voter);
+	tcase_add_test(tcase, hello_of_a_damaged_member);
 	tcase_add_test(tcase, hello_largest_fits);
 	tcase_add_test(tcase, hello_too_large);
 	tcase_add_test(tcase, hello_other_version);

@@ -8,7 +8,7 @@
 
 #include "common/buf.h"
 
-#define PIECES_MAX 24
+#define PIECES_MAX 32
 
 struct pieces {
 	unsigned count;

@@ -28,6 +28,7 @@ class Peer:
 
     def __init__(self, cluster, node, sender):
         self.cluster = cluster
+        self.node = node
         self.sender = cluster.nodes.index(sender) + 1
         self.receiver = cluster.nodes.index(node) + 1
         self.boot = secrets.token_hex(8).replace("0", "1")
@@ -49,9 +50,12 @@ class Peer:
         nothing = "00" * 16
         known = answer or {}
         return {
-            "version": 2, "purpose": "append", "nonce": secrets.token_hex(32),
+            "version": 3, "purpose": "append", "nonce": secrets.token_hex(32),
             "stage": "member" if answer else "founding",
-            "from": self.sender, "to": self.receiver, "boot": self.boot,
+            "from": self.sender, "to": self.receiver,
+            "to_address": self.node.member_address, "boot": self.boot,
+            "incarnation": 1, "term": 0, "last_index": 0, "generation": 0,
+            "damaged": False, "repairing": False,
             "cluster": self.cluster.name,
             "cluster_id": known.get("cluster_id", nothing),
             "name": self.cluster.nodes[self.sender - 1].name,
@@ -96,7 +100,9 @@ class Peer:
             "kind": "append_request", "group": 1, "from": self.sender,
             "to": self.receiver, "term": 1, "boot": self.boot, "sequence": 1,
             "prev_index": 0, "prev_term": 0, "commit_index": 0,
-            "everywhere_index": 0, "round": 1, "sent_at": 1, "entries": [],
+            "everywhere_index": 0, "round": 1, "sent_at": 1,
+            "state_index": 0, "agreed_index": 0,
+            "agreed_hash": "0000000000000000", "entries": [],
         }
         message.update(changes)
         return message
