@@ -221,8 +221,10 @@ node_receive(struct node *node, raft_usec now,
 	node_fill_log(node, now);
 	error = raft_receive(node->raft, now, &copy, &accepted);
 	node->again = true;
-	if (error == 0)
+	if (error == 0) {
 		note_leader(node, now, message);
+		node_compare_receive(node, message);
+	}
 	if (error != 0 || accepted.count == 0)
 		return error;
 	return take_accepted(node, &accepted, records);

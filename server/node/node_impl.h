@@ -4,6 +4,7 @@
 /* The node's inside, for the node_*.c files. */
 
 #include "node/node.h"
+#include "node/node_compare.h"
 #include "node/node_identity.h"
 #include "node/node_log.h"
 #include "node/node_members.h"
@@ -43,6 +44,7 @@ struct node {
 
 	raft_usec checkpoint_at; /* RAFT_NEVER: nothing is dirty */
 	struct node_snapshots snapshots;
+	struct node_compare compare;
 
 	/* Cluster time goes on from time_base_us, stamped at time_base_at. */
 	uint64_t time_base_us;
@@ -87,6 +89,20 @@ node_end_commit(struct node *node, bool checkpoint, raft_usec started);
 
 /* A leader has heard member `id` within an election timeout. */
 bool node_hears(const struct node *node, raft_usec now, raft_id id);
+
+/* ---- node_compare_turn.c ---- */
+
+/* The entry at `index` was applied; a fault if the state is found to differ
+ * there. */
+int node_compare_applied(struct node *node, raft_index index) ATTR_MUST_CHECK;
+/* Fills in what of a message that leaves is about states. */
+void node_compare_send(
+    struct node *node, raft_usec now, struct raft_message *message);
+/* The same of a message that the core has accepted. */
+void
+node_compare_receive(struct node *node, const struct raft_message *message);
+/* Ends the node if its state was found to differ from the majority's. */
+int node_compare_turn(struct node *node) ATTR_MUST_CHECK;
 
 /* ---- node_formation.c: whose directory this is, and what becomes of it ---- */
 

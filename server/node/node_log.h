@@ -102,6 +102,13 @@ int node_log_commit(struct node_log *log,
     const struct raft_op_persist *persist) ATTR_MUST_CHECK;
 
 /*
+ * The data store is not what it should be: the generation that is next, and
+ * empty, belongs to this log from now on. One durable commit, of nothing else.
+ * An error, or 0: the node stops.
+ */
+int node_log_distrust_data(struct node_log *log) ATTR_MUST_CHECK;
+
+/*
  * Entries up to `index` (durable) are no longer needed: later commits cut
  * them, a bounded number each.
  */

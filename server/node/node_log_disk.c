@@ -212,6 +212,45 @@ node_log_commit(struct node_log *log, const struct raft_op_persist *persist)
 	return error;
 }
 
+/* What memory holds may be ahead of the disk already, or differ from it. */
+static int
+stored_chain(struct node_log *log, struct store_txn *txn, uint64_t *ret_chain)
+{
+	struct node_record record;
+	struct slice bytes;
+	int error;
+
+	*ret_chain = log->compacted_chain;
+	if (log->durable_index == log->compacted_index)
+		return 0;
+	error = node_log_read(log, txn, log->durable_index, &bytes);
+	if (error == 0)
+		error = node_record_decode(bytes, &record);
+	if (error == 0)
+		*ret_chain = record.chain;
+	return error;
+}
+
+int
+node_log_distrust_data(struct node_log *log)
+{
+	struct store_txn *txn;
+	uint64_t chain;
+	int error;
+
+	error = store_begin(log->store, true, &txn);
+	if (error != 0)
+		return error;
+	error = stored_chain(log, txn, &chain);
+	log->data_generation++;
+	if (error == 0)
+		error = write_state(log, txn, chain);
+	if (error == 0)
+		return store_commit(txn);
+	store_abort(txn);
+	return error;
+}
+
 void
 node_log_compact(struct node_log *log, raft_index index)
 {

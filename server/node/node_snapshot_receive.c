@@ -396,6 +396,7 @@ node_install_finish(struct node *node)
 		    node, error, "installed snapshot: %s", err_text(error));
 	/* Nothing may be read from the old store any more. */
 	node_send_cancel_all(node);
+	node_compare_clear(&node->compare);
 	kv_close(node->kv);
 	store_close(node->data_store);
 	node->kv = kv;

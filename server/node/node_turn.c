@@ -56,18 +56,20 @@ gather_entries(struct node *node, const struct raft_op_send *send)
 }
 
 static int
-send_message(struct node *node, const struct raft_op_send *send)
+send_message(struct node *node, raft_usec now, const struct raft_op_send *send)
 {
+	struct raft_message message = *send->message;
 	int error;
 
 	/* The log was cut behind this message's back: others replace it. */
-	if (send->message->log_epoch != raft_log_epoch(node->raft) &&
-	    send->message->entries_count != 0)
+	if (message.log_epoch != raft_log_epoch(node->raft) &&
+	    message.entries_count != 0)
 		return 0;
 	error = gather_entries(node, send);
 	if (error != 0)
 		return error;
-	node->host.send(node->host.context, send->message, node->entries);
+	node_compare_send(node, now, &message);
+	node->host.send(node->host.context, &message, node->entries);
 	return 0;
 }
 
@@ -152,6 +154,9 @@ apply(struct node *node, const struct raft_op_apply *op)
 			return node_set_fault(node, error,
 			    "applying entry %" PRIu64 ": %s", i,
 			    err_text(error));
+		error = node_compare_applied(node, i);
+		if (error != 0)
+			return error;
 	}
 	return 0;
 }
@@ -174,7 +179,7 @@ perform(struct node *node, raft_usec *now, const struct raft_op *op)
 	int error;
 
 	switch (op->kind) {
-	case RAFT_OP_SEND: return send_message(node, &op->send);
+	case RAFT_OP_SEND: return send_message(node, *now, &op->send);
 	case RAFT_OP_PERSIST:
 		error = persist(node, now, &op->persist);
 		if (error != 0)
@@ -275,6 +280,9 @@ turn(struct node *node, raft_usec now)
 		if (error != 0)
 			return node->error = error;
 	}
+	error = node_compare_turn(node);
+	if (error != 0)
+		return error;
 	if (now >= raft_deadline(node->raft))
 		(void)raft_timeout(node->raft, now);
 	/* A lease is judged by the time now, not by when the pass began: the

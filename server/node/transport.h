@@ -142,6 +142,13 @@ struct node_host {
 	void (*on_alarm)(void *context, enum raft_alarm alarm, raft_id peer);
 
 	/*
+	 * The states of two voters differ at an entry, and no majority tells
+	 * which is right; see node_compare.h. Called within node_turn.
+	 */
+	void (*on_difference)(
+	    void *context, raft_id a, raft_id b, raft_index index);
+
+	/*
 	 * The members have changed: whom to dial, and where. Not this node
 	 * itself, which is in the list; none when it was removed. Borrowed.
 	 * The first time within node_new.

@@ -84,6 +84,18 @@ host_on_alarm(void *context, enum raft_alarm alarm, raft_id peer)
 	sim_check_alarm(node->sim, node, alarm, peer);
 }
 
+/* States differ by what the simulator did not do: a bug. */
+static void
+host_on_difference(void *context, raft_id a, raft_id b, raft_index index)
+{
+	struct sim_node *node = context;
+
+	sim_fail(node->sim,
+	    "the states of %" PRIu64 " and %" PRIu64
+	    " differ at entry %" PRIu64,
+	    a, b, index);
+}
+
 static void
 host_on_members(void *context, const struct node_members *members)
 {
@@ -142,6 +154,7 @@ sim_host_of(struct sim_node *node)
 		.on_change = host_on_change,
 		.on_commit = host_on_commit,
 		.on_alarm = host_on_alarm,
+		.on_difference = host_on_difference,
 		.on_members = host_on_members,
 		.send_snapshot = host_send_snapshot,
 		.cancel_snapshot = host_cancel_snapshot,

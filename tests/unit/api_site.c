@@ -63,6 +63,13 @@ host_on_alarm(void *context, enum raft_alarm alarm, raft_id peer)
 }
 
 static void
+host_on_difference(void *context, raft_id a, raft_id b, raft_index index)
+{
+	(void)context;
+	ck_abort_msg("%d and %d differ at %d", (int)a, (int)b, (int)index);
+}
+
+static void
 host_on_members(void *context, const struct node_members *members)
 {
 	(void)members; /* asked for again behind the turn */
@@ -199,6 +206,7 @@ open_node(struct site *site)
 		.on_change = host_on_change,
 		.on_commit = host_on_commit,
 		.on_alarm = host_on_alarm,
+		.on_difference = host_on_difference,
 		.on_members = host_on_members,
 		.send_snapshot = host_send_snapshot,
 		.cancel_snapshot = host_cancel_snapshot,

@@ -113,6 +113,15 @@ host_on_alarm(void *context, enum raft_alarm alarm, raft_id peer)
 	ck_abort_msg("alarm %d about %d", (int)alarm, (int)peer);
 }
 
+static void
+host_on_difference(void *context, raft_id a, raft_id b, raft_index index)
+{
+	struct machine *machine = context;
+
+	machine->splits++;
+	machine->split = (struct node_split){ .index = index, .a = a, .b = b };
+}
+
 static const struct node_member *
 find_address(const struct node_members *members, const struct machine *machine)
 {
@@ -286,6 +295,7 @@ machine_start_with(struct machine *machine, const struct node_params *params)
 		.on_change = host_on_change,
 		.on_commit = host_on_commit,
 		.on_alarm = host_on_alarm,
+		.on_difference = host_on_difference,
 		.on_members = host_on_members,
 		.send_snapshot = host_send_snapshot,
 		.cancel_snapshot = host_cancel_snapshot,
@@ -540,10 +550,13 @@ take_turns(struct machine *machine)
 	raft_usec now = machine->cluster->now;
 
 	while (machine->node != NULL && node_deadline(machine->node) <= now) {
-		if (node_turn(machine->node, now) == 0)
+		machine->error = node_turn(machine->node, now);
+		if (machine->error == 0)
 			continue;
 		if (!machine->may_fail)
 			ck_abort_msg("%s", node_fault(machine->node));
+		snprintf(machine->why, sizeof(machine->why), "%s",
+		    node_fault(machine->node));
 		machine_stop(machine);
 	}
 }

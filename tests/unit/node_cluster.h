@@ -12,6 +12,7 @@
  */
 
 #include "node/node.h"
+#include "node/node_compare.h"
 #include "tests/lib/store_mem.h"
 
 #define MACHINES_MAX        10
@@ -33,8 +34,11 @@ struct machine {
 	unsigned commits;
 	unsigned checkpoints;
 	bool sent_before_commit;
+	unsigned splits; /* as of host.on_difference, and the last one */
+	struct node_split split;
 	bool may_fail;              /* a turn that fails stops the machine */
-	char why[MACHINE_WHY_SIZE]; /* of the last refusal here */
+	int error;                  /* of its last turn */
+	char why[MACHINE_WHY_SIZE]; /* of the last refusal or failure here */
 	struct node_members book;   /* as of host.on_members */
 	/* By place of the other machine: the id it was dialled as; 0: no
 	 * connection. */

@@ -628,6 +628,64 @@ START_TEST(log_base_of_the_entry_before_the_first)
 }
 END_TEST
 
+static uint64_t
+generation_of(const struct fixture *f)
+{
+	struct node_log_state state;
+
+	node_log_get_state(f->log, &state);
+	return state.data_generation;
+}
+
+/* Whatever memory is ahead by is not made durable with it, nor forgotten. */
+START_TEST(distrusted_data_changes_the_generation_alone)
+{
+	struct node_log_state state;
+	struct fixture f;
+
+	set_up(&f);
+	append(&f, 4, 600);
+	ck_assert_int_eq(commit(&f, 4, 0), 0);
+	node_log_compact(f.log, 520);
+	ck_assert_int_eq(commit(&f, 5, 0), 0);
+	ck_assert_int_eq(node_log_truncate(f.log, 590), 0);
+	append(&f, 6, 5);
+	ck_assert_int_eq(node_log_distrust_data(f.log), 0);
+	close_log(&f);
+	ck_assert_int_eq(open_log(&f), 0);
+	ck_assert_uint_eq(generation_of(&f), 1);
+	node_log_get_state(f.log, &state);
+	ck_assert_uint_eq(state.term, 5);
+	ck_assert_uint_eq(state.vote, 2);
+	ck_assert_uint_ge(state.compacted_index, 512);
+	ck_assert_uint_eq(state.last_index, 600);
+	tear_down(&f);
+}
+END_TEST
+
+START_TEST(distrusted_data_is_old_or_new)
+{
+	bool failed = true;
+	struct fixture f;
+
+	for (uint64_t n = 1; failed; n++) {
+		set_up(&f);
+		append(&f, 4, 3);
+		ck_assert_int_eq(commit(&f, 4, 0), 0);
+		store_mem_seed(f.disk, n);
+		store_mem_fail_operation(f.disk, n, ERR_IO);
+		failed = node_log_distrust_data(f.log) != 0;
+		store_mem_fail_operation(f.disk, 0, 0);
+		close_log(&f);
+		ck_assert_int_eq(open_log(&f), 0);
+		ck_assert_uint_le(generation_of(&f), 1);
+		if (!failed)
+			ck_assert_uint_eq(generation_of(&f), 1);
+		tear_down(&f);
+	}
+}
+END_TEST
+
 Suite *
 node_log_suite(void)
 {
@@ -655,6 +713,8 @@ node_log_suite(void)
 	tcase_add_test(tcase, log_behind_a_snapshot_misses_no_record);
 	tcase_add_test(tcase, log_base_continues_the_log_elsewhere);
 	tcase_add_test(tcase, log_base_of_the_entry_before_the_first);
+	tcase_add_test(tcase, distrusted_data_changes_the_generation_alone);
+	tcase_add_test(tcase, distrusted_data_is_old_or_new);
 	tcase_set_timeout(tcase, 30);
 	suite_add_tcase(suite, tcase);
 	return suite;
