@@ -57,6 +57,7 @@ struct config {
 	uint64_t map_bytes; /* >= quota_bytes */
 	uint64_t min_free_disk_bytes;
 	uint64_t log_quota_bytes;
+	uint64_t scrub_rate;
 
 	/* [http] */
 	uint64_t request_timeout_us;

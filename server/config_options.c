@@ -115,6 +115,8 @@ const struct conf_option config_options[] = {
 	OPTION("storage", "min-free-disk", CONF_SIZE, "64MiB", 0, TIB,
 	    min_free_disk_bytes,
 	    "puts are refused while the file system has less"),
+	OPTION("storage", "scrub-rate", CONF_SIZE, "1MiB", 0, GIB, scrub_rate,
+	    "bytes a second read to find damage; 0: never"),
 
 	OPTION("http", "request-timeout", CONF_DURATION, "5s", 10 * US_MS, US_H,
 	    request_timeout_us, "longest wait for a leader or a commit"),

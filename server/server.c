@@ -35,6 +35,8 @@
 #define SNAPSHOT_PIECE_BYTES (512u << 10)
 /* A pinned state keeps old pages; without progress for so long it is let go. */
 #define SNAPSHOT_AGE_MAX_US (30u * 1000000)
+/* Between two passes of the scrub. */
+#define SCRUB_PAUSE_US (60u * 1000000)
 /* A leader takes this much that is not committed, then answers "busy". */
 #define UNCOMMITTED_BYTES_MAX (64u << 20)
 
@@ -93,19 +95,12 @@ host_on_commit(void *context, bool checkpoint, raft_usec took)
 		    (unsigned long long)(took / 1000));
 }
 
-static const char *
-name_of(const struct node *node, raft_id id)
-{
-	const struct node_member *member = node_find_member(node, id);
-
-	return member == NULL ? "?" : member->name;
-}
-
 static void
 host_on_alarm(void *context, enum raft_alarm alarm, raft_id peer)
 {
 	struct server *server = context;
-	const char *name = name_of(server->node, peer);
+	const struct node_member *member = node_find_member(server->node, peer);
+	const char *name = member == NULL ? "?" : member->name;
 
 	switch (alarm) {
 	case RAFT_ALARM_LOST_TAIL:
@@ -119,17 +114,6 @@ host_on_alarm(void *context, enum raft_alarm alarm, raft_id peer)
 		    name);
 		break;
 	}
-}
-
-static void
-host_on_difference(void *context, raft_id a, raft_id b, raft_index index)
-{
-	struct server *server = context;
-
-	log_err("the data of %s differs from that of %s at entry %llu; no "
-		"majority tells who is right",
-	    name_of(server->node, b), name_of(server->node, a),
-	    (unsigned long long)index);
 }
 
 /* Links are ended and begun behind the turn, which this is called from. */
@@ -317,7 +301,7 @@ open_node(struct server *server)
 		.on_change = host_on_change,
 		.on_commit = host_on_commit,
 		.on_alarm = host_on_alarm,
-		.on_difference = host_on_difference,
+		.on_difference = server_on_difference,
 		.on_members = host_on_members,
 		.send_snapshot = host_send_snapshot,
 		.cancel_snapshot = host_cancel_snapshot,
@@ -335,6 +319,8 @@ open_node(struct server *server)
 		.snapshot_piece_bytes = SNAPSHOT_PIECE_BYTES,
 		.snapshot_rate = config->snapshot_rate,
 		.snapshot_age_max = SNAPSHOT_AGE_MAX_US,
+		.scrub_rate = config->scrub_rate,
+		.scrub_pause = SCRUB_PAUSE_US,
 	};
 	char why[512];
 	int error;

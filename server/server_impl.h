@@ -43,6 +43,10 @@ struct server {
 /* Of a node that stops with `error`, or of a directory that cannot be opened. */
 int server_exit_status(int error);
 
+/* node_host.on_difference: tells the operator. */
+void
+server_on_difference(void *context, raft_id a, raft_id b, raft_index index);
+
 /* Tells the peers whom the node knows as members. */
 void server_dial_members(struct server *server);
 

@@ -82,6 +82,17 @@ member_name(const struct server *server, raft_id id)
 	return member == NULL ? "nobody" : member->name;
 }
 
+void
+server_on_difference(void *context, raft_id a, raft_id b, raft_index index)
+{
+	struct server *server = context;
+
+	log_err("the data of %s differs from that of %s at entry %llu; no "
+		"majority tells who is right",
+	    member_name(server, b), member_name(server, a),
+	    (unsigned long long)index);
+}
+
 /* "follower of n1, term 7, applied 1931", for systemctl status. */
 static void
 describe(const struct server *server, const struct node_status *status,

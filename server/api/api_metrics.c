@@ -258,6 +258,19 @@ append_peers(struct buf *to, struct api *api)
 }
 
 static void
+append_scrub(struct buf *to, struct api *api)
+{
+	struct node_status status;
+
+	node_get_status(api->node, loop_now(api->loop), &status);
+	api_append_sample(to, "counter", "luminous_scrub_bytes_total",
+	    "Bytes of log and data verified in the background.",
+	    (double)status.scrub_bytes);
+	api_append_sample(to, "counter", "luminous_scrub_passes_total",
+	    "Times that all of log and data was.", (double)status.scrub_passes);
+}
+
+static void
 append_data(struct buf *to, struct api *api)
 {
 	struct api_space space;
@@ -292,6 +305,7 @@ api_metrics_get(struct api_call *call)
 	append_raft(body, api);
 	append_peers(body, api);
 	append_data(body, api);
+	append_scrub(body, api);
 	api_append_sample(body, "gauge", "luminous_http_in_flight",
 	    "Requests under way, this one included.", (double)api->calls_count);
 	metrics_print(body);

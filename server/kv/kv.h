@@ -170,4 +170,24 @@ int kv_get_meta(
  */
 int kv_verify(struct kv *kv) ATTR_MUST_CHECK;
 
+struct kv_scrub;
+
+/*
+ * The same in steps, between which the state may change: begins a pass over
+ * `kv`, which outlives it. The sums are compared only if no record changed from
+ * the first step to the last.
+ */
+struct kv_scrub *kv_scrub_new(struct kv *kv);
+void kv_scrub_free(struct kv_scrub *scrub); /* NULL is fine */
+
+/*
+ * Reads and verifies records behind those of the step before, until they have
+ * bytes_max bytes, and one at least. ERR_NOT_FOUND: that was the end of the
+ * pass. Else an error after which the node stops; kv_scrub_describe appends
+ * where it was found: "data: key \"name\"".
+ */
+int kv_scrub_step(struct kv_scrub *scrub, size_t bytes_max,
+    size_t *ret_bytes) ATTR_MUST_CHECK;
+void kv_scrub_describe(const struct kv_scrub *scrub, struct buf *to);
+
 #endif

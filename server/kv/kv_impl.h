@@ -90,6 +90,16 @@ int kv_state_decode(
 /* See kv_state_hash. */
 uint64_t kv_state_digest(const struct kv_state *state);
 
+/* ---- kv_reader.c ---- */
+
+struct kv_piece_record;
+
+/* The first record of the cursor's table, that of *ret_record, behind the
+ * position. ERR_NOT_FOUND, or an error of the store. */
+int
+kv_cursor_seek(struct store_cursor *cursor, const struct kv_position *position,
+    struct kv_piece_record *ret_record) ATTR_MUST_CHECK;
+
 /* ---- kv_meta.c ---- */
 
 /* As kv_get_meta, in any transaction. */

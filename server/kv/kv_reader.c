@@ -67,8 +67,7 @@ struct kv_fill {
 	uint32_t count;
 };
 
-/* The first record of the cursor's table behind the position. */
-static int
+int
 kv_cursor_seek(struct store_cursor *cursor, const struct kv_position *position,
     struct kv_piece_record *ret_record)
 {

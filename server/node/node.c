@@ -79,6 +79,7 @@ node_new(struct node **ret_node, const struct node_params *params,
 	node->settle_at = RAFT_NEVER;
 	node->checkpoint_at = RAFT_NEVER;
 	node_snapshots_init(&node->snapshots);
+	node_scrub_init(node, now);
 	list_init(&node->reads);
 	list_init(&node->batches);
 	for (size_t i = 0; i < NODE_WAITING_BUCKETS; i++)
@@ -101,6 +102,7 @@ node_free(struct node *node)
 	raft_free(node->raft);
 	node_log_free(node->log);
 	node_snapshots_release(&node->snapshots);
+	node_scrub_release(node);
 	kv_close(node->kv);
 	store_close(node->data_store);
 	free(node->ops);
@@ -342,6 +344,8 @@ node_get_status(
 		.snapshots_sent = node->snapshots.sent_count,
 		.snapshots_installed = node->snapshots.installed_count,
 		.receiving_snapshot = node->snapshots.receiver != NULL,
+		.scrub_bytes = node->scrub.bytes,
+		.scrub_passes = node->scrub.passes,
 	};
 	memcpy(ret_status->cluster_id, node->cluster_id, NODE_NONCE_SIZE);
 	count_voters(node, now, &ret_status->quorum, &ret_status->reached);

@@ -46,6 +46,9 @@ struct node_params {
 	uint32_t snapshot_piece_bytes; /* about this much in a piece */
 	uint64_t snapshot_rate;        /* bytes a second for each; 0: any */
 	raft_usec snapshot_age_max;    /* of a pinned state, without progress */
+	/* See node_scrub.h. */
+	uint64_t scrub_rate; /* bytes a second; 0: it is off */
+	raft_usec scrub_pause;
 };
 
 enum node_state {
@@ -194,7 +197,7 @@ struct node_change {
 		/* `name` begins again, in the directory of `member`: its id
 		 * goes, and one of its name and address joins, at once */
 		NODE_RENEW,
-		NODE_MOVE     /* `name` gets the address of `member` */
+		NODE_MOVE /* `name` gets the address of `member` */
 	} kind;
 	char name[NODE_NAME_SIZE_MAX + 1]; /* of a present member; not ADD */
 	/* ADD, REPLACE, MOVE: the id is given by the node. ADD and REPLACE:
@@ -259,6 +262,8 @@ struct node_status {
 	 * to come from the others before this member is whole. */
 	bool repairing;
 	uint64_t data_generation;
+	uint64_t scrub_bytes;  /* read since the start */
+	uint64_t scrub_passes; /* over all data and log */
 };
 
 void node_get_status(

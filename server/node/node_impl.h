@@ -8,6 +8,7 @@
 #include "node/node_identity.h"
 #include "node/node_log.h"
 #include "node/node_members.h"
+#include "node/node_scrub.h"
 #include "node/node_snapshot.h"
 
 /* Waiting writes hang below their index; a power of two. */
@@ -45,6 +46,7 @@ struct node {
 	raft_usec checkpoint_at; /* RAFT_NEVER: nothing is dirty */
 	struct node_snapshots snapshots;
 	struct node_compare compare;
+	struct node_scrub scrub;
 
 	/* Cluster time goes on from time_base_us, stamped at time_base_at. */
 	uint64_t time_base_us;

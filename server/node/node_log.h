@@ -122,6 +122,15 @@ int node_log_get(struct node_log *log, raft_index index,
     struct node_entry **ret_entry) ATTR_MUST_CHECK;
 
 /*
+ * Verifies entries on disk behind *position, whatever memory holds of them,
+ * until they have bytes_max bytes, and one at least; moves *position. The log
+ * may have changed since the last call. ERR_NOT_FOUND: there are no more.
+ * Else an error after which the node stops, of entry *position + 1.
+ */
+int node_log_scrub(struct node_log *log, raft_index *position, size_t bytes_max,
+    size_t *ret_bytes) ATTR_MUST_CHECK;
+
+/*
  * Frees what was read from disk, and cached entries up to `applied_index`
  * that are over the limit.
  */

@@ -397,6 +397,7 @@ node_install_finish(struct node *node)
 	/* Nothing may be read from the old store any more. */
 	node_send_cancel_all(node);
 	node_compare_clear(&node->compare);
+	node_scrub_release(node);
 	kv_close(node->kv);
 	store_close(node->data_store);
 	node->kv = kv;

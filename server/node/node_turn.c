@@ -17,6 +17,7 @@
  *	send the pieces of snapshots that are due
  *	    a snapshot is a checkpoint, the one just made
  *	give up log entries that nobody needs
+ *	verify some of what lies on disk, if that is due
  */
 
 #include "common/mem.h"
@@ -299,7 +300,7 @@ turn(struct node *node, raft_usec now)
 		return error;
 	node_compact(node);
 	node_log_tidy(node->log, kv_applied_index(node->kv));
-	return 0;
+	return node_scrub_turn(node, now);
 }
 
 int
@@ -336,5 +337,6 @@ node_deadline(const struct node *node)
 		return node->settle_at;
 	deadline = MIN(raft_deadline(node->raft), node->checkpoint_at);
 	deadline = MIN(deadline, node->settle_at);
+	deadline = MIN(deadline, node->scrub.due_at);
 	return MIN(deadline, node_send_deadline(node));
 }

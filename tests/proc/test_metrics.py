@@ -100,6 +100,7 @@ def test_every_node_speaks_prometheus(test):
         "luminous_raft_commit_index", "luminous_raft_applied_index",
         "luminous_raft_leader_changes_total", "luminous_keys",
         "luminous_data_bytes", "luminous_data_quota_bytes",
+        "luminous_scrub_bytes_total", "luminous_scrub_passes_total",
         "luminous_fsync_duration_seconds", "luminous_loop_delay_seconds",
         "luminous_http_requests_total",
         "luminous_http_request_duration_seconds", "luminous_http_in_flight",

@@ -277,6 +277,13 @@ draw_hosts(struct sim_config *config, struct rng *rng)
 	config->drift_ppm = config->raft.lease_reads ? 20000 : 300000;
 }
 
+static void
+draw_scrub(struct sim_config *config, struct rng *rng)
+{
+	config->scrub_rate = percent(rng, 50) ? 1000 + scale(rng, 20) : 0;
+	config->scrub_pause = scale(rng, 12) * MS;
+}
+
 void
 sim_config_draw(struct sim_config *config, uint64_t seed, unsigned nodes_count,
     enum sim_profile profile)
@@ -299,6 +306,7 @@ sim_config_draw(struct sim_config *config, uint64_t seed, unsigned nodes_count,
 	draw_snapshots(config, &rng);
 	bend_to_profile(config, profile, &rng);
 	draw_hosts(config, &rng);
+	draw_scrub(config, &rng);
 }
 
 void

@@ -53,6 +53,8 @@ struct sim_config {
 	uint32_t snapshot_piece_bytes;
 	uint64_t snapshot_rate;
 	raft_usec snapshot_age_max;
+	uint64_t scrub_rate;
+	raft_usec scrub_pause;
 	raft_usec piece_patience; /* then a piece is taken for lost */
 
 	unsigned clients_count;

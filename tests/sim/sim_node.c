@@ -73,6 +73,8 @@ fill_params(struct sim *sim, struct sim_node *node)
 		.snapshot_piece_bytes = sim->config.snapshot_piece_bytes,
 		.snapshot_rate = sim->config.snapshot_rate,
 		.snapshot_age_max = sim->config.snapshot_age_max,
+		.scrub_rate = sim->config.scrub_rate,
+		.scrub_pause = sim->config.scrub_pause,
 	};
 	snprintf(params->address, sizeof(params->address),
 	    "192.0.2.%" PRIu64 ":5864", node->id);

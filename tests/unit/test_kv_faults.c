@@ -418,6 +418,64 @@ START_TEST(kv_record_of_newer_version)
 }
 END_TEST
 
+/* A whole pass in steps of one record; the first error, or ERR_NOT_FOUND. */
+static int
+scrub_all(unsigned *ret_records)
+{
+	struct kv_scrub *scrub = kv_scrub_new(bench.kv);
+	size_t bytes;
+	int code;
+
+	*ret_records = 0;
+	while ((code = kv_scrub_step(scrub, 1, &bytes)) == 0)
+		++*ret_records;
+	kv_scrub_free(scrub);
+	return code;
+}
+
+START_TEST(kv_scrub_reads_every_record)
+{
+	struct kv_stats stats;
+	unsigned records;
+
+	make_state();
+	ck_assert_int_eq(kv_bench_open(&bench), 0);
+	kv_get_stats(bench.kv, &stats);
+	ck_assert_int_eq(scrub_all(&records), ERR_NOT_FOUND);
+	/* The state's own record and one meta beside the keys. */
+	ck_assert_uint_eq(records, stats.keys_count + 2);
+	ck_assert(
+	    store_mem_flip_bit(bench.disk, TABLE_KV, slice_from_text("a"), 99));
+	ck_assert_int_eq(scrub_all(&records), ERR_CORRUPT);
+	/* The state machine is not used any more. */
+	ck_assert_int_eq(kv_checkpoint(bench.kv), ERR_STOPPED);
+	ck_assert_int_eq(scrub_all(&records), ERR_STOPPED);
+}
+END_TEST
+
+/* Records before and behind the position come and go. */
+START_TEST(kv_scrub_goes_on_over_changes)
+{
+	struct kv_scrub *scrub;
+	char key = 'a';
+	size_t bytes;
+	int code;
+
+	make_state();
+	ck_assert_int_eq(kv_bench_open(&bench), 0);
+	scrub = kv_scrub_new(bench.kv);
+	while ((code = kv_scrub_step(scrub, 1, &bytes)) == 0) {
+		kv_bench_log_delete(&bench, slice_of(&key, 1));
+		key++;
+		kv_bench_log_put(
+		    &bench, slice_of(&key, 1), slice_from_text("new"));
+		ck_assert_int_eq(kv_bench_replay(&bench), 0);
+	}
+	ck_assert_int_eq(code, ERR_NOT_FOUND);
+	kv_scrub_free(scrub);
+}
+END_TEST
+
 Suite *
 kv_faults_suite(void)
 {
@@ -437,6 +495,8 @@ kv_faults_suite(void)
 	tcase_add_test(core, kv_record_under_another_key_is_found);
 	tcase_add_test(core, kv_record_cut_at_every_byte_is_found);
 	tcase_add_test(core, kv_record_of_newer_version);
+	tcase_add_test(core, kv_scrub_reads_every_record);
+	tcase_add_test(core, kv_scrub_goes_on_over_changes);
 	tcase_set_timeout(core, 30);
 	suite_add_tcase(suite, core);
 	return suite;

@@ -1,0 +1,146 @@
+#include "kv/kv_impl.h"
+
+#include "common/mem.h"
+#include "common/text.h"
+#include <stdlib.h>
+
+/* No more than this of a key is shown. */
+#define KV_SHOWN_KEY_SIZE_MAX 64
+
+struct kv_scrub {
+	struct kv *kv;
+	struct kv_position position; /* of the last record read */
+	/* Of the records read so far; they have to add up if the state did not
+	 * change since `begun`. */
+	struct kv_state sums;
+	struct kv_state begun;
+	size_t left;  /* bytes that the step may read */
+	size_t bytes; /* that it has read */
+	unsigned bad_table;
+	struct buf bad_key; /* empty: no single record is to blame */
+	bool sums_differ;
+};
+
+struct kv_scrub *
+kv_scrub_new(struct kv *kv)
+{
+	struct kv_scrub *scrub = mem_zalloc(1, sizeof(*scrub));
+
+	scrub->kv = kv;
+	scrub->begun = kv->state;
+	return scrub;
+}
+
+void
+kv_scrub_free(struct kv_scrub *scrub)
+{
+	if (scrub == NULL)
+		return;
+	buf_release(&scrub->bad_key);
+	free(scrub);
+}
+
+static int
+kv_scrub_record(struct kv_scrub *scrub, unsigned table,
+    const struct kv_piece_record *record)
+{
+	size_t size = record->key.size + record->record.size;
+	int code =
+	    kv_count_record(&scrub->sums, table, record->key, record->record);
+
+	scrub->bytes += size;
+	scrub->left -= MIN(scrub->left, size);
+	if (code == 0) {
+		kv_position_set(&scrub->position, table, record->key);
+		return 0;
+	}
+	scrub->bad_table = table;
+	buf_append_slice(&scrub->bad_key, record->key);
+	return code;
+}
+
+/* ERR_NOT_FOUND: the table has no more. */
+static int
+kv_scrub_run(
+    struct kv_scrub *scrub, unsigned table, struct store_cursor *cursor)
+{
+	struct kv_piece_record next = { .table = table };
+	int code = kv_cursor_seek(cursor, &scrub->position, &next);
+
+	while (code == 0) {
+		code = kv_scrub_record(scrub, table, &next);
+		if (code != 0 || scrub->left == 0)
+			return code;
+		code = store_cursor_move(
+		    cursor, STORE_NEXT, next.key, &next.key, &next.record);
+	}
+	return code;
+}
+
+static int
+kv_scrub_all(struct kv_scrub *scrub)
+{
+	struct store_cursor *cursor;
+	int code;
+
+	for (unsigned table = scrub->position.table; table < KV_TABLES_COUNT;
+	     table++) {
+		code = store_cursor_open(scrub->kv->txn, table, &cursor);
+		if (code != 0)
+			return code;
+		code = kv_scrub_run(scrub, table, cursor);
+		store_cursor_close(cursor);
+		if (code != ERR_NOT_FOUND)
+			return code;
+	}
+	return ERR_NOT_FOUND;
+}
+
+/* All was read, of one state: then nothing is missing, and nothing foreign. */
+static int
+kv_scrub_end(struct kv_scrub *scrub)
+{
+	const struct kv_state *now = &scrub->kv->state;
+
+	if (now->revision != scrub->begun.revision ||
+	    now->metas_hash != scrub->begun.metas_hash)
+		return ERR_NOT_FOUND;
+	scrub->sums_differ = !kv_sums_agree(&scrub->sums, now);
+	return scrub->sums_differ ? ERR_CORRUPT : ERR_NOT_FOUND;
+}
+
+int
+kv_scrub_step(struct kv_scrub *scrub, size_t bytes_max, size_t *ret_bytes)
+{
+	int code;
+
+	if (scrub->kv->failed)
+		return ERR_STOPPED;
+	scrub->sums.revision = scrub->kv->state.revision;
+	scrub->left = bytes_max;
+	scrub->bytes = 0;
+	code = kv_scrub_all(scrub);
+	if (code == ERR_NOT_FOUND)
+		code = kv_scrub_end(scrub);
+	*ret_bytes = scrub->bytes;
+	return code == ERR_NOT_FOUND ? code : kv_note(scrub->kv, code);
+}
+
+void
+kv_scrub_describe(const struct kv_scrub *scrub, struct buf *to)
+{
+	struct slice key = buf_slice(&scrub->bad_key);
+
+	buf_append_text(to, "data");
+	if (scrub->sums_differ)
+		buf_append_text(to, ": records are missing or foreign");
+	if (key.size == 0)
+		return;
+	key.size = MIN(key.size, KV_SHOWN_KEY_SIZE_MAX);
+	buf_printf(
+	    to, ": %s ", scrub->bad_table == KV_TABLE_KV ? "key" : "record");
+	if (text_is_utf8(key))
+		text_append_json_string(to, key);
+	else
+		text_append_hex(to, key);
+}
