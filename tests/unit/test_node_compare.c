@@ -425,31 +425,88 @@ START_TEST(D_without_a_majority_there_is_an_alarm_alone)
 }
 END_TEST
 
-/* Of the leader alone, and in its term. */
-START_TEST(D_nobody_else_makes_a_member_stop)
+/* An append of the leader to `to`, which has not arrived yet. */
+static struct node_packet *
+catch_append(struct node_cluster *cluster, const struct machine *to)
+{
+	struct node_packet *packet;
+
+	for (;;) {
+		cluster->now += 10000;
+		for (unsigned i = 0; i < cluster->count; i++)
+			ck_assert_int_eq(
+			    node_turn(cluster->machine[i].node, cluster->now),
+			    0);
+		while ((packet = node_cluster_next_packet(cluster)) != NULL) {
+			if (packet->to == to &&
+			    packet->message.kind == RAFT_APPEND_REQUEST)
+				return packet;
+			node_packet_free(packet);
+		}
+	}
+}
+
+/* The core takes appends of a term from its leader alone; here, of the present
+ * term alone. */
+START_TEST(D_a_leader_of_before_makes_nobody_stop)
 {
 	struct node_cluster *cluster = node_cluster_new(3);
 	struct machine *leader = node_cluster_elect(cluster);
-	struct machine *follower = follower_of(leader);
-	struct raft_message message = {
-		.kind = RAFT_APPEND_REQUEST,
-		.from = leader->id,
-		.to = follower->id,
-		.agreed_hash = WRONG,
-	};
+	struct machine *follower = leader;
+	struct node_packet *packet;
+	struct raft_message message;
+	struct raft_message old;
+	raft_index applied;
 
+	leader->isolated = true;
+	leader = node_cluster_wait_for_leader(cluster);
+	ck_assert_ptr_ne(leader, follower);
+	follower->isolated = false;
 	put(leader, "1");
 	node_cluster_pass(cluster, RUN_SECOND);
-	message.agreed_index = kv_applied_index(node_kv(follower->node));
-	message.term = machine_status(leader).raft.term - 1;
-	(void)node_receive(follower->node, cluster->now, &message, NULL);
+	applied = kv_applied_index(node_kv(follower->node));
+	packet = catch_append(cluster, follower);
+	message = packet->message;
+	message.agreed_index = applied;
+	message.agreed_hash = WRONG;
+	old = message;
+	old.term--;
+	old.prev_term = 0;
+	old.prev_index = 0;
+	ck_assert_int_eq(
+	    node_receive(follower->node, cluster->now, &old, NULL), 0);
 	ck_assert_uint_eq(follower->node->compare.differs_at, 0);
-	message.term++;
-	message.kind = RAFT_APPEND_RESPONSE;
-	(void)node_receive(follower->node, cluster->now, &message, NULL);
-	ck_assert_uint_eq(follower->node->compare.differs_at, 0);
+	ck_assert_int_eq(
+	    node_receive(follower->node, cluster->now, &message, NULL), 0);
+	ck_assert_uint_eq(follower->node->compare.differs_at, applied);
+	node_packet_free(packet);
+	node_cluster_free(cluster);
+}
+END_TEST
+
+/* What was kept of another state must not speak against the new one. */
+START_TEST(D_an_installed_snapshot_begins_anew)
+{
+	struct node_cluster *cluster = node_cluster_new(3);
+	struct machine *leader = node_cluster_elect(cluster);
+	struct machine *follower = run_cut_off(leader, 200);
+	struct node_compare *compare = &follower->node->compare;
+
+	compare->ring[3] = (struct node_sample){
+		.index = 3 * NODE_SAMPLE_INTERVAL,
+		.hash = WRONG,
+	};
+	compare->awaited = (struct node_sample){
+		.index = machine_status(leader).raft.last_index + 1,
+		.hash = WRONG,
+	};
+	follower->isolated = false;
+	node_cluster_pass(cluster, 3 * RUN_SECOND);
+	ck_assert_uint_eq(machine_status(follower).snapshots_installed, 1);
+	ck_assert_uint_eq(compare->ring[3].index, 0);
+	put(leader, "1");
 	node_cluster_pass(cluster, RUN_SECOND);
-	ck_assert_ptr_nonnull(follower->node);
+	run_check_same(cluster);
 	node_cluster_free(cluster);
 }
 END_TEST
@@ -516,7 +573,8 @@ node_compare_suite(void)
 	tcase_add_test(clusters, D_a_leader_that_differs_does_not_serve_on);
 	tcase_add_test(clusters, D_a_follower_that_differs_stops_under_load);
 	tcase_add_test(clusters, D_without_a_majority_there_is_an_alarm_alone);
-	tcase_add_test(clusters, D_nobody_else_makes_a_member_stop);
+	tcase_add_test(clusters, D_a_leader_of_before_makes_nobody_stop);
+	tcase_add_test(clusters, D_an_installed_snapshot_begins_anew);
 	tcase_add_test(
 	    clusters, D_a_generation_that_cannot_be_raised_is_a_fault);
 	tcase_add_test(clusters, D_the_next_generation_is_empty);

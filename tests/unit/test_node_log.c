@@ -686,6 +686,78 @@ START_TEST(distrusted_data_is_old_or_new)
 }
 END_TEST
 
+/* Entries found sound from *position on, in steps of one; the error at last. */
+static int
+scrub(struct fixture *f, raft_index *position, unsigned *ret_count)
+{
+	size_t bytes;
+	int error;
+
+	*ret_count = 0;
+	while ((error = node_log_scrub(f->log, position, 1, &bytes)) == 0)
+		++*ret_count;
+	return error;
+}
+
+START_TEST(log_scrub_follows_cuts_at_both_ends)
+{
+	raft_index position = 0;
+	unsigned count;
+	struct fixture f;
+
+	set_up(&f);
+	append(&f, 1, 600);
+	ck_assert_int_eq(scrub(&f, &position, &count), ERR_NOT_FOUND);
+	ck_assert_uint_eq(count, 0); /* nothing is on disk */
+	ck_assert_int_eq(commit(&f, 1, 0), 0);
+	ck_assert_int_eq(scrub(&f, &position, &count), ERR_NOT_FOUND);
+	ck_assert_uint_eq(count, 600);
+	/* What it has read is replaced by other entries, and more. */
+	ck_assert_int_eq(node_log_truncate(f.log, 590), 0);
+	append(&f, 2, 30);
+	ck_assert_int_eq(commit(&f, 2, 590), 0);
+	ck_assert_int_eq(scrub(&f, &position, &count), ERR_NOT_FOUND);
+	ck_assert_uint_eq(count, 19);
+	/* The front goes, with where it stood. */
+	position = 10;
+	node_log_compact(f.log, 512);
+	ck_assert_int_eq(commit(&f, 2, 0), 0);
+	ck_assert_int_eq(scrub(&f, &position, &count), ERR_NOT_FOUND);
+	ck_assert_uint_eq(count, 619 - 512);
+	tear_down(&f);
+}
+END_TEST
+
+/* Sound in itself, with the right index, but of another history. */
+START_TEST(log_scrub_finds_a_foreign_entry)
+{
+	struct node_entry *entry;
+	struct store_txn *txn;
+	raft_index position = 0;
+	uint8_t key[8];
+	unsigned count;
+	struct fixture f;
+	struct fixture other;
+
+	set_up(&f);
+	set_up(&other);
+	append(&f, 1, 50);
+	append(&other, 2, 50);
+	ck_assert_int_eq(commit(&f, 1, 0), 0);
+	ck_assert_int_eq(node_log_get(other.log, 31, &entry), 0);
+	codec_store_u64(key, 31);
+	ck_assert_int_eq(store_begin(f.store, true, &txn), 0);
+	ck_assert_int_eq(store_put(txn, NODE_TABLE_LOG,
+			     slice_of(key, sizeof(key)), entry->record),
+	    0);
+	ck_assert_int_eq(store_commit(txn), 0);
+	ck_assert_int_eq(scrub(&f, &position, &count), ERR_CORRUPT);
+	ck_assert_uint_eq(position, 30);
+	tear_down(&f);
+	tear_down(&other);
+}
+END_TEST
+
 Suite *
 node_log_suite(void)
 {
@@ -715,6 +787,8 @@ node_log_suite(void)
 	tcase_add_test(tcase, log_base_of_the_entry_before_the_first);
 	tcase_add_test(tcase, distrusted_data_changes_the_generation_alone);
 	tcase_add_test(tcase, distrusted_data_is_old_or_new);
+	tcase_add_test(tcase, log_scrub_follows_cuts_at_both_ends);
+	tcase_add_test(tcase, log_scrub_finds_a_foreign_entry);
 	tcase_set_timeout(tcase, 30);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -208,7 +208,7 @@ END_TEST
 static void
 tune_hasty(struct node_params *params)
 {
-	params->scrub_rate = 100 * RUN_VALUE_SIZE;
+	params->scrub_rate = 20 * RUN_VALUE_SIZE;
 	params->scrub_pause = 1000;
 	params->cache_bytes_max = 0;
 }
@@ -219,9 +219,13 @@ START_TEST(changes_below_the_scrub_are_no_damage)
 {
 	struct node_cluster *cluster = run_cluster_new(3, tune_hasty);
 	struct machine *leader = node_cluster_elect(cluster);
-	struct machine *follower = run_cut_off(leader, 200);
 	struct machine_put lost[20];
+	struct machine *follower;
 
+	run_write(leader, 200, 1);
+	follower = run_cut_off(leader, 200);
+	while (follower->node->scrub.data == NULL)
+		node_cluster_pass(cluster, RUN_SECOND);
 	follower->isolated = false;
 	for (unsigned i = 0; i < 30; i++) {
 		run_write(leader, 5, i);
@@ -237,7 +241,7 @@ START_TEST(changes_below_the_scrub_are_no_damage)
 		node_write_cancel(&lost[i].write);
 	run_write(node_cluster_leader(cluster), 5, 0);
 	leader->isolated = false;
-	node_cluster_pass(cluster, 10 * RUN_SECOND);
+	node_cluster_pass(cluster, 60 * RUN_SECOND);
 	run_check_same(cluster);
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert_uint_ge(
