@@ -89,8 +89,11 @@ boot_valid(const struct raft_boot *boot)
 	/* Entries are durable no earlier than their term is (E1). */
 	if (term > boot->term)
 		return false;
-	return boot->applied_index >= boot->compacted_index &&
-	       boot->applied_index <= last &&
+	if ((boot->repair_until == 0) != (boot->repair_term == 0) ||
+	    boot->repair_until > RAFT_NUMBER_MAX ||
+	    boot->repair_term > boot->term)
+		return false;
+	return boot->applied_index <= last &&
 	       boot->members.index <= boot->compacted_index &&
 	       raft_members_valid(&boot->members);
 }
@@ -99,7 +102,7 @@ static void
 load_log(struct raft *raft, const struct raft_boot *boot)
 {
 	struct raft_log *log = &raft->log;
-	raft_index commit;
+	raft_index commit = MAX(boot->commit_hint, boot->compacted_index);
 	size_t i;
 
 	raft_log_init(log, boot->compacted_index, boot->compacted_term);
@@ -108,7 +111,7 @@ load_log(struct raft *raft, const struct raft_boot *boot)
 		raft_append_entry(raft, &boot->entries[i]);
 	log->handed_index = log->last_index;
 	log->durable_index = log->last_index;
-	commit = MIN(boot->commit_hint, log->last_index);
+	commit = MIN(commit, log->last_index);
 	raft_log_commit(log, MAX(commit, boot->applied_index));
 	raft->applying_index = boot->applied_index;
 	raft->applied_index = boot->applied_index;
@@ -147,8 +150,13 @@ raft_new(struct raft **ret_raft, const struct raft_params *params,
 	raft->persist = (struct raft_persist){
 		.term = boot->term,
 		.vote = boot->vote,
+		.repair_until = boot->repair_until,
 		.durable_term = boot->term,
 		.durable_vote = boot->vote,
+	};
+	raft->repair = (struct raft_repair){
+		.until = boot->repair_until,
+		.term = boot->repair_term,
 	};
 	raft->out.role_told = (struct raft_op_role){
 		.role = RAFT_FOLLOWER,
@@ -156,6 +164,7 @@ raft_new(struct raft **ret_raft, const struct raft_params *params,
 	};
 	rng_init(&raft->rng, params->seed ^ boot->boot_id);
 	load_log(raft, boot);
+	raft_repair_check(raft);
 	raft_elect_reset(raft);
 	/* Nobody else could lead: there is nobody to wait for. */
 	if (sole_voter(raft))
@@ -354,6 +363,7 @@ raft_persisted(struct raft *raft, raft_usec now, raft_ticket ticket)
 	if (raft_installing(raft))
 		raft_snapshot_installed(raft);
 	raft->log.durable_index = raft->log.handed_index;
+	raft_repair_check(raft);
 	raft_elect_count(raft);
 	raft_progress_commit(raft);
 	return 0;
@@ -451,6 +461,8 @@ raft_get_status(const struct raft *raft, struct raft_status *ret_status)
 		.members_index = raft_active(raft)->index,
 		.members_committed =
 		    raft_active(raft)->index <= raft->log.commit_index,
+		.repair_until = raft->repair.until,
+		.state_lost = raft_state_lost(raft),
 	};
 }
 

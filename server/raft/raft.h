@@ -32,82 +32,8 @@
 
 #include "common/err.h"
 #include "common/macros.h"
-#include <stdbool.h>
+#include "raft/raft_types.h"
 #include <stddef.h>
-#include <stdint.h>
-
-typedef uint64_t raft_id;     /* a member, never 0 and never used again */
-typedef uint64_t raft_index;  /* of a log entry, the first is 1 */
-typedef uint64_t raft_term;   /* 0 before the first election */
-typedef uint64_t raft_ticket; /* of a PERSIST, growing by one */
-typedef uint64_t raft_usec;   /* monotonic microseconds, told by the driver */
-
-#define RAFT_NEVER       UINT64_MAX /* a deadline that does not come */
-#define RAFT_MEMBERS_MAX 9
-/* Terms and indices above this are refused as malformed (scenario A36). */
-#define RAFT_NUMBER_MAX (UINT64_C(1) << 62)
-
-enum raft_role {
-	RAFT_FOLLOWER,
-	RAFT_PRECANDIDATE,
-	RAFT_CANDIDATE,
-	RAFT_LEADER,
-	RAFT_STOPPED /* after RAFT_OP_FATAL */
-};
-
-/* The lower-case name of a role: "follower", "pre-candidate", ... */
-const char *raft_role_name(enum raft_role role);
-
-enum raft_entry_type {
-	RAFT_ENTRY_NOOP = 1, /* a new leader's first entry, section 8 */
-	RAFT_ENTRY_COMMAND = 2,
-	RAFT_ENTRY_MEMBERS = 3 /* the membership from this entry on */
-};
-
-enum raft_member_role {
-	RAFT_MEMBER_NONE,
-	RAFT_MEMBER_VOTER,
-	RAFT_MEMBER_LEARNER, /* gets everything, counts nowhere */
-	/* A learner that the leader makes a voter by itself, as soon as it has
-	 * caught up (thesis 4.2.1). */
-	RAFT_MEMBER_JOINING
-};
-
-struct raft_member {
-	raft_id id;
-	enum raft_member_role role_old; /* in the outgoing half; see below */
-	enum raft_member_role role_new; /* in the incoming half */
-	/* JOINING: the member that leaves by the same change that makes this
-	 * one a voter; 0: none. */
-	raft_id replaces;
-};
-
-/* "none", "voter", "learner", "joining". */
-const char *raft_member_role_name(enum raft_member_role role);
-
-/*
- * A membership. When `joint` (section 6), a quorum needs a majority of
- * role_old voters and one of role_new voters; otherwise only role_new counts
- * and role_old equals it. Ids ascend. A voter that is none in the incoming
- * half is NONE or LEARNER there, and so learns until the joint one is left.
- */
-struct raft_members {
-	raft_index index; /* of the entry that holds it; 0: the initial one */
-	bool joint;
-	unsigned count;
-	struct raft_member member[RAFT_MEMBERS_MAX];
-};
-
-/* What the core keeps of an entry; the bytes stay with the driver. */
-struct raft_entry {
-	raft_term term;
-	enum raft_entry_type type;
-	/* Of the encoded entry, for limits and quotas; 0 for the entries that
-	 * a leader adds itself. */
-	uint32_t size;
-	/* Only for RAFT_ENTRY_MEMBERS; borrowed during the call. */
-	const struct raft_members *members;
-};
 
 /* All limits and times in one place. raft_new() checks them. */
 struct raft_params {
@@ -151,99 +77,12 @@ struct raft_boot {
 	/*
 	 * Entries up to repair_until were durable here, and maybe acknowledged,
 	 * when the term was repair_term; some of them were lost to damage, and
-	 * cut. (0, 0): none were. See raft_repair.c.
+	 * cut. (0, 0): none were. Before a repair has ended the greater of its
+	 * repair_until and the log's last index, and the present term, take
+	 * in what a second damage takes. See raft_repair.c.
 	 */
 	raft_index repair_until;
 	raft_term repair_term;
-};
-
-enum raft_message_kind {
-	RAFT_PREVOTE_REQUEST = 1, /* thesis 9.6 */
-	RAFT_PREVOTE_RESPONSE,
-	RAFT_VOTE_REQUEST, /* section 5.2 */
-	RAFT_VOTE_RESPONSE,
-	RAFT_APPEND_REQUEST, /* section 5.3; without entries: a heartbeat */
-	RAFT_APPEND_RESPONSE,
-	RAFT_TIMEOUT_NOW,  /* thesis 3.10: campaign at once; not answered */
-	RAFT_READ_REQUEST, /* thesis 6.4, of a follower or learner */
-	RAFT_READ_RESPONSE
-};
-
-/*
- * A response repeats its request's sequence, boot_id, round and sent_at. Each
- * request is answered, but one response answers all of its kind from the same
- * life of the same peer up to its sequence.
- */
-struct raft_message {
-	enum raft_message_kind kind;
-	raft_id from;
-	raft_id to;
-	raft_term term; /* the sender's; in a pre-vote the one it would take */
-	uint64_t boot_id;    /* the sender's life */
-	uint64_t to_boot_id; /* response: the boot_id that asked; else 0 */
-	uint64_t sequence;   /* of the request, growing within a life */
-
-	/*
-	 * Vote and pre-vote requests: the candidate's last durable entry.
-	 * TIMEOUT_NOW: the leader's last entry, which the receiver must hold.
-	 */
-	raft_index last_index;
-	raft_term last_term;
-	/* Vote requests: the leader asked for this campaign, so that it does
-	 * not disturb a live one. */
-	bool transfer;
-	/* Vote and pre-vote responses. */
-	bool granted;
-
-	/* Append requests. */
-	raft_index prev_index;
-	raft_term prev_term;
-	raft_index commit_index;
-	raft_index everywhere_index; /* all members hold all up to here */
-	uint64_t round;              /* see raft_read; echoed */
-	raft_usec sent_at;           /* on the leader's clock; echoed */
-	uint32_t entries_count;
-	/* In: borrowed during raft_receive. Out: valid as the op is. */
-	const struct raft_entry *entries;
-	/*
-	 * Out only: changes whenever entries were cut from the log's end. A
-	 * driver that fills in bytes later drops the message if
-	 * raft_log_epoch() has moved on (scenario C24).
-	 */
-	uint64_t log_epoch;
-
-	/*
-	 * Append requests and responses: the driver's, who compares states by
-	 * them. Carried, but not looked at.
-	 */
-	raft_index state_index; /* request: asked for; response: 0 or that */
-	uint64_t state_hash;    /* response: of the state at state_index */
-	raft_index agreed_index; /* request: 0, or what a majority has there */
-	uint64_t agreed_hash;
-
-	/* Read responses: true if confirmed, then all up to read_index has to
-	 * be applied before the read is served. */
-	raft_index read_index;
-
-	/* Append responses; read responses have `success` only. */
-	bool success;
-	/* For so long from sent_at on the sender, which runs with lease_reads,
-	 * refuses votes, over a restart and a refused connection as well; its
-	 * own election timeout, which need not be the leader's. 0: it makes no
-	 * such promise. */
-	raft_usec promise;
-	raft_index match_index; /* success: durable and equal up to here */
-	/* Refusal: the request's prev_index, and where to try next: the
-	 * last index of the run of hint_term that may agree (thesis 5.3). */
-	raft_index rejected_index;
-	raft_index hint_index;
-	raft_term hint_term;
-	/* Append responses: entries that the sender once acknowledged are lost;
-	 * it holds what this response says, and no more. */
-	bool repairing;
-	/* Append responses: the sender's state is lost. It needs a snapshot at
-	 * or after this index; 0: it does not. */
-	raft_index snapshot_wanted;
 };
 
 /* What raft_receive took over from an append request. */
@@ -274,7 +113,7 @@ enum raft_op_kind {
  * behind that one, and the state machine of the snapshot that was given to
  * raft_install_snapshot takes the place of the present one, in the same commit.
  * With reset_keeps, only the state machine is replaced, and the log, which has
- * that entry, stays as it is.
+ * that entry, stays as it is. No entries are cut or appended with either.
  */
 struct raft_op_persist {
 	raft_ticket ticket;
@@ -329,8 +168,8 @@ struct raft_op_dropped {
 };
 
 /*
- * The peer needs entries that are cut: send it a snapshot of the state machine
- * at or after at_least. Nothing but heartbeats goes to it until
+ * The peer needs entries that are cut, or lost its state: send it a snapshot
+ * of the state machine at or after at_least. Nothing but heartbeats goes to it until
  * raft_snapshot_sent() says how that ended. A leader that loses its place
  * forgets about it; the driver's transfer may end by itself.
  */
@@ -343,7 +182,8 @@ enum raft_alarm {
 	/* The peer's durable log is shorter than it said: it is not moved
 	 * back, so it stays behind. Once for each life of the peer. */
 	RAFT_ALARM_LOST_TAIL,
-	/* The same, but the peer knows and says so: it gets them again. */
+	/* The same, but the peer knows and says so: it gets them again. Once
+	 * for each life of the peer as well. */
 	RAFT_ALARM_REPAIRING
 };
 
@@ -381,7 +221,9 @@ struct raft;
  * Makes a follower out of the durable state. Copies all it needs. A sole voter
  * has its first deadline at once. ERR_INVALID: parameters out of range;
  * ERR_CORRUPT: a boot state that cannot be (entries above the stored term, ...).
- * A node that is not (yet) a voter of the membership stays quiet.
+ * A node that is not (yet) a voter of the membership stays quiet, and one that
+ * lacks what damage took until a leader has brought it: a sole voter does so
+ * for ever, so its driver does not let it come to that.
  */
 int raft_new(struct raft **ret_raft, const struct raft_params *params,
     const struct raft_boot *boot, raft_usec now) ATTR_MUST_CHECK;
@@ -422,7 +264,8 @@ raft_propose(struct raft *raft, raft_usec now, const struct raft_entry *entries,
  * On a follower or learner that knows a leader, the leader is asked for a
  * confirmed read index, and the read waits until that is applied here. It fails
  * when the leader or the term changes, or the answer does not come within an
- * election timeout. ERR_NOT_LEADER: none is known here; ERR_BUSY.
+ * election timeout. ERR_NOT_LEADER: none is known here, or the state is lost;
+ * ERR_BUSY.
  */
 int
 raft_read(struct raft *raft, raft_usec now, uint64_t read_id) ATTR_MUST_CHECK;
@@ -476,6 +319,11 @@ int raft_snapshot_sent(
  * completed appends are refused and nothing is applied. ERR_EXISTS: all of it
  * is committed here already, there is nothing to install. ERR_BUSY: a PERSIST
  * or an APPLY is under way, try again behind it. ERR_INVALID: cannot be.
+ *
+ * Where the state was lost, a snapshot of what is committed brings something
+ * too: if the log has the snapshot's entry, the PERSIST has reset_keeps, and
+ * applying goes on behind it. One from before the log (its index is below
+ * compacted_index) is of no use: ERR_INVALID.
  */
 int raft_install_snapshot(struct raft *raft, raft_usec now, raft_index index,
     raft_term term, const struct raft_members *members) ATTR_MUST_CHECK;
@@ -525,7 +373,8 @@ raft_renew_members(struct raft *raft, raft_usec now, raft_index expected_index,
  * more in this term.
  * ERR_NOT_LEADER; ERR_INVALID: the target is this node or no voter;
  * ERR_BUSY: a membership change is under way; ERR_NOT_FOUND: the target, or
- * with 0 every voter, has not been heard for an election timeout.
+ * with 0 every voter, has not been heard for an election timeout, or lacks what
+ * damage took.
  */
 int
 raft_transfer(struct raft *raft, raft_usec now, raft_id target) ATTR_MUST_CHECK;

@@ -177,7 +177,10 @@ collect_append(
 	message->round = answer->round;
 	message->sent_at = answer->sent_at;
 	message->success = answer->positive && current;
-	if (raft->params.lease_reads)
+	message->repairing = raft_repairing(raft);
+	if (raft_state_lost(raft))
+		message->snapshot_wanted = log->compacted_index;
+	if (raft->params.lease_reads && !message->repairing)
 		message->promise = raft->params.election_timeout;
 	if (message->success) {
 		message->match_index =

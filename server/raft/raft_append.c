@@ -175,6 +175,7 @@ raft_append_request(struct raft *raft, const struct raft_message *message,
 	equal = MAX(equal, raft->log.compacted_index);
 	raft->verified_index = MAX(raft->verified_index, equal);
 	learn_commit(raft, message);
+	raft_repair_check(raft);
 	answer = raft_answer_append(raft, message, raft->verified_index);
 	if (answer != NULL)
 		answer->positive = true;

@@ -332,6 +332,8 @@ raft_change_caught_up(struct raft *raft, raft_id id)
 	    active->member[raft_members_find(active, id)].role_new !=
 		RAFT_MEMBER_JOINING)
 		return;
+	if (raft_peer_damaged(peer))
+		return;
 	if (peer->match_index < peer->catch_up_index)
 		return;
 	quick = peer->catch_up_index != 0 && raft->now - peer->catch_up_since <=

@@ -33,8 +33,10 @@ check_order(const struct raft *raft)
 {
 	const struct raft_log *log = &raft->log;
 	const struct finding findings[] = {
-		{ log->compacted_index <= raft->applied_index,
-		    "only what is applied is cut from the front" },
+		{ !raft_state_lost(raft) ||
+			raft->applying_index == raft->applied_index,
+		    "nothing is applied to a state that does not reach the "
+		    "log" },
 		{ raft->applied_index <= raft->applying_index,
 		    "only what was given is applied" },
 		{ raft->applying_index <= log->commit_index,
@@ -134,6 +136,9 @@ check_persist(const struct raft *raft)
 		{ persist->term < raft->term || persist->vote == 0 ||
 			persist->vote == raft->vote,
 		    "a vote is given once in a term (section 5.2)" },
+		{ !raft_repairing(raft) ||
+			persist->repair_until == raft->repair.until,
+		    "damage is found at a start only" },
 	};
 
 	return BROKEN(findings);
@@ -291,8 +296,11 @@ check_peer(const struct raft *raft, const struct raft_peer *peer)
 		{ peer->next_index > raft->log.compacted_index,
 		    "a peer's next is not cut" },
 		{ peer->state != RAFT_PEER_SNAPSHOT ||
-			peer->next_index == raft->log.compacted_index + 1,
-		    "who needs a snapshot goes on at the log's front" },
+			peer->next_index ==
+			    MAX(peer->match_index, raft->log.compacted_index) +
+				1,
+		    "who needs a snapshot goes on at the log's front, or "
+		    "where its own log ends" },
 		{ peer->state == RAFT_PEER_SNAPSHOT || !peer->snapshot_asked,
 		    "only who needs a snapshot is sent one" },
 		{ peer->round_echoed <= peer->round_sent ||
@@ -356,8 +364,11 @@ check_install(const struct raft *raft)
 	const struct finding findings[] = {
 		{ raft->role == RAFT_FOLLOWER || raft->role == RAFT_STOPPED,
 		    "who installs a snapshot follows" },
-		{ install->index > raft->log.commit_index,
+		{ install->index > (install->keeps ? raft->applied_index
+						   : raft->log.commit_index),
 		    "a snapshot brings something" },
+		{ !install->keeps || install->index <= raft->log.durable_index,
+		    "a log that is kept holds the snapshot's entry" },
 		{ install->term <= raft->term,
 		    "a snapshot is of no later term than this node" },
 		{ install->members.index <= install->index,
@@ -369,6 +380,27 @@ check_install(const struct raft *raft)
 	return raft_installing(raft) ? BROKEN(findings) : NULL;
 }
 
+static const char *
+check_repair(const struct raft *raft)
+{
+	const struct raft_repair *repair = &raft->repair;
+	const struct finding findings[] = {
+		{ (repair->until == 0) == (repair->term == 0),
+		    "what was lost was of some term" },
+		{ repair->term <= raft->term,
+		    "what was lost is of no later term" },
+		{ !raft_repair_bars(raft) || raft->role == RAFT_FOLLOWER ||
+			raft->role == RAFT_STOPPED,
+		    "who lacks what damage took follows" },
+		{ !raft_repairing(raft) ||
+			MIN(raft->log.commit_index, raft->log.durable_index) <
+			    repair->until,
+		    "who holds what is committed up to there is whole" },
+	};
+
+	return BROKEN(findings);
+}
+
 bool
 raft_check(const struct raft *raft, char *why, size_t size)
 {
@@ -378,6 +410,7 @@ raft_check(const struct raft *raft, char *why, size_t size)
 		check_history,
 		check_persist,
 		check_install,
+		check_repair,
 		check_role,
 		check_change,
 		check_peers,

@@ -65,7 +65,8 @@ mix_peer(uint64_t *digest, const struct raft_peer *peer)
 	const uint64_t values[] = { peer->id, peer->ask,
 		(uint64_t)peer->verdict, (uint64_t)peer->state,
 		peer->match_index, peer->next_index, peer->probe_sequence,
-		peer->match_sequence, peer->alarmed_boot_id,
+		peer->match_sequence, peer->alarmed_boot_id, peer->repairing,
+		peer->snapshot_wanted, peer->snapshot_sequence,
 		peer->snapshot_asked, peer->snapshot_at, peer->sent,
 		peer->sent_at, peer->round_sent, peer->round_echoed,
 		peer->promised_until, peer->catch_up_index,
@@ -146,7 +147,8 @@ raft_digest(const struct raft *raft)
 		raft->everywhere_index, raft->term_start, raft->quorum_since,
 		raft->round, raft->round_confirmed, persist->open,
 		persist->ticket, persist->opened_at, persist->term,
-		persist->vote, persist->durable_term, persist->durable_vote };
+		persist->vote, persist->repair_until, persist->durable_term,
+		persist->durable_vote, raft->repair.until, raft->repair.term };
 	uint64_t digest = 0;
 	size_t i;
 
@@ -162,6 +164,7 @@ raft_digest(const struct raft *raft)
 	if (raft_installing(raft)) {
 		mix(&digest, raft->install.index);
 		mix(&digest, raft->install.term);
+		mix(&digest, raft->install.keeps);
 		mix_members(&digest, &raft->install.members);
 	}
 	return digest;

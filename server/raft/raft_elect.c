@@ -33,6 +33,8 @@ raft_elect_allowed(const struct raft *raft)
 {
 	raft_id id = raft->params.id;
 
+	if (raft_repair_bars(raft))
+		return false;
 	return raft_members_voter(raft_active(raft), id) ||
 	       raft_members_voter(raft_history_committed(
 				      &raft->history, raft->log.commit_index),
@@ -148,6 +150,9 @@ would_vote(const struct raft *raft, const struct raft_message *message)
 {
 	/* A leader that asked for the campaign is not disturbed by it. */
 	if (raft_elect_sticky(raft) && !message->transfer)
+		return false;
+	/* The log no longer says what the candidate has to have. */
+	if (raft_repairing(raft))
 		return false;
 	if (message->term == raft->term) {
 		if (raft->vote != 0 && raft->vote != message->from)

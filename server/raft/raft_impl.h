@@ -167,9 +167,14 @@ struct raft_peer {
 	 * ones come from a peer that has said that it holds all up to it. */
 	uint64_t match_sequence;
 	uint64_t alarmed_boot_id;
+	/* As its newest answer says: it is not whole after damage. */
+	bool repairing;
+	raft_index snapshot_wanted; /* its state is lost; 0: it is not */
 	/* SNAPSHOT: the driver sends one; else when to ask it to. */
 	bool snapshot_asked;
 	raft_usec snapshot_at;
+	/* The last request sent when a snapshot was in place there. */
+	uint64_t snapshot_sequence;
 	bool sent; /* any append in this term */
 	raft_usec sent_at;
 	uint64_t round_sent;
@@ -197,11 +202,20 @@ struct raft_transfer {
 
 /* ---- raft_snapshot.c ---- */
 
-/* A snapshot that takes the place of log and state. */
+/* A snapshot that takes the place of the state, and of the log. */
 struct raft_install {
 	raft_index index; /* 0: none */
 	raft_term term;
+	bool keeps; /* the log, which has this entry, stays */
 	struct raft_members members;
+};
+
+/* ---- raft_repair.c ---- */
+
+/* As in raft_boot; (0, 0): the log is whole. */
+struct raft_repair {
+	raft_index until;
+	raft_term term;
 };
 
 /* ---- raft_read.c ---- */
@@ -270,6 +284,7 @@ struct raft_persist {
 	raft_usec opened_at;
 	raft_term term; /* given to the last PERSIST */
 	raft_id vote;
+	raft_index repair_until;
 	raft_term durable_term;
 	raft_id durable_vote;
 };
@@ -317,6 +332,7 @@ struct raft {
 	size_t callers_count;
 	struct raft_persist persist;
 	struct raft_install install;
+	struct raft_repair repair;
 	struct raft_out out;
 };
 
@@ -331,6 +347,27 @@ static inline bool
 raft_installing(const struct raft *raft)
 {
 	return raft->install.index != 0;
+}
+
+/* Entries that this node acknowledged are lost. */
+static inline bool
+raft_repairing(const struct raft *raft)
+{
+	return raft->repair.until != 0;
+}
+
+/* The state machine does not reach the log: nothing can be applied. */
+static inline bool
+raft_state_lost(const struct raft *raft)
+{
+	return raft->applied_index < raft->log.compacted_index;
+}
+
+/* This peer lacks what damage took: it does not lead, nor begin to vote. */
+static inline bool
+raft_peer_damaged(const struct raft_peer *peer)
+{
+	return peer->repairing || peer->snapshot_wanted != 0;
 }
 
 /* ---- raft.c ---- */
@@ -378,7 +415,8 @@ void raft_elect_begin(struct raft *raft);
 /*
  * This node may campaign: it is a voter of the membership in effect, or of the
  * last one that is known as committed. The latter may be needed to elect
- * somebody while its removal is not committed (thesis 4.2.2).
+ * somebody while its removal is not committed (thesis 4.2.2). Not while it
+ * lacks what damage took.
  */
 bool raft_elect_allowed(const struct raft *raft);
 /* A leader is believed alive: votes are refused. */
@@ -427,6 +465,18 @@ raft_usec
 raft_snapshot_deadline(const struct raft *raft, const struct raft_peer *peer);
 /* The PERSIST with the reset is completed. */
 void raft_snapshot_installed(struct raft *raft);
+
+/* ---- raft_repair.c ---- */
+
+/* Log, commit index or verified index moved: the log may be whole again. */
+void raft_repair_check(struct raft *raft);
+/* This node cannot lead, for damage. */
+bool raft_repair_bars(const struct raft *raft);
+/* This leader can give the snapshot that the peer says it needs. */
+bool raft_repair_wants(const struct raft *raft, const struct raft_peer *peer);
+/* Learns from an append response what the peer has lost. */
+void raft_repair_heard(struct raft *raft, struct raft_peer *peer,
+    const struct raft_message *message);
 
 /* ---- raft_change.c ---- */
 

@@ -256,7 +256,8 @@ raft_reset_entries(struct raft *raft, raft_index index, raft_term term,
     const struct raft_members *members)
 {
 	/* Also those that are committed: nobody will see them applied. */
-	tell_dropped(raft, raft->applied_index + 1);
+	tell_dropped(
+	    raft, MAX(raft->applied_index, raft->log.compacted_index) + 1);
 	log_reset(&raft->log, index, term);
 	/* Memberships of entries that are gone never come back (G12). */
 	raft->history.count = 0;

@@ -46,7 +46,9 @@ append_request_valid(const struct raft_message *message)
 	if (message->prev_index + message->entries_count > RAFT_NUMBER_MAX)
 		return false;
 	if (message->commit_index > RAFT_NUMBER_MAX ||
-	    message->everywhere_index > RAFT_NUMBER_MAX)
+	    message->everywhere_index > RAFT_NUMBER_MAX ||
+	    message->state_index > RAFT_NUMBER_MAX ||
+	    message->agreed_index > RAFT_NUMBER_MAX)
 		return false;
 	if (message->entries_count > 0 && message->entries == NULL)
 		return false;
@@ -69,6 +71,8 @@ append_response_valid(const struct raft_message *message)
 	return message->match_index <= RAFT_NUMBER_MAX &&
 	       message->promise <= RAFT_DURATION_MAX &&
 	       message->rejected_index <= RAFT_NUMBER_MAX &&
+	       message->state_index <= RAFT_NUMBER_MAX &&
+	       message->snapshot_wanted <= RAFT_NUMBER_MAX &&
 	       position_valid(message->hint_index, message->hint_term);
 }
 

@@ -335,7 +335,8 @@ refused(struct raft *raft, struct raft_peer *peer,
 	const struct raft_log *log = &raft->log;
 	raft_index agree;
 
-	watch_lost_tail(raft, peer, message);
+	if (!message->repairing)
+		watch_lost_tail(raft, peer, message);
 	if (!refusal_counts(peer, message))
 		return;
 	/* The mirror of the follower's search: runs of terms above hint_term
@@ -364,7 +365,8 @@ accepted(struct raft *raft, struct raft_peer *peer,
 	peer->match_index = match;
 	if (peer->state == RAFT_PEER_PROBE ||
 	    (peer->state == RAFT_PEER_SNAPSHOT &&
-		match >= raft->log.compacted_index)) {
+		match >= raft->log.compacted_index &&
+		!raft_repair_wants(raft, peer))) {
 		peer->state = RAFT_PEER_REPLICATE;
 		peer->snapshot_asked = false;
 		peer->next_index = MAX(match, raft->log.compacted_index) + 1;
@@ -391,7 +393,8 @@ raft_progress_response(struct raft *raft, const struct raft_message *message)
 	/* What was never sent cannot come back (C17). */
 	if (message->sequence > raft->sequence ||
 	    message->round > raft->round || message->sent_at > raft->now ||
-	    message->match_index > raft->log.last_index)
+	    message->match_index > raft->log.last_index ||
+	    message->snapshot_wanted > raft->log.last_index)
 		return ERR_INVALID;
 	peer->heard_at = raft->now;
 	peer->rtt = raft->now - message->sent_at;
@@ -399,6 +402,7 @@ raft_progress_response(struct raft *raft, const struct raft_message *message)
 	    raft_read_promise(message->sent_at, message->promise));
 	peer->round_echoed = MAX(peer->round_echoed, message->round);
 	raft_read_confirm(raft);
+	raft_repair_heard(raft, peer, message);
 	if (!message->success) {
 		refused(raft, peer, message);
 		return 0;

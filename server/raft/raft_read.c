@@ -106,7 +106,7 @@ raft_read(struct raft *raft, raft_usec now, uint64_t read_id)
 	if (raft->role == RAFT_STOPPED)
 		return ERR_STOPPED;
 	raft->now = MAX(raft->now, now);
-	if (raft->leader == 0)
+	if (raft->leader == 0 || raft_state_lost(raft))
 		return ERR_NOT_LEADER;
 	if (reads->count >= raft->params.pending_reads_max)
 		return ERR_BUSY;

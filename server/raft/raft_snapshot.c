@@ -10,13 +10,19 @@
  *	                                              v
  *	REPLICATE <---- an acknowledgement that reaches the log
  *
+ * A peer that lost its state comes there as well, as soon as this leader has a
+ * state that is late enough; it holds a part of the log, and wants a snapshot
+ * all the same.
+ *
  * A peer in SNAPSHOT gets heartbeats and nothing else; they lie at the log's
- * front, so that the answer to one tells when the peer has got there, by
- * whichever snapshot.
+ * front, or where the peer's ends if that is later, so that the answer to one
+ * tells when the peer has got there, by whichever snapshot.
  *
  * Installing takes one PERSIST, which replaces log and state together. Until
  * it is completed this node has its old log: it votes by it, and what it
- * refuses to append it is sent again.
+ * refuses to append it is sent again. A node that lost its state and nothing
+ * else keeps the log, if the snapshot's last entry is in it: what it has
+ * acknowledged behind that it must not forget.
  */
 
 #include "raft/raft_impl.h"
@@ -32,7 +38,8 @@ raft_snapshot_need(struct raft *raft, struct raft_peer *peer)
 		return;
 	raft_progress_probe(raft, peer);
 	peer->state = RAFT_PEER_SNAPSHOT;
-	peer->next_index = raft->log.compacted_index + 1;
+	peer->next_index =
+	    MAX(peer->match_index, raft->log.compacted_index) + 1;
 	peer->snapshot_asked = false;
 	peer->snapshot_at = raft->now;
 }
@@ -63,7 +70,8 @@ raft_snapshot_collect(struct raft *raft)
 		raft_out_op(raft, RAFT_OP_SNAPSHOT)->snapshot =
 		    (struct raft_op_snapshot){
 			    .peer = peer->id,
-			    .at_least = raft->log.compacted_index,
+			    .at_least = MAX(raft->log.compacted_index,
+				peer->snapshot_wanted),
 		    };
 	}
 }
@@ -98,6 +106,8 @@ raft_snapshot_sent(
 	index = MIN(MAX(index, peer->match_index), raft->log.last_index);
 	peer->state = RAFT_PEER_PROBE;
 	peer->probe_sequence = 0;
+	peer->snapshot_wanted = 0;
+	peer->snapshot_sequence = raft->sequence;
 	peer->next_index = MAX(index, raft->log.compacted_index) + 1;
 	return 0;
 }
@@ -130,6 +140,36 @@ contradicts(const struct raft *raft, raft_index index, raft_term term)
 	return term < raft_log_term(log, log->commit_index);
 }
 
+/*
+ * What a snapshot is that does not contradict: 0 if it is to be installed, and
+ * whether the log stays. As raft_install_snapshot.
+ */
+static int
+judge(struct raft *raft, raft_index index, raft_term term, bool *ret_keeps)
+{
+	struct raft_log *log = &raft->log;
+	bool has = holds(log, index, term);
+
+	*ret_keeps = false;
+	if (raft_state_lost(raft)) {
+		/* It would not reach the log either. */
+		if (index < log->compacted_index)
+			return ERR_INVALID;
+		*ret_keeps = has;
+		/* The state on the disk never is ahead of the log there. */
+		return has && index > log->durable_index ? ERR_BUSY : 0;
+	}
+	if (index <= log->commit_index)
+		return ERR_EXISTS;
+	if (raft_installing(raft))
+		return ERR_BUSY;
+	if (!has)
+		return 0;
+	raft_log_commit(log, index);
+	raft_change_committed(raft);
+	return ERR_EXISTS;
+}
+
 static bool
 snapshot_valid(
     raft_index index, raft_term term, const struct raft_members *members)
@@ -143,23 +183,21 @@ int
 raft_install_snapshot(struct raft *raft, raft_usec now, raft_index index,
     raft_term term, const struct raft_members *members)
 {
+	bool keeps;
+	int result;
+
 	if (raft->role == RAFT_STOPPED)
 		return ERR_STOPPED;
 	raft->now = MAX(raft->now, now);
 	if (!snapshot_valid(index, term, members) ||
 	    contradicts(raft, index, term))
 		return ERR_INVALID;
-	if (index <= raft->log.commit_index)
-		return ERR_EXISTS;
-	if (raft_installing(raft))
-		return ERR_BUSY;
-	if (holds(&raft->log, index, term)) {
-		raft_log_commit(&raft->log, index);
-		raft_change_committed(raft);
-		return ERR_EXISTS;
-	}
+	result = judge(raft, index, term, &keeps);
+	if (result != 0)
+		return result;
 	/* What these have begun belongs to the present log and state (G16). */
-	if (raft->persist.open || raft->applying_index != raft->applied_index)
+	if (raft_installing(raft) || raft->persist.open ||
+	    raft->applying_index != raft->applied_index)
 		return ERR_BUSY;
 	/* A leader lacks nothing that is committed: another one has come. */
 	if (term > raft->term || raft->role != RAFT_FOLLOWER)
@@ -167,9 +205,22 @@ raft_install_snapshot(struct raft *raft, raft_usec now, raft_index index,
 	raft->install = (struct raft_install){
 		.index = index,
 		.term = term,
+		.keeps = keeps,
 		.members = *members,
 	};
 	return 0;
+}
+
+static void
+replace_log(struct raft *raft, const struct raft_install *install)
+{
+	raft_index index = install->index;
+
+	ASSERT(index > raft->log.commit_index);
+	raft_reset_entries(raft, index, install->term, &install->members);
+	/* What is committed is in the log of every later leader (5.4.3). */
+	raft->verified_index = index;
+	raft->everywhere_index = MIN(raft->everywhere_index, index);
 }
 
 void
@@ -178,13 +229,12 @@ raft_snapshot_installed(struct raft *raft)
 	const struct raft_install *install = &raft->install;
 	raft_index index = install->index;
 
-	ASSERT(index > raft->log.commit_index);
 	ASSERT(raft->role == RAFT_FOLLOWER);
-	raft_reset_entries(raft, index, install->term, &install->members);
+	if (!install->keeps)
+		replace_log(raft, install);
+	else if (index > raft->log.commit_index)
+		raft_log_commit(&raft->log, index);
 	raft->applying_index = index;
 	raft->applied_index = index;
-	/* What is committed is in the log of every later leader (5.4.3). */
-	raft->verified_index = index;
-	raft->everywhere_index = MIN(raft->everywhere_index, index);
 	raft->install = (struct raft_install){ .index = 0 };
 }

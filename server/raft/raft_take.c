@@ -147,6 +147,36 @@ collect_sends(struct raft *raft)
 	}
 }
 
+/* Gives the PERSIST all that the log has for the disk. */
+static void
+hand_log(struct raft *raft, struct raft_op_persist *persist)
+{
+	struct raft_log *log = &raft->log;
+
+	persist->truncate_from = log->truncate_from;
+	if (log->handed_index < log->last_index) {
+		persist->first = log->handed_index + 1;
+		persist->last = log->last_index;
+	}
+	log->handed_index = log->last_index;
+	log->truncate_from = 0;
+	raft_answer_handed(raft);
+}
+
+/* The log that is kept has its turn with the next PERSIST; else it is gone. */
+static void
+hand_reset(struct raft *raft, struct raft_op_persist *persist)
+{
+	persist->reset_index = raft->install.index;
+	persist->reset_term = raft->install.term;
+	persist->reset_keeps = raft->install.keeps;
+	if (raft->install.keeps)
+		return;
+	raft->log.handed_index = raft->log.last_index;
+	raft->log.truncate_from = 0;
+	raft_answer_handed(raft);
+}
+
 /*
  * Term and vote go in one record with the entries (A12, E1). One PERSIST is
  * open at a time: what arises meanwhile makes the next one (F17).
@@ -155,12 +185,13 @@ static void
 collect_persist(struct raft *raft)
 {
 	struct raft_persist *persist = &raft->persist;
-	struct raft_log *log = &raft->log;
+	const struct raft_log *log = &raft->log;
 	struct raft_op *op;
 
 	if (persist->open)
 		return;
 	if (persist->term == raft->term && persist->vote == raft->vote &&
+	    persist->repair_until == raft->repair.until &&
 	    log->truncate_from == 0 && !raft_installing(raft) &&
 	    (log->handed_index == log->last_index || raft_progress_waits(raft)))
 		return;
@@ -169,24 +200,19 @@ collect_persist(struct raft *raft)
 		.ticket = ++persist->ticket,
 		.term = raft->term,
 		.vote = raft->vote,
-		.truncate_from = log->truncate_from,
+		.repair_until = raft->repair.until,
+		.repair_term = raft->repair.term,
 		.commit_index = log->commit_index,
 	};
-	if (raft_installing(raft)) {
-		op->persist.reset_index = raft->install.index;
-		op->persist.reset_term = raft->install.term;
-		op->persist.truncate_from = 0;
-	} else if (log->handed_index < log->last_index) {
-		op->persist.first = log->handed_index + 1;
-		op->persist.last = log->last_index;
-	}
+	if (raft_installing(raft))
+		hand_reset(raft, &op->persist);
+	else
+		hand_log(raft, &op->persist);
 	persist->open = true;
 	persist->opened_at = raft->now;
 	persist->term = raft->term;
 	persist->vote = raft->vote;
-	log->handed_index = log->last_index;
-	log->truncate_from = 0;
-	raft_answer_handed(raft);
+	persist->repair_until = raft->repair.until;
 }
 
 /*
@@ -199,7 +225,8 @@ collect_apply(struct raft *raft)
 	raft_index last = MIN(raft->log.commit_index, raft->log.durable_index);
 
 	/* What an open PERSIST is about to replace stays as it is. */
-	if (last <= raft->applying_index || raft_installing(raft))
+	if (last <= raft->applying_index || raft_installing(raft) ||
+	    raft_state_lost(raft))
 		return;
 	raft_out_op(raft, RAFT_OP_APPLY)->apply = (struct raft_op_apply){
 		.first = raft->applying_index + 1,

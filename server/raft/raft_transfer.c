@@ -15,14 +15,15 @@
 
 #include "raft/raft_impl.h"
 
+/* It is there, and would campaign if it were told to. */
 static bool
-alive(const struct raft *raft, const struct raft_peer *peer)
+ready(const struct raft *raft, const struct raft_peer *peer)
 {
-	return peer->heard_at != 0 &&
+	return peer->heard_at != 0 && !raft_peer_damaged(peer) &&
 	       raft->now - peer->heard_at < raft->params.election_timeout;
 }
 
-/* The voter that is alive and holds most; 0 if there is none (I18). */
+/* The voter that is ready and holds most; 0 if there is none (I18). */
 static raft_id
 best_target(const struct raft *raft)
 {
@@ -35,7 +36,7 @@ best_target(const struct raft *raft)
 
 		if (peer->id == raft->params.id ||
 		    !raft_members_voter(members, peer->id) ||
-		    !alive(raft, peer))
+		    !ready(raft, peer))
 			continue;
 		if (best == NULL || peer->match_index > best->match_index)
 			best = peer;
@@ -72,7 +73,7 @@ raft_transfer(struct raft *raft, raft_usec now, raft_id target)
 		return 0;
 	if (target == 0)
 		target = best_target(raft);
-	else if (!alive(raft, peer))
+	else if (!ready(raft, peer))
 		target = 0;
 	if (target == 0)
 		return ERR_NOT_FOUND;
@@ -105,6 +106,7 @@ tell_at(const struct raft *raft)
 	int i = raft_members_find(raft_active(raft), transfer->target);
 
 	if (raft->role != RAFT_LEADER || i < 0 ||
+	    raft_peer_damaged(&raft->peers[i]) ||
 	    raft->peers[i].match_index != raft->log.last_index)
 		return RAFT_NEVER;
 	return transfer->told_at == 0

@@ -103,6 +103,16 @@ void cluster_boot_all(struct cluster *cluster);
 /* The node, and what it had not made durable, is gone. */
 void cluster_crash(struct cluster *cluster, raft_id id);
 
+/*
+ * Of a node that is down. Its log cannot be read from `from` on, which is not
+ * applied: it is cut, and noted to be repaired. Its state is gone: the next
+ * one is empty.
+ */
+void cluster_damage_log(struct cluster *cluster, raft_id id, raft_index from);
+void cluster_lose_state(struct cluster *cluster, raft_id id);
+/* It lacks what one of these took; as far as its disk knows. */
+bool cluster_damaged(const struct cluster *cluster, raft_id id);
+
 /* Nothing passes between `id` and the others, in either direction. */
 void cluster_isolate(struct cluster *cluster, raft_id id);
 void cluster_heal(struct cluster *cluster);
@@ -144,6 +154,10 @@ void cluster_tell(struct cluster *cluster, const char *format, ...)
 
 /* ---- Between the files of the cluster ---- */
 
+/* The node acknowledged this entry, and lost it: it votes for nobody before it
+ * has it again. */
+bool cluster_promised(const struct cluster *cluster, raft_id id,
+    raft_index index, raft_term term);
 /* Asserts what must be true of all nodes, after an event of node `id`. */
 void cluster_check(struct cluster *cluster, raft_id id);
 /* The part of it that compares node `id`'s membership with the others'. */

@@ -90,8 +90,10 @@ quorum_holds(const struct cluster *cluster, const struct raft_members *members,
 	for (unsigned i = 0; i < members->count; i++) {
 		raft_id id = members->member[i].id;
 
-		holds[i] = id <= cluster->count &&
-			   on_disk(&cluster->nodes[id].solo.disk, index, term);
+		holds[i] =
+		    id <= cluster->count &&
+		    (on_disk(&cluster->nodes[id].solo.disk, index, term) ||
+			cluster_promised(cluster, id, index, term));
 	}
 	return raft_quorum_value(members, holds) == 1;
 }

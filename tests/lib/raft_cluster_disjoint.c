@@ -34,6 +34,16 @@ log_end(const struct cluster *cluster, raft_id id)
 	return end;
 }
 
+/* It votes for nobody, and does not ask. */
+static bool
+repairing(const struct cluster *cluster, raft_id id)
+{
+	const struct solo *solo = &cluster->nodes[id].solo;
+
+	return solo->raft != NULL ? solo_status(solo).repair_until != 0
+				  : solo->disk.repair_until != 0;
+}
+
 /* Which members, as bits by id, would vote for a candidate at `end`. */
 static uint64_t
 granting(const struct cluster *cluster, const struct raft_members *members,
@@ -45,7 +55,7 @@ granting(const struct cluster *cluster, const struct raft_members *members,
 		raft_id id = members->member[i].id;
 		struct position own;
 
-		if (id > cluster->count)
+		if (id > cluster->count || repairing(cluster, id))
 			continue;
 		own = log_end(cluster, id);
 		if (own.term < end.term ||
@@ -102,12 +112,14 @@ cluster_check_disjoint(const struct cluster *cluster, raft_id id)
 	const struct raft_members *members = raft_get_members(raft);
 	uint64_t set = granting(cluster, members, log_end(cluster, id));
 
+	if (repairing(cluster, id))
+		return;
 	for (raft_id other = 1; other <= cluster->count; other++) {
 		const struct raft *peer = cluster->nodes[other].solo.raft;
 		const struct raft_members *theirs;
 		uint64_t other_set;
 
-		if (other == id || peer == NULL)
+		if (other == id || peer == NULL || repairing(cluster, other))
 			continue;
 		theirs = raft_get_members(peer);
 		if (same(members, theirs))

@@ -113,6 +113,7 @@ solo_release(struct solo *solo)
 	free(solo->reads);
 	free(solo->dropped);
 	free(solo->disk.log.entries);
+	free(solo->disk.lost.entries);
 	free(solo->persist_log.entries);
 }
 
@@ -155,6 +156,8 @@ solo_boot(struct solo *solo)
 		.members = disk->members,
 		.applied_index = disk->applied_index,
 		.commit_hint = disk->commit_hint,
+		.repair_until = disk->repair_until,
+		.repair_term = disk->repair_term,
 	};
 	ASSERT(raft_new(&solo->raft, &solo->params, &boot, solo->now) == 0);
 	free(entries);
@@ -363,13 +366,19 @@ reset_disk(struct solo *solo)
 
 	ASSERT(persist->truncate_from == 0);
 	ASSERT(persist->first == 0);
+	disk->applied_index = persist->reset_index;
+	solo->apply_first = 0;
+	solo->apply_last = 0;
+	if (persist->reset_keeps) {
+		ASSERT(persist->reset_index >= disk->compacted_index);
+		ASSERT(persist->reset_index <=
+		       disk->compacted_index + disk->log.count);
+		return;
+	}
 	disk->compacted_index = persist->reset_index;
 	disk->compacted_term = persist->reset_term;
 	disk->log.count = 0;
 	disk->members = solo->install_members;
-	disk->applied_index = persist->reset_index;
-	solo->apply_first = 0;
-	solo->apply_last = 0;
 }
 
 static void
@@ -382,6 +391,8 @@ write_disk(struct solo *solo)
 	disk->term = persist->term;
 	disk->vote = persist->vote;
 	disk->commit_hint = persist->commit_index;
+	disk->repair_until = persist->repair_until;
+	disk->repair_term = persist->repair_term;
 	if (persist->reset_index != 0)
 		reset_disk(solo);
 	if (persist->truncate_from != 0) {

@@ -38,6 +38,11 @@ struct solo_disk {
 	struct raft_members members; /* at compacted_index */
 	raft_index commit_hint;
 	raft_index applied_index;
+	raft_index repair_until;
+	raft_term repair_term;
+	/* Nowhere but in the memory of the test: what damage took. */
+	struct solo_log lost;
+	raft_index lost_first;
 };
 
 /* A message with entries of its own. */

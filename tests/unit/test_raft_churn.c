@@ -389,14 +389,97 @@ join(raft_id leader)
 	(void)cluster_set_member(&cluster, leader, &member);
 }
 
+/* What node `id` would have in effect, up or down. */
+static raft_index
+members_index(raft_id id)
+{
+	const struct solo *solo = &cluster.nodes[id].solo;
+	const struct solo_disk *disk = &solo->disk;
+
+	if (solo->raft != NULL)
+		return solo_status(solo).members_index;
+	for (size_t i = disk->log.count; i > 0; i--) {
+		if (disk->log.entries[i - 1].entry.type == RAFT_ENTRY_MEMBERS)
+			return disk->compacted_index + i;
+	}
+	return disk->members.index;
+}
+
+static bool
+any_damaged(void)
+{
+	for (raft_id id = 1; id <= cluster.count; id++) {
+		if (cluster_damaged(&cluster, id))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A minority of the voters at a time, until it is whole again. All members
+ * agree on who they are, so that nobody comes to be the last of them while it
+ * waits for what the others have.
+ */
+static bool
+may_be_damaged(raft_id id)
+{
+	raft_id leader = cluster_leader(&cluster);
+	const struct raft_members *members;
+	unsigned voters = 0;
+
+	if (leader == 0 || any_damaged())
+		return false;
+	members = members_of(leader);
+	if (members->joint ||
+	    !cluster_status(&cluster, leader).members_committed)
+		return false;
+	for (unsigned i = 0; i < members->count; i++) {
+		raft_id member = members->member[i].id;
+
+		if (member <= cluster.count &&
+		    members_index(member) != members->index)
+			return false;
+		voters += members->member[i].role_new == RAFT_MEMBER_VOTER;
+	}
+	return voters >= 3 && role_in(leader, id) != RAFT_MEMBER_NONE;
+}
+
+static bool damages; /* in this run; and how often either kind was done: */
+static unsigned logs_damaged;
+static unsigned states_lost;
+
+static void
+damage(raft_id id)
+{
+	struct solo_disk *disk = &cluster.nodes[id].solo.disk;
+	raft_index last = disk->compacted_index + disk->log.count;
+	raft_index first;
+
+	/* What is durable of the state lags behind what was applied. */
+	disk->applied_index = rng_between(
+	    &cluster.rng, disk->compacted_index, disk->applied_index);
+	first = disk->applied_index + 1;
+	if (first <= last && rng_below(&cluster.rng, 3) > 0) {
+		cluster_damage_log(
+		    &cluster, id, rng_between(&cluster.rng, first, last));
+		logs_damaged++;
+	}
+	if (rng_below(&cluster.rng, 2) == 0) {
+		cluster_lose_state(&cluster, id);
+		states_lost += disk->compacted_index > 0;
+	}
+}
+
 static void
 crash_or_boot(void)
 {
 	raft_id id = any_node();
 
-	if (cluster.nodes[id].solo.raft == NULL)
+	if (cluster.nodes[id].solo.raft == NULL) {
+		if (damages && may_be_damaged(id))
+			damage(id);
 		cluster_boot(&cluster, id);
-	else if (rng_below(&cluster.rng, 3) == 0)
+	} else if (rng_below(&cluster.rng, 3) == 0)
 		cluster_crash(&cluster, id);
 }
 
@@ -442,6 +525,9 @@ use(raft_id id, uint64_t *read_id)
 		if (cluster_read(&cluster, id, *read_id) == 0)
 			(*read_id)++;
 	}
+	/* Rarely, so that there mostly are enough voters for it. */
+	if (damages && (any_damaged() || rng_below(&cluster.rng, 10) > 0))
+		return;
 	switch (rng_below(&cluster.rng, 8)) {
 	case 0:
 	case 1: change(id); break;
@@ -475,14 +561,15 @@ heal_all(void)
 	cluster_converge(&cluster, HEAL_USEC_MAX);
 }
 
-START_TEST(H38_no_disjoint_quorums)
+static void
+run_random(unsigned founders, uint64_t seed)
 {
 	uint64_t read_id = 1;
 
 	cluster_release(&cluster);
-	cluster_init(&cluster, 1 + (unsigned)_i % 4, (uint64_t)_i);
+	cluster_init(&cluster, founders, seed);
 	for (raft_id id = 1; id <= cluster.count; id++)
-		cluster.nodes[id].solo.params.lease_reads = _i % 3 == 0;
+		cluster.nodes[id].solo.params.lease_reads = seed % 3 == 0;
 	cluster_boot_all(&cluster);
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		if (rng_below(&cluster.rng, 6) == 0)
@@ -493,6 +580,34 @@ START_TEST(H38_no_disjoint_quorums)
 		cluster_run(&cluster, ROUND_USEC);
 	}
 	heal_all();
+}
+
+START_TEST(H38_no_disjoint_quorums)
+{
+	run_random(1 + (unsigned)_i % 4, (uint64_t)_i);
+}
+END_TEST
+
+/* The same while nodes come back with a part of their log, or their state,
+ * gone: who waits for it elects nobody, and gets it back. */
+START_TEST(H38_no_disjoint_quorums_with_damage)
+{
+	damages = true;
+	run_random(3 + (unsigned)_i % 3, (uint64_t)_i);
+	for (raft_id id = 1; id <= cluster.count; id++) {
+		if (role_in(cluster_leader(&cluster), id) != RAFT_MEMBER_NONE)
+			ck_assert(!cluster_damaged(&cluster, id));
+	}
+}
+END_TEST
+
+START_TEST(damage_is_done)
+{
+	damages = true;
+	for (uint64_t seed = 1; seed <= 20; seed++)
+		run_random(3, seed);
+	ck_assert_uint_gt(logs_damaged, 20);
+	ck_assert_uint_gt(states_lost, 10);
 }
 END_TEST
 
@@ -516,6 +631,9 @@ raft_churn_suite(void)
 	tcase_add_test(churn, H31_uncommitted_members_rolled_back);
 	tcase_add_test(churn, H32_writes_and_changes);
 	tcase_add_loop_test(churn, H38_no_disjoint_quorums, 1, SEEDS + 1);
+	tcase_add_loop_test(
+	    churn, H38_no_disjoint_quorums_with_damage, 1, SEEDS + 1);
+	tcase_add_test(churn, damage_is_done);
 	suite_add_tcase(suite, churn);
 	return suite;
 }

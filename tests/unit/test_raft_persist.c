@@ -323,14 +323,15 @@ START_TEST(E19_applied_ahead_of_log)
 	boot.applied_index = 2;
 	ck_assert_int_eq(
 	    raft_new(&solo.raft, &solo.params, &boot, 0), ERR_CORRUPT);
-	/* And behind what was cut: entries are missing (E17). */
 	boot.compacted_index = 5;
 	boot.compacted_term = 1;
-	boot.applied_index = 4;
+	boot.applied_index = 7;
 	ck_assert_int_eq(
 	    raft_new(&solo.raft, &solo.params, &boot, 0), ERR_CORRUPT);
+	/* Before what was cut the state is lost, see raft_repair (E17). */
 	boot.applied_index = 6;
 	ck_assert_int_eq(raft_new(&solo.raft, &solo.params, &boot, 0), 0);
+	ck_assert(!solo_status(&solo).state_lost);
 }
 END_TEST
 
