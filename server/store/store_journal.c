@@ -80,12 +80,26 @@ journal_turn_over(struct journal *journal, bool closed)
 	return 0;
 }
 
+/*
+ * A whole unit, so that it need not be read before, and the one that the next
+ * block begins in: no flush has more to write for it.
+ */
+static int
+journal_write_seal(struct journal *journal)
+{
+	uint8_t unit[STORE_JOURNAL_UNIT];
+
+	journal_seal_make(buf_slice(&journal->block), unit);
+	return journal_write(
+	    journal->fd, slice_of(unit, sizeof(unit)), journal->offset);
+}
+
 static int
 journal_append_block(struct journal *journal)
 {
 	int error;
 
-	journal_block_seal(&journal->block, journal->state.id,
+	journal_block_finish(&journal->block, journal->state.id,
 	    journal->state.generation, journal->sequence + 1);
 	error = journal_write(
 	    journal->fd, buf_slice(&journal->block), journal->offset);
@@ -95,7 +109,7 @@ journal_append_block(struct journal *journal)
 		return store_dir_error(errno);
 	journal->sequence++;
 	journal->offset += journal->block.size;
-	return 0;
+	return journal_write_seal(journal);
 }
 
 static int
@@ -152,7 +166,9 @@ journal_note(struct journal *journal, int error, enum journal_change change,
 		journal->store.broken = true;
 		return error;
 	}
-	if (size > journal->state.capacity - journal->offset) {
+	/* The seal needs a unit behind it. */
+	if (size >
+	    journal->state.capacity - journal->offset - STORE_JOURNAL_UNIT) {
 		journal->overflow = true;
 		buf_release(&journal->block);
 	}

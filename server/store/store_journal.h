@@ -25,12 +25,19 @@
  *
  * LMDB has no torn tails; this file has one, which is cut. It is told from
  * damage by what follows: blocks are written one after the other, each behind
- * the flush of the one before. So a block that does not verify is the torn
- * last one only if no later block of its generation is in the file, else it is
- * ERR_CORRUPT. What remains is that damage to the very last block looks like a
- * torn one. store_settle commits the inner transaction: from then on nothing
- * is in the file alone. Called a second after a commit, it bounds the age of
- * what such damage could take. Opening and closing settle as well.
+ * the flush of the one before, and when a block was flushed its seal is written
+ * behind it, in the unit where the next one will begin. So a block that does
+ * not verify is the torn last one only if neither its seal nor a later block of
+ * its generation is in the file, else it is ERR_CORRUPT. The seal has no flush
+ * of its own: the end of the process, in whatever way, leaves it in the page
+ * cache, and the kernel writes it some seconds later; a power cut before may
+ * take it, and what remains is that damage to the very last block then looks
+ * like a torn one. A damaged seal is as none: alone it does no harm. For the
+ * last block to have one, the last unit of the file is for a seal only.
+ *
+ * store_settle commits the inner transaction: from then on nothing is in the
+ * file alone. Called a second after a commit, it bounds the age of what damage
+ * could take. Opening and closing settle as well.
  *
  * A random id, in the inner store and in every block, keeps the file of
  * another directory from being replayed, and no value that a client stores
@@ -55,7 +62,8 @@
 struct store_journal_params {
 	const char
 	    *directory; /* has the file "journal", created when missing */
-	/* Of that file: a multiple of the unit, at least two and at most
+	/* Of that file: a multiple of the unit, at least two (with less than
+	 * three nothing fits, and all goes to the inner store) and at most
 	 * STORE_JOURNAL_CAPACITY_MAX. An existing file that may have blocks
 	 * keeps the size it has. */
 	uint64_t capacity;

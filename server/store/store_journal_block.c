@@ -9,6 +9,9 @@
  * is, can be relied on where the rest is torn. A change:
  *
  *	u8 what | u8 table | u32 size, key | u32 size, value (not of a delete)
+ *
+ * The seal of a block is its header once more, with a magic and so a checksum
+ * of its own, and zeros up to the end of the unit.
  */
 
 #include "common/codec.h"
@@ -16,6 +19,7 @@
 #include "store/store_journal_impl.h"
 
 #define BLOCK_MAGIC   0x4c756d4au /* "LumJ" */
+#define SEAL_MAGIC    0x4c756d53u /* "LumS" */
 #define BLOCK_VERSION 1u
 #define HEADER_SIZE   44
 #define CHANGE_SIZE   10 /* without key and value */
@@ -59,7 +63,7 @@ round_up(uint64_t size)
 }
 
 void
-journal_block_seal(
+journal_block_finish(
     struct buf *block, uint64_t id, uint64_t generation, uint64_t sequence)
 {
 	struct slice payload =
@@ -81,12 +85,12 @@ journal_block_seal(
 	codec_store_u32(header + 40, crc32c(0, slice_of(header, 40)));
 }
 
-bool
-journal_header_decode(struct slice bytes, struct journal_header *ret_header)
+static bool
+decode(struct slice bytes, uint32_t magic, struct journal_header *ret_header)
 {
 	const uint8_t *header = bytes.data;
 
-	if (codec_load_u32(header) != BLOCK_MAGIC ||
+	if (codec_load_u32(header) != magic ||
 	    codec_load_u32(header + 4) != BLOCK_VERSION ||
 	    codec_load_u32(header + 40) != crc32c(0, slice_of(header, 40)))
 		return false;
@@ -98,6 +102,27 @@ journal_header_decode(struct slice bytes, struct journal_header *ret_header)
 		.payload_crc = codec_load_u32(header + 36),
 	};
 	return true;
+}
+
+bool
+journal_header_decode(struct slice bytes, struct journal_header *ret_header)
+{
+	return decode(bytes, BLOCK_MAGIC, ret_header);
+}
+
+void
+journal_seal_make(struct slice block, uint8_t *ret_unit)
+{
+	memset(ret_unit, 0, STORE_JOURNAL_UNIT);
+	memcpy(ret_unit, block.data, HEADER_SIZE);
+	codec_store_u32(ret_unit, SEAL_MAGIC);
+	codec_store_u32(ret_unit + 40, crc32c(0, slice_of(ret_unit, 40)));
+}
+
+bool
+journal_seal_decode(struct slice bytes, struct journal_header *ret_header)
+{
+	return decode(bytes, SEAL_MAGIC, ret_header);
 }
 
 uint64_t

@@ -118,6 +118,17 @@ image_header(const struct image *image, uint64_t offset, uint64_t id,
 	return true;
 }
 
+/* True if a seal of this generation begins at the offset. */
+static bool
+image_seal(const struct image *image, uint64_t offset,
+    const struct journal_state *state, struct journal_header *ret_header)
+{
+	return offset + STORE_JOURNAL_UNIT <= image->size &&
+	       journal_seal_decode(image_from(image, offset), ret_header) &&
+	       ret_header->id == state->id &&
+	       ret_header->generation == state->generation;
+}
+
 /* The id that the file was made with; 0: none can be read. */
 static uint64_t
 image_owner(const struct image *image)
@@ -191,36 +202,83 @@ replay_block(const struct image *image, uint64_t offset,
 	return journal_payload_apply(payload, txn, tables_count);
 }
 
+/* A way through the blocks of the state's generation. */
+struct replay {
+	const struct image *image;
+	const struct journal_state *state;
+	uint64_t offset;   /* of what comes next */
+	uint64_t sequence; /* that it should have */
+	uint32_t last_crc; /* of the block before */
+};
+
+/* ERR_NOT_FOUND: what comes next is no whole block. */
 static int
-replay(const struct image *image, const struct journal_state *state,
+replay_next(
+    struct replay *replay, struct store_txn *txn, store_table tables_count)
+{
+	struct journal_header header;
+	int error;
+
+	if (!image_header(
+		replay->image, replay->offset, replay->state->id, &header) ||
+	    header.generation != replay->state->generation)
+		return ERR_NOT_FOUND;
+	if (header.sequence != replay->sequence)
+		return ERR_CORRUPT;
+	error = replay_block(
+	    replay->image, replay->offset, &header, txn, tables_count);
+	if (error != 0)
+		return error;
+	replay->offset += journal_block_size(&header);
+	replay->sequence++;
+	replay->last_crc = header.payload_crc;
+	return 0;
+}
+
+/*
+ * Was the block that is not whole flushed once? Then there is its seal or a
+ * later block: a seal that is not of the block before, and anything behind.
+ */
+static bool
+replay_lost_a_block(const struct replay *replay)
+{
+	const struct image *image = replay->image;
+	const struct journal_state *state = replay->state;
+	struct journal_header seal;
+
+	if (image_seal(image, replay->offset, state, &seal) &&
+	    (seal.sequence + 1 != replay->sequence ||
+		seal.payload_crc != replay->last_crc))
+		return true;
+	for (uint64_t at = replay->offset + STORE_JOURNAL_UNIT;
+	     at < image->size; at += STORE_JOURNAL_UNIT)
+		if (image_seal(image, at, state, &seal))
+			return true;
+	return image_newest(image, replay->offset + STORE_JOURNAL_UNIT,
+		   state->id) >= state->generation;
+}
+
+static int
+replay_all(const struct image *image, const struct journal_state *state,
     struct store_txn *txn, store_table tables_count, char *why, size_t size)
 {
-	uint64_t offset = JOURNAL_BLOCKS_OFFSET;
-	uint64_t sequence = 1;
-	struct journal_header header;
-	int error = 0;
+	struct replay replay = { .image = image,
+		.state = state,
+		.offset = JOURNAL_BLOCKS_OFFSET,
+		.sequence = 1 };
+	int error;
 
-	for (; image_header(image, offset, state->id, &header) &&
-	       header.generation == state->generation;
-	     offset += journal_block_size(&header), sequence++) {
-		error = ERR_CORRUPT;
-		if (header.sequence == sequence)
-			error = replay_block(
-			    image, offset, &header, txn, tables_count);
-		if (error != 0)
-			break;
-	}
-	/* What fails to verify is the torn end only if it is the end. */
-	if ((error == 0 || error == ERR_NOT_FOUND) &&
-	    image_newest(image, offset + STORE_JOURNAL_UNIT, state->id) <
-		state->generation)
-		return 0;
-	if (error == 0 || error == ERR_NOT_FOUND)
-		error = ERR_CORRUPT;
-	snprintf(why, size,
-	    "commit %" PRIu64 " since the last checkpoint, at byte %" PRIu64
-	    " of the file journal: %s",
-	    sequence, offset, err_text(error));
+	do
+		error = replay_next(&replay, txn, tables_count);
+	while (error == 0);
+	if (error == ERR_NOT_FOUND)
+		error = replay_lost_a_block(&replay) ? ERR_CORRUPT : 0;
+	if (error != 0)
+		snprintf(why, size,
+		    "commit %" PRIu64
+		    " since the last checkpoint, at byte %" PRIu64
+		    " of the file journal: %s",
+		    replay.sequence, replay.offset, err_text(error));
 	return error;
 }
 
@@ -237,7 +295,7 @@ fill_file(int fd, const struct journal_state *state)
 	int error;
 
 	journal_block_clear(&first);
-	journal_block_seal(&first, state->id, 0, 0);
+	journal_block_finish(&first, state->id, 0, 0);
 	error = journal_write(fd, slice_of(zeros, (size_t)state->capacity), 0);
 	if (error == 0)
 		error = journal_write(fd, buf_slice(&first), 0);
@@ -291,7 +349,8 @@ journal_file_open(const struct store_journal_params *params,
 	if (error != 0)
 		goto out;
 	if (state->id != 0 && !state->closed) {
-		error = replay(&image, state, txn, params->table, why, size);
+		error =
+		    replay_all(&image, state, txn, params->table, why, size);
 		if (error == 0) {
 			*ret_fd = image.fd;
 			image.fd = -1;

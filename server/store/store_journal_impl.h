@@ -31,7 +31,7 @@ void journal_block_add(struct buf *block, enum journal_change change,
 /* What journal_block_add will make it grow by. */
 uint64_t journal_change_size(struct slice key, struct slice value);
 /* Fills in the header, and zeros up to a whole number of units. */
-void journal_block_seal(
+void journal_block_finish(
     struct buf *block, uint64_t id, uint64_t generation, uint64_t sequence);
 
 /*
@@ -40,6 +40,13 @@ void journal_block_seal(
  */
 bool
 journal_header_decode(struct slice bytes, struct journal_header *ret_header);
+/*
+ * The seal of a finished block, for the unit behind it: written once the block
+ * was flushed, it says so to the next open.
+ */
+void journal_seal_make(struct slice block, uint8_t *ret_unit);
+/* As journal_header_decode, which it is never true with. */
+bool journal_seal_decode(struct slice bytes, struct journal_header *ret_header);
 /* Bytes of the file that the block takes. */
 uint64_t journal_block_size(const struct journal_header *header);
 /*

@@ -44,6 +44,146 @@ START_TEST(journal_damage_before_the_last_block_is_seen)
 }
 END_TEST
 
+/* What a start finds with one byte changed. */
+static uint64_t
+recover_with_damage(struct journal_image *image, size_t at, uint8_t bits)
+{
+	uint64_t number;
+
+	image->journal.data[at] ^= bits;
+	number = journal_image_recover(&site, image);
+	image->journal.data[at] ^= bits;
+	return number;
+}
+
+/* Each byte of each block, the last as well: its seal is behind it. */
+START_TEST(journal_damage_to_any_block_is_seen)
+{
+	/* Of the header and the changes of commits with such values. */
+	enum { USED = JOURNAL_HEADER_SIZE + 10 + 6 + 8 + 10 + 8 + 40 };
+	struct journal_image image;
+
+	for (uint64_t i = 1; i <= 3; i++)
+		journal_site_commit(&site, i, 40);
+	image = journal_image_take(&site);
+	for (size_t at = 0; at < (size_t)3 * USED; at++) {
+		size_t byte = (at / USED + 1) * JOURNAL_UNIT + at % USED;
+
+		ck_assert_msg(recover_with_damage(&image, byte,
+				  (uint8_t)(1u << at % 8)) == JOURNAL_REFUSED,
+		    "byte %zu of block %zu", at % USED, at / USED + 1);
+	}
+	/* What fills the unit up is not in use. */
+	ck_assert_uint_eq(
+	    recover_with_damage(&image, 3 * JOURNAL_UNIT + USED, 1), 3);
+	journal_image_release(&image);
+}
+END_TEST
+
+START_TEST(journal_damage_to_a_large_last_block_is_seen)
+{
+	struct journal_image image;
+
+	journal_site_commit(&site, 1, 100);
+	journal_site_commit(&site, 2, 2 * JOURNAL_UNIT);
+	image = journal_image_take(&site);
+	for (size_t at = 0; at < 2 * JOURNAL_UNIT;
+	     at += at < JOURNAL_HEADER_SIZE ? 1 : 201)
+		ck_assert_msg(recover_with_damage(&image, 2 * JOURNAL_UNIT + at,
+				  0x40) == JOURNAL_REFUSED,
+		    "byte %zu", at);
+	/* All of it lost, as by a disk that only said that it flushed. */
+	memset(image.journal.data + 2 * JOURNAL_UNIT, 0, 3 * JOURNAL_UNIT);
+	ck_assert_uint_eq(
+	    journal_image_recover(&site, &image), JOURNAL_REFUSED);
+	journal_image_release(&image);
+}
+END_TEST
+
+/* Nothing depends on it while its block is whole. */
+START_TEST(journal_damage_to_the_seal_alone_is_harmless)
+{
+	struct journal_image image;
+
+	journal_site_commit(&site, 1, 100);
+	journal_site_commit(&site, 2, 100);
+	image = journal_image_take(&site);
+	ck_assert_mem_eq(image.journal.data + 3 * JOURNAL_UNIT, "LumS", 4);
+	for (size_t at = 0; at <= JOURNAL_HEADER_SIZE; at++)
+		ck_assert_uint_eq(
+		    recover_with_damage(
+			&image, 3 * JOURNAL_UNIT + at, (uint8_t)(1u << at % 8)),
+		    2);
+	memset(image.journal.data + 3 * JOURNAL_UNIT, 0, JOURNAL_UNIT);
+	ck_assert_uint_eq(journal_image_recover(&site, &image), 2);
+	/* Without it the block looks like one that was never flushed. */
+	ck_assert_uint_eq(
+	    recover_with_damage(&image, 2 * JOURNAL_UNIT + 50, 1), 1);
+	journal_image_release(&image);
+}
+END_TEST
+
+/* Of a later block, or of one with the same number and other changes. */
+START_TEST(journal_seal_of_another_block_is_seen)
+{
+	struct journal_image image;
+	struct buf before = { 0 };
+
+	for (uint64_t i = 1; i <= 4; i++) {
+		journal_site_commit(&site, i, 100);
+		if (i == 3)
+			journal_file_read(site.path, "journal", &before);
+	}
+	image = journal_image_take(&site);
+	memcpy(before.data + 4 * JOURNAL_UNIT,
+	    image.journal.data + 5 * JOURNAL_UNIT, JOURNAL_UNIT);
+	ck_assert_uint_eq(journal_site_recover(&site, buf_slice(&image.data),
+			      buf_slice(&before)),
+	    JOURNAL_REFUSED);
+	buf_release(&before);
+	journal_image_release(&image);
+}
+END_TEST
+
+/* They stay in the file, behind what was written since. */
+START_TEST(journal_seals_of_earlier_generations_say_nothing)
+{
+	struct journal_image image;
+
+	for (uint64_t i = 1; i <= 6; i++)
+		journal_site_commit(&site, i, 2 * JOURNAL_UNIT * (i % 2) + 100);
+	ck_assert_int_eq(store_settle(site.live), 0);
+	ck_assert_uint_eq(journal_site_number_after_crash(&site), 6);
+	journal_site_commit(&site, 7, 100);
+	image = journal_image_take(&site);
+	ck_assert_uint_eq(journal_image_recover(&site, &image), 7);
+	memset(image.journal.data + 2 * JOURNAL_UNIT, 0, JOURNAL_UNIT);
+	ck_assert_uint_eq(recover_with_damage(&image, JOURNAL_UNIT + 50, 1), 6);
+	journal_image_release(&image);
+}
+END_TEST
+
+/* The last unit is kept free for the seal of the last block that fits. */
+START_TEST(journal_full_file_has_its_last_seal)
+{
+	struct journal_image image;
+	unsigned count = JOURNAL_CAPACITY / JOURNAL_UNIT - 2;
+
+	for (uint64_t i = 1; i <= count; i++)
+		journal_site_commit(&site, i, 100);
+	ck_assert(!store_is_settled(site.live));
+	image = journal_image_take(&site);
+	ck_assert_uint_eq(journal_image_recover(&site, &image), count);
+	ck_assert_uint_eq(
+	    recover_with_damage(&image, count * JOURNAL_UNIT + 50, 1),
+	    JOURNAL_REFUSED);
+	journal_site_commit(&site, count + 1, 100);
+	ck_assert(store_is_settled(site.live));
+	ck_assert_uint_eq(journal_site_number_after_crash(&site), count + 1);
+	journal_image_release(&image);
+}
+END_TEST
+
 START_TEST(journal_missing_block_is_seen)
 {
 	for (uint64_t i = 1; i <= 4; i++)
@@ -351,6 +491,10 @@ START_TEST(journal_is_not_fooled_by_values)
 	    header.data + JOURNAL_UNIT, JOURNAL_HEADER_SIZE);
 	ck_assert_uint_eq(journal_image_recover(&site, &image), 1);
 	image.journal.data[2 * JOURNAL_UNIT + 1000] ^= 1;
+	ck_assert_uint_eq(
+	    journal_image_recover(&site, &image), JOURNAL_REFUSED);
+	/* As a torn one it is cut, and nothing in the value speaks for it. */
+	memset(image.journal.data + 6 * JOURNAL_UNIT, 0, JOURNAL_UNIT);
 	ck_assert_uint_eq(journal_image_recover(&site, &image), 1);
 	journal_image_release(&image);
 	buf_release(&header);
@@ -368,6 +512,13 @@ store_journal_damage_suite(void)
 	tcase_add_checked_fixture(damage, set_up, tear_down);
 	tcase_set_timeout(damage, 60);
 	tcase_add_test(damage, journal_damage_before_the_last_block_is_seen);
+	tcase_add_test(damage, journal_damage_to_any_block_is_seen);
+	tcase_add_test(damage, journal_damage_to_a_large_last_block_is_seen);
+	tcase_add_test(damage, journal_damage_to_the_seal_alone_is_harmless);
+	tcase_add_test(damage, journal_seal_of_another_block_is_seen);
+	tcase_add_test(
+	    damage, journal_seals_of_earlier_generations_say_nothing);
+	tcase_add_test(damage, journal_full_file_has_its_last_seal);
 	tcase_add_test(damage, journal_missing_block_is_seen);
 	tcase_add_test(damage, journal_block_in_the_wrong_place_is_seen);
 	tcase_add_test(damage, journal_of_an_older_inner_store_is_seen);
