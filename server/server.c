@@ -175,10 +175,13 @@ open_store(const char *data_dir, const char *name, const char *const *tables,
     unsigned tables_count, uint64_t map_bytes, struct store **ret_store)
 {
 	struct buf path = { 0 };
+	char why[160] = "";
 	struct store_lmdb_params params = {
 		.tables = tables,
 		.tables_count = tables_count,
 		.map_bytes = map_bytes,
+		.why = why,
+		.why_size = sizeof(why),
 	};
 	int error;
 
@@ -186,8 +189,8 @@ open_store(const char *data_dir, const char *name, const char *const *tables,
 	params.path = (const char *)path.data;
 	error = store_lmdb_open(&params, ret_store);
 	if (error != 0)
-		log_err("%s: cannot open the %s store: %s", params.path, name,
-		    err_text(error));
+		log_err("%s: cannot open the %s store: %s%s%s", params.path,
+		    name, err_text(error), why[0] == '\0' ? "" : ": ", why);
 	buf_release(&path);
 	return error;
 }

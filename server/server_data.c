@@ -35,10 +35,13 @@ server_data_open(const char *base_dir, uint64_t generation, bool empty,
     uint64_t map_bytes, struct store **ret_store)
 {
 	struct buf path = { 0 };
+	char why[160] = "";
 	struct store_lmdb_params params = {
 		.tables = kv_tables,
 		.tables_count = KV_TABLES_COUNT,
 		.map_bytes = map_bytes,
+		.why = why,
+		.why_size = sizeof(why),
 	};
 	int error = 0;
 
@@ -49,8 +52,9 @@ server_data_open(const char *base_dir, uint64_t generation, bool empty,
 	if (error == 0) {
 		error = store_lmdb_open(&params, ret_store);
 		if (error != 0)
-			log_err("%s: cannot open the data store: %s",
-			    params.path, err_text(error));
+			log_err("%s: cannot open the data store: %s%s%s",
+			    params.path, err_text(error),
+			    why[0] == '\0' ? "" : ": ", why);
 	}
 	buf_release(&path);
 	return error;

@@ -17,12 +17,19 @@ struct store_lmdb_params {
 	const char *const *tables; /* names; created when missing */
 	unsigned tables_count;     /* at most STORE_TABLES_MAX */
 	uint64_t map_bytes; /* limit of the file; address space, not memory */
+	/* Where it is said what an ERR_CORRUPT was for; NULL and 0: nowhere.
+	 * To be empty before; what else fails leaves it so. */
+	char *why;
+	size_t why_size;
 };
 
 /*
- * Opens, or creates, the environment. Nothing of `params` is kept.
+ * Opens, or creates, the environment. Nothing of `params` is kept. The pages in
+ * use are all read before, but for values of more than half a page: LMDB itself
+ * believes what it finds, and has no checksums (store_lmdb_check.c).
  * ERR_UNSUPPORTED: not a local file system. ERR_CORRUPT: the file is no LMDB
- * environment, or its two meta pages are not of consecutive transactions.
+ * environment, its two meta pages are not of consecutive transactions, or its
+ * pages are not the trees and the free list that they should be.
  * ERR_VERSION: a format that this LMDB does not know. ERR_NOT_FOUND,
  * ERR_DENIED, ERR_INVALID: the path. ERR_NO_SPACE, ERR_IO.
  * Never open one environment twice in a process (fcntl(2) locks would go).

@@ -3,18 +3,33 @@
 
 /*
  * What LMDB's interface does not give, done to the file from outside; private
- * to store_lmdb.c.
+ * to the store_lmdb*.c files.
  */
 
 #include "common/err.h"
 #include "common/macros.h"
-#include <stddef.h>
+#include "store/store_lmdb.h"
+#include "store/store_lmdb_format.h"
+
+/* The two meta pages: the one that LMDB will take, and that before it. */
+struct lmdb_metas {
+	struct lmdb_meta newer;
+	struct lmdb_meta older;
+};
 
 /*
  * Judges the two meta pages of the data file behind `fd`, before LMDB maps it.
- * An empty file is fine. ERR_CORRUPT, ERR_VERSION, ERR_IO.
+ * ERR_NOT_FOUND: the file is empty. ERR_CORRUPT, ERR_VERSION, ERR_IO.
  */
-int store_lmdb_check_meta(int fd) ATTR_MUST_CHECK;
+int store_lmdb_check_meta(int fd, struct lmdb_metas *ret_metas) ATTR_MUST_CHECK;
+
+/*
+ * Walks all that the newer one refers to: store_lmdb_check.c has the rules. Of
+ * `params` it needs the names of the tables, and `why`. ERR_CORRUPT: that says
+ * what was found, and in which page. ERR_IO.
+ */
+int store_lmdb_check_pages(int fd, const struct lmdb_metas *metas,
+    const struct store_lmdb_params *params) ATTR_MUST_CHECK;
 
 /*
  * Address of the mapping, `size` bytes long, of the open file behind `fd`; NULL

@@ -3,71 +3,43 @@
  * transaction before last, and believes the page with the higher transaction
  * number. A flipped bit in the newest number therefore brings the commit
  * before back without any error: a vote given is forgotten. But the numbers of
- * a whole file are neighbours, and their parity says which page they are on.
- *
- * The format is that of LMDB 0.9 (MDB_DATA_VERSION 1) on little-endian and
- * big-endian machines of 64 bits alike: it is the memory of its structs.
+ * a whole file are neighbours, and their parity says which page they are on;
+ * one that is off by two is neither seen by this nor unseen: the list of free
+ * pages has it as well (store_lmdb_check.c).
  */
 
+#include "store/store_dir.h"
 #include "store/store_lmdb_impl.h"
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
+#include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define META_MAGIC    0xbeefc0deu
-#define META_VERSION  1u
-#define META_FLAG     0x08u /* P_META */
-#define META_SIZE     152
-#define PAGE_SIZE_MIN 512
-#define PAGE_SIZE_MAX 65536
-
-_Static_assert(sizeof(void *) == 8, "the offsets below are of 64-bit builds");
-
-enum meta_offset {
-	META_OFFSET_FLAGS = 10,
-	META_OFFSET_MAGIC = 16,
-	META_OFFSET_VERSION = 20,
-	META_OFFSET_PAGE_SIZE = 40, /* md_pad of the free-list's record */
-	META_OFFSET_TXN = 144
-};
-
-struct meta {
-	uint16_t flags;
-	uint32_t magic;
-	uint32_t version;
-	uint32_t page_size;
-	uint64_t txn;
-};
+#define META_MAGIC   0xbeefc0deu
+#define META_VERSION 1u
 
 static int
-meta_read(int fd, off_t offset, struct meta *ret_meta)
+meta_read(int fd, off_t offset, struct lmdb_meta *ret_meta)
 {
-	uint8_t page[META_SIZE];
+	uint8_t page[LMDB_META_SIZE];
 	ssize_t size = pread(fd, page, sizeof(page), offset);
 
 	if (size < 0)
-		return ERR_IO;
+		return store_dir_error(errno);
 	if ((size_t)size < sizeof(page))
 		return ERR_CORRUPT;
-	memcpy(&ret_meta->flags, page + META_OFFSET_FLAGS, 2);
-	memcpy(&ret_meta->magic, page + META_OFFSET_MAGIC, 4);
-	memcpy(&ret_meta->version, page + META_OFFSET_VERSION, 4);
-	memcpy(&ret_meta->page_size, page + META_OFFSET_PAGE_SIZE, 4);
-	memcpy(&ret_meta->txn, page + META_OFFSET_TXN, 8);
+	lmdb_meta_decode(page, ret_meta);
 	return 0;
 }
 
 static bool
-meta_is_sound(const struct meta *meta)
+meta_is_sound(const struct lmdb_meta *meta, uint64_t number)
 {
-	uint32_t size = meta->page_size;
+	uint32_t size = meta->free.page_size;
 
-	return (meta->flags & META_FLAG) != 0 && meta->magic == META_MAGIC &&
-	       size >= PAGE_SIZE_MIN && size <= PAGE_SIZE_MAX &&
-	       (size & (size - 1)) == 0;
+	return meta->number == number && meta->flags == LMDB_PAGE_META &&
+	       meta->magic == META_MAGIC && size >= LMDB_PAGE_SIZE_MIN &&
+	       size <= LMDB_PAGE_SIZE_MAX && (size & (size - 1)) == 0;
 }
 
 /* Page `n` takes the transactions whose lowest bit is n; both begin at 0. */
@@ -80,29 +52,34 @@ meta_are_neighbours(uint64_t even, uint64_t odd)
 }
 
 int
-store_lmdb_check_meta(int fd)
+store_lmdb_check_meta(int fd, struct lmdb_metas *ret_metas)
 {
 	struct stat info;
-	struct meta even;
-	struct meta odd;
+	struct lmdb_meta even;
+	struct lmdb_meta odd;
 	int code;
 
 	if (fstat(fd, &info) != 0)
 		return ERR_IO;
 	if (info.st_size == 0)
-		return 0;
+		return ERR_NOT_FOUND;
 	code = meta_read(fd, 0, &even);
 	if (code != 0)
 		return code;
-	if (!meta_is_sound(&even))
+	if (!meta_is_sound(&even, 0))
 		return ERR_CORRUPT;
-	code = meta_read(fd, (off_t)even.page_size, &odd);
+	code = meta_read(fd, (off_t)even.free.page_size, &odd);
 	if (code != 0)
 		return code;
-	if (!meta_is_sound(&odd) || odd.page_size != even.page_size ||
+	if (!meta_is_sound(&odd, 1) ||
+	    odd.free.page_size != even.free.page_size ||
 	    odd.version != even.version)
 		return ERR_CORRUPT;
 	if (even.version != META_VERSION)
 		return ERR_VERSION;
-	return meta_are_neighbours(even.txn, odd.txn) ? 0 : ERR_CORRUPT;
+	if (!meta_are_neighbours(even.txn, odd.txn))
+		return ERR_CORRUPT;
+	ret_metas->newer = even.txn < odd.txn ? odd : even;
+	ret_metas->older = even.txn < odd.txn ? even : odd;
+	return 0;
 }

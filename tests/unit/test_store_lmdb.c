@@ -330,6 +330,59 @@ START_TEST(store_lmdb_killed_writer_loses_no_commit)
 }
 END_TEST
 
+/* Writes the same value of some pages again and again. */
+static uint64_t
+file_bytes_of_rewriting(struct store *store, unsigned count)
+{
+	static const uint8_t value[64 * 1024];
+	struct store_stat info;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct store_txn *txn = NULL;
+
+		ck_assert_int_eq(store_begin(store, true, &txn), 0);
+		ck_assert_int_eq(
+		    store_put(txn, TABLE_A, slice_from_text("number"),
+			slice_of(value, sizeof(value))),
+		    0);
+		ck_assert_int_eq(store_commit(txn), 0);
+	}
+	store_get_stat(store, &info);
+	return info.file_bytes;
+}
+
+/* D20: the reader of a killed process keeps no page from being used again. */
+START_TEST(D20_store_lmdb_forgets_readers_of_a_killed_process)
+{
+	struct store *store;
+	uint8_t byte;
+	int fds[2];
+	pid_t child;
+
+	make_file();
+	ck_assert_int_eq(pipe(fds), 0);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		struct store_txn *txn;
+
+		if (open_store(MAP_BYTES, &store) == 0 &&
+		    store_begin(store, false, &txn) == 0 &&
+		    write(fds[1], "", 1) == 1)
+			(void)pause();
+		_exit(1);
+	}
+	(void)close(fds[1]);
+	ck_assert_int_eq(read(fds[0], &byte, 1), 1);
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	(void)close(fds[0]);
+	store = must_open();
+	ck_assert_uint_lt(file_bytes_of_rewriting(store, 50), 1u << 20);
+	store_close(store);
+}
+END_TEST
+
 /* Bytes of mapped files that count as this process's memory: proc(5). */
 static uint64_t
 mapped_bytes(void)
@@ -421,6 +474,8 @@ store_lmdb_suite(void)
 	tcase_add_test(core, store_lmdb_too_many_readers_are_busy);
 	tcase_add_loop_test(
 	    core, store_lmdb_killed_writer_loses_no_commit, 0, 12);
+	tcase_add_test(
+	    core, D20_store_lmdb_forgets_readers_of_a_killed_process);
 	tcase_add_test(core, store_lmdb_gives_mapped_pages_back);
 	tcase_set_timeout(core, 30);
 	suite_add_tcase(suite, core);
