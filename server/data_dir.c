@@ -2,6 +2,7 @@
 
 #include "common/err.h"
 #include "common/log.h"
+#include "store/store_dir.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -61,13 +62,16 @@ has_lost_its_log(DIR *directory)
 {
 	const struct dirent *entry;
 	char path[ENTRY_SIZE_MAX + sizeof("/data.mdb")];
+	uint64_t generation;
 
 	if (is_file(dirfd(directory), "log/data.mdb"))
 		return false;
 	rewinddir(directory);
 	while ((entry = readdir(directory)) != NULL) {
-		if (strncmp(entry->d_name, "data.", strlen("data.")) != 0)
-			continue;
+		if (!store_dir_parse_generation(
+			entry->d_name, "data", &generation) ||
+		    generation == 0)
+			continue; /* such as a copy that was kept */
 		(void)snprintf(
 		    path, sizeof(path), "%s/data.mdb", entry->d_name);
 		if (is_file(dirfd(directory), path))

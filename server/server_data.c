@@ -14,22 +14,6 @@ append_path(struct buf *to, const char *base_dir, uint64_t generation)
 	buf_append(to, "", 1); /* its terminator */
 }
 
-static int
-remove_data(const char *path)
-{
-	int error = store_dir_remove(path);
-
-	if (error == ERR_EXISTS)
-		log_err("%s: this data store is no longer used, but there are "
-			"files in it that are not its own: move them away",
-		    path);
-	else if (error != 0)
-		log_err("%s: cannot remove this data store, which is no longer "
-			"used: %s",
-		    path, err_text(error));
-	return error;
-}
-
 int
 server_data_open(const char *base_dir, uint64_t generation, bool empty,
     uint64_t map_bytes, struct store **ret_store)
@@ -47,8 +31,17 @@ server_data_open(const char *base_dir, uint64_t generation, bool empty,
 
 	append_path(&path, base_dir, generation);
 	params.path = (const char *)path.data;
-	if (empty)
-		error = remove_data(params.path);
+	if (empty) {
+		error = store_dir_remove(params.path);
+		if (error != 0)
+			log_err("%s: cannot be emptied for a new data store: "
+				"%s",
+			    params.path,
+			    error == ERR_EXISTS ? "there are files in it that "
+						  "are not its own: move them "
+						  "away"
+						: err_text(error));
+	}
 	if (error == 0) {
 		error = store_lmdb_open(&params, ret_store);
 		if (error != 0)
@@ -60,25 +53,46 @@ server_data_open(const char *base_dir, uint64_t generation, bool empty,
 	return error;
 }
 
+static int
+remove_unused(const char *path)
+{
+	int error = store_dir_remove(path);
+
+	if (error == 0) {
+		log_info("%s: removed, it is no longer used", path);
+	} else if (error == ERR_EXISTS) {
+		log_warning("%s: this data store is no longer used, but there "
+			    "are files in it that are not its own: it is left, "
+			    "and should be moved away",
+		    path);
+		error = 0;
+	} else {
+		log_err("%s: cannot remove this data store, which is no longer "
+			"used: %s",
+		    path, err_text(error));
+	}
+	return error;
+}
+
 int
 server_data_remove_but(const char *base_dir, uint64_t generation)
 {
 	struct buf path = { 0 };
-	uint64_t other;
+	uint64_t found = 0;
+	uint64_t first = 0;
 	int error;
 
 	for (;;) {
-		error = store_dir_find_other(
-		    base_dir, DATA_NAME, generation, &other);
+		error = store_dir_find_next(base_dir, DATA_NAME, first, &found);
 		if (error != 0)
 			break;
 		buf_reset(&path);
-		append_path(&path, base_dir, other);
-		error = remove_data((const char *)path.data);
-		if (error != 0)
+		append_path(&path, base_dir, found);
+		if (found != generation)
+			error = remove_unused((const char *)path.data);
+		if (error != 0 || found == UINT64_MAX)
 			break;
-		log_info("%s: removed, it is no longer used",
-		    (const char *)path.data);
+		first = found + 1;
 	}
 	buf_release(&path);
 	return error == ERR_NOT_FOUND ? 0 : error;

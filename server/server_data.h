@@ -14,15 +14,18 @@
 
 /*
  * Opens a generation, creating it when missing; durable in its parent before
- * this returns. `empty`: what it held before is removed first. Errors as of
- * store_lmdb_open and store_dir_remove; each is logged.
+ * this returns. `empty`: what it held before is removed first; ERR_EXISTS, and
+ * nothing is, if there is anything else in its directory, which only a person
+ * can have put there. Errors as of store_lmdb_open and store_dir_remove; each is
+ * logged.
  */
 int server_data_open(const char *base_dir, uint64_t generation, bool empty,
     uint64_t map_bytes, struct store **ret_store) ATTR_MUST_CHECK;
 
 /*
- * Removes all generations but that one; none of them is open. Errors as of
- * store_dir_remove; each is logged, and ends it.
+ * Removes all generations but that one; none of them is open. One with files
+ * that are not its own is left, and a warning says so: it is in nobody's way.
+ * Other errors as of store_dir_remove; each is logged, and ends it.
  */
 int server_data_remove_but(
     const char *base_dir, uint64_t generation) ATTR_MUST_CHECK;

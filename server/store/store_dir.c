@@ -223,8 +223,7 @@ store_dir_append_path(
 		buf_printf(to, ".%" PRIu64, generation);
 }
 
-/* False if `entry` is no name that store_dir_append_path gives. */
-static bool
+bool
 store_dir_parse_generation(
     const char *entry, const char *name, uint64_t *ret_generation)
 {
@@ -268,11 +267,13 @@ store_dir_next(DIR *list, const char **ret_entry)
 }
 
 int
-store_dir_find_other(const char *parent, const char *name, uint64_t except,
+store_dir_find_next(const char *parent, const char *name, uint64_t first,
     uint64_t *ret_generation)
 {
 	DIR *list = opendir(parent);
 	uint64_t generation;
+	uint64_t lowest = 0;
+	bool found = false;
 	const char *entry;
 	int code;
 
@@ -280,14 +281,19 @@ store_dir_find_other(const char *parent, const char *name, uint64_t except,
 		return store_dir_error(errno);
 	while ((code = store_dir_next(list, &entry)) == 0) {
 		if (store_dir_parse_generation(entry, name, &generation) &&
-		    generation != except &&
+		    generation >= first && (!found || generation < lowest) &&
 		    store_dir_is_directory(dirfd(list), entry)) {
-			*ret_generation = generation;
-			break;
+			lowest = generation;
+			found = true;
 		}
 	}
 	(void)closedir(list); /* it was only read */
-	return code;
+	if (code != ERR_NOT_FOUND)
+		return code;
+	if (!found)
+		return ERR_NOT_FOUND;
+	*ret_generation = lowest;
+	return 0;
 }
 
 static bool

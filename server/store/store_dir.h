@@ -49,11 +49,15 @@ int store_dir_sync(const char *path) ATTR_MUST_CHECK;
 void store_dir_append_path(
     struct buf *to, const char *parent, const char *name, uint64_t generation);
 
+/* False if `entry` is no name that store_dir_append_path gives. */
+bool store_dir_parse_generation(
+    const char *entry, const char *name, uint64_t *ret_generation);
+
 /*
- * Finds a directory of another generation than `except` in `parent`.
+ * Finds the directory of the lowest generation from `first` on in `parent`.
  * ERR_NOT_FOUND: there is none (or no parent); else as of store_dir_open.
  */
-int store_dir_find_other(const char *parent, const char *name, uint64_t except,
+int store_dir_find_next(const char *parent, const char *name, uint64_t first,
     uint64_t *ret_generation) ATTR_MUST_CHECK;
 
 /*

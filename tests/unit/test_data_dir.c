@@ -61,6 +61,9 @@ static const struct {
 	{ { "lock", "log/", "data.3/", "data.3/data.mdb" }, ERR_CORRUPT },
 	{ { "log/", "log/data.mdb", "data.3/", "data.3/data.mdb" }, 0 },
 	{ { "lock", "data.3/" }, 0 },
+	/* A name that no snapshot gets: a copy that somebody kept. */
+	{ { "lock", "data.bak/", "data.bak/data.mdb" }, 0 },
+	{ { "lock", "data.03/", "data.03/data.mdb" }, 0 },
 	{ { "note.txt" }, ERR_MISMATCH },
 	{ { ".hidden" }, ERR_MISMATCH },
 	{ { "lost+found/", "note.txt" }, ERR_MISMATCH },

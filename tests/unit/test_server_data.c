@@ -164,14 +164,25 @@ START_TEST(data_removal_touches_nothing_else)
 }
 END_TEST
 
-/* A stray file in it: nothing is lost, and the name of it is told. */
+/*
+ * A stray file in it: nothing is lost, and it is in nobody's way, unless a
+ * store is to be made in its place.
+ */
 START_TEST(data_with_a_stray_file_is_left)
 {
 	struct store *store = NULL;
 
 	make_data(1);
 	make_file("data.1/notes");
-	ck_assert_int_eq(server_data_remove_but(base, 0), ERR_EXISTS);
+	make_data(0);
+	make_data(2);
+	make_data(UINT64_MAX);
+	ck_assert_int_eq(server_data_remove_but(base, 2), 0);
+	ck_assert(!exists("data"));
+	ck_assert(exists("data.1/data.mdb"));
+	ck_assert(exists("data.1/notes"));
+	ck_assert(exists("data.2/data.mdb"));
+	ck_assert(!exists("data.18446744073709551615"));
 	ck_assert_int_eq(
 	    server_data_open(base, 1, true, MAP_BYTES, &store), ERR_EXISTS);
 	store = open_data(1, false);

@@ -232,14 +232,23 @@ START_TEST(store_dir_finds_generations_by_their_exact_names)
 	}
 	make_file(parent, "data.4");
 	ck_assert_int_eq(
-	    store_dir_find_other(parent, "data", 5, &found), ERR_NOT_FOUND);
+	    store_dir_find_next(parent, "data", 0, &found), ERR_NOT_FOUND);
 	store_dir_append_path(&name, parent, "data", 5);
 	buf_append(&name, "", 1);
 	ck_assert_int_eq(mkdir((const char *)name.data, 0700), 0);
 	ck_assert_int_eq(
-	    store_dir_find_other(parent, "data", 5, &found), ERR_NOT_FOUND);
-	ck_assert_int_eq(store_dir_find_other(parent, "data", 0, &found), 0);
+	    store_dir_find_next(parent, "data", 6, &found), ERR_NOT_FOUND);
+	ck_assert_int_eq(store_dir_find_next(parent, "data", 5, &found), 0);
 	ck_assert_uint_eq(found, 5);
+	found = 77;
+	ck_assert_int_eq(store_dir_find_next(parent, "data", 0, &found), 0);
+	ck_assert_uint_eq(found, 5);
+	buf_reset(&name);
+	store_dir_append_path(&name, parent, "data", 0);
+	buf_append(&name, "", 1);
+	ck_assert_int_eq(mkdir((const char *)name.data, 0700), 0);
+	ck_assert_int_eq(store_dir_find_next(parent, "data", 0, &found), 0);
+	ck_assert_uint_eq(found, 0);
 	buf_release(&name);
 }
 END_TEST
