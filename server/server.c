@@ -157,7 +157,8 @@ host_remove_data_but(void *context, uint64_t generation)
 {
 	struct server *server = context;
 
-	return server_data_remove_but(server->config->data_dir, generation);
+	return server_data_remove_but(
+	    server->config->data_dir, generation, &server->trash);
 }
 
 /* ---- Opening ---- */
@@ -583,6 +584,7 @@ server_free(struct server *server)
 	node_free(server->node);
 	store_close(server->log_store);
 	store_dir_close(server->dir);
+	store_trash_release(&server->trash);
 	loop_free(server->loop);
 	free(server);
 }

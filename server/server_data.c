@@ -54,9 +54,9 @@ server_data_open(const char *base_dir, uint64_t generation, bool empty,
 }
 
 static int
-remove_unused(const char *path)
+remove_unused(const char *path, struct store_trash *trash)
 {
-	int error = store_dir_remove(path);
+	int error = store_dir_remove_into(path, trash);
 
 	if (error == 0) {
 		log_info("%s: removed, it is no longer used", path);
@@ -75,7 +75,8 @@ remove_unused(const char *path)
 }
 
 int
-server_data_remove_but(const char *base_dir, uint64_t generation)
+server_data_remove_but(
+    const char *base_dir, uint64_t generation, struct store_trash *trash)
 {
 	struct buf path = { 0 };
 	uint64_t found = 0;
@@ -89,7 +90,7 @@ server_data_remove_but(const char *base_dir, uint64_t generation)
 		buf_reset(&path);
 		append_path(&path, base_dir, found);
 		if (found != generation)
-			error = remove_unused((const char *)path.data);
+			error = remove_unused((const char *)path.data, trash);
 		if (error != 0 || found == UINT64_MAX)
 			break;
 		first = found + 1;

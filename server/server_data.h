@@ -11,6 +11,7 @@
 #include "common/err.h"
 #include "common/macros.h"
 #include "store/store.h"
+#include "store/store_trash.h"
 
 /*
  * Opens a generation, creating it when missing; durable in its parent before
@@ -23,11 +24,12 @@ int server_data_open(const char *base_dir, uint64_t generation, bool empty,
     uint64_t map_bytes, struct store **ret_store) ATTR_MUST_CHECK;
 
 /*
- * Removes all generations but that one; none of them is open. One with files
+ * Removes all generations but that one; none of them is open. Their blocks are
+ * given back by the steps of `trash`. One with files
  * that are not its own is left, and a warning says so: it is in nobody's way.
  * Other errors as of store_dir_remove; each is logged, and ends it.
  */
-int server_data_remove_but(
-    const char *base_dir, uint64_t generation) ATTR_MUST_CHECK;
+int server_data_remove_but(const char *base_dir, uint64_t generation,
+    struct store_trash *trash) ATTR_MUST_CHECK;
 
 #endif

@@ -12,6 +12,7 @@
 #include "server_glue.h"
 #include "server_join.h"
 #include "store/store_dir.h"
+#include "store/store_trash.h"
 
 struct server {
 	const struct config *config;
@@ -25,6 +26,8 @@ struct server {
 	struct server_join *join; /* NULL: this node does not join */
 	struct server_glue glue;
 	struct notify notify;
+	struct store_trash trash; /* old data stores */
+	uint64_t trash_at;
 	uint64_t watchdog_at;
 	bool changed;             /* the node's role, leader or state */
 	bool members_changed;     /* whom to dial */

@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "common/text.h"
+#include "store/store_trash.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -320,7 +321,7 @@ store_dir_check_own(DIR *list)
 
 /* Takes over `fd`. */
 static int
-store_dir_remove_files(int fd)
+store_dir_remove_files(int fd, struct store_trash *trash)
 {
 	DIR *list = fdopendir(fd);
 	int code;
@@ -331,14 +332,23 @@ store_dir_remove_files(int fd)
 	}
 	code = store_dir_check_own(list);
 	for (size_t i = 0; code == 0 && i < ARRAY_COUNT(store_dir_files); i++)
-		if (unlinkat(fd, store_dir_files[i], 0) != 0 && errno != ENOENT)
-			code = store_dir_error(errno);
+		code = store_trash_take(trash, fd, store_dir_files[i]);
 	(void)closedir(list); /* nothing was written through it */
 	return code;
 }
 
 int
 store_dir_remove(const char *path)
+{
+	struct store_trash trash = { .count = 0 };
+	int code = store_dir_remove_into(path, &trash);
+
+	store_trash_release(&trash);
+	return code;
+}
+
+int
+store_dir_remove_into(const char *path, struct store_trash *trash)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int parent_fd;
@@ -352,7 +362,7 @@ store_dir_remove(const char *path)
 		(void)close(fd); /* nothing was written through it */
 		return code;
 	}
-	code = store_dir_remove_files(fd);
+	code = store_dir_remove_files(fd, trash);
 	if (code == 0 && rmdir(path) != 0)
 		code = store_dir_error(errno);
 	if (code == 0 && fsync(parent_fd) != 0)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct store_dir;
+struct store_trash;
 
 /*
  * Creates the directory `path` (mode 0700) unless it is there, and syncs it
@@ -67,6 +68,9 @@ int store_dir_find_next(const char *parent, const char *name, uint64_t first,
  * it is. ERR_INVALID: not a directory.
  */
 int store_dir_remove(const char *path) ATTR_MUST_CHECK;
+/* The same, but the blocks of the files are given back by store_trash_step. */
+int store_dir_remove_into(
+    const char *path, struct store_trash *trash) ATTR_MUST_CHECK;
 
 /* The ERR_* for an errno of a call on files. */
 int store_dir_error(int error);

@@ -1,5 +1,6 @@
 #include "common/buf.h"
 #include "store/store_dir.h"
+#include "store/store_trash.h"
 #include "tests/lib/temp_dir.h"
 #include "tests/unit/suites.h"
 #include <fcntl.h>
@@ -199,6 +200,48 @@ START_TEST(store_dir_remove_leaves_what_is_not_its_own)
 }
 END_TEST
 
+static off_t
+size_of(int fd)
+{
+	struct stat info;
+
+	ck_assert_int_eq(fstat(fd, &info), 0);
+	return info.st_size;
+}
+
+/* The name is gone at once, the file shrinks from step to step. */
+START_TEST(store_dir_remove_gives_blocks_back_in_steps)
+{
+	const off_t size = 2 * STORE_TRASH_STEP_BYTES + 1000;
+	struct store_trash trash = { .count = 0 };
+	char *name;
+	int fd;
+
+	ck_assert_int_eq(store_dir_create(path), 0);
+	make_file(path, "data.mdb");
+	name = join(path, "data.mdb");
+	fd = open(name, O_RDWR);
+	ck_assert_int_eq(ftruncate(fd, size), 0);
+	ck_assert(store_trash_is_empty(&trash));
+	ck_assert_int_eq(store_dir_remove_into(path, &trash), 0);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	ck_assert_int_eq(size_of(fd), size);
+	for (off_t left = size; left > STORE_TRASH_STEP_BYTES;) {
+		ck_assert(!store_trash_is_empty(&trash));
+		store_trash_step(&trash);
+		left -= STORE_TRASH_STEP_BYTES;
+		ck_assert_int_eq(size_of(fd), left);
+	}
+	ck_assert(!store_trash_is_empty(&trash));
+	store_trash_step(&trash);
+	ck_assert(store_trash_is_empty(&trash));
+	store_trash_step(&trash);
+	store_trash_release(&trash);
+	(void)close(fd);
+	free(name);
+}
+END_TEST
+
 START_TEST(store_dir_remove_follows_no_link)
 {
 	char *link = join(parent, "link");
@@ -269,6 +312,7 @@ store_dir_suite(void)
 	tcase_add_test(core, store_dir_remove_takes_a_store_alone);
 	tcase_add_test(core, store_dir_remove_goes_on_after_a_crash);
 	tcase_add_test(core, store_dir_remove_leaves_what_is_not_its_own);
+	tcase_add_test(core, store_dir_remove_gives_blocks_back_in_steps);
 	tcase_add_test(core, store_dir_remove_follows_no_link);
 	tcase_add_test(core, store_dir_finds_generations_by_their_exact_names);
 	suite_add_tcase(suite, core);
