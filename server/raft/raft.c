@@ -131,6 +131,22 @@ sole_voter(const struct raft *raft)
 	return raft_quorum_value(members, own) == 1;
 }
 
+/*
+ * A promise of the former life not to vote may still run (J18). Whether that
+ * had leases is not known, so each life keeps it, or a rolling change of the
+ * option would break the leases of those where it is still on. It costs little:
+ * a node that has just started does not campaign for as long either. Before
+ * the first term there was nobody to promise anything to.
+ */
+static void
+promise_again(struct raft *raft)
+{
+	if (raft->term == 0)
+		return;
+	raft->promised_until = raft->now + raft->params.election_timeout;
+	raft->sticky_until = raft->promised_until;
+}
+
 int
 raft_new(struct raft **ret_raft, const struct raft_params *params,
     const struct raft_boot *boot, raft_usec now)
@@ -169,9 +185,7 @@ raft_new(struct raft **ret_raft, const struct raft_params *params,
 	/* Nobody else could lead: there is nobody to wait for. */
 	if (sole_voter(raft))
 		raft->deadline = now;
-	/* A promise of the former life not to vote may still run (J18). */
-	if (params->lease_reads)
-		raft->sticky_until = now + params->election_timeout;
+	promise_again(raft);
 	*ret_raft = raft;
 	return 0;
 }
@@ -405,7 +419,7 @@ raft_peer_refused(struct raft *raft, raft_usec now, raft_id peer)
 	    raft->leader != peer || peer == 0)
 		return 0;
 	raft_become_follower(raft, raft->term, 0);
-	raft->sticky_until = raft->now;
+	raft->sticky_until = MAX(raft->now, raft->promised_until);
 	raft->fast_campaigns = RAFT_FAST_CAMPAIGNS_MAX;
 	raft_elect_reset(raft);
 	return 0;

@@ -385,6 +385,8 @@ check_repair(const struct raft *raft)
 {
 	const struct raft_repair *repair = &raft->repair;
 	const struct finding findings[] = {
+		{ raft->promised_until <= raft->sticky_until,
+		    "a former life's promise is kept" },
 		{ (repair->until == 0) == (repair->term == 0),
 		    "what was lost was of some term" },
 		{ repair->term <= raft->term,

@@ -305,6 +305,9 @@ struct raft {
 	raft_usec deadline; /* of the election timer; not for a leader */
 	/* Votes are refused until then, a leader was heard (thesis 4.2.3). */
 	raft_usec sticky_until;
+	/* And until then, whatever becomes of it: a former life may have
+	 * promised so. Not after sticky_until. */
+	raft_usec promised_until;
 	unsigned fast_campaigns;    /* left, with short deadlines */
 	uint64_t sequence;          /* of the last request sent */
 	uint64_t campaign_sequence; /* of the campaign's first request */

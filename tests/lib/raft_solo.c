@@ -164,6 +164,13 @@ solo_boot(struct solo *solo)
 }
 
 void
+solo_boot_voter(struct solo *solo)
+{
+	solo_boot(solo);
+	solo->now += solo->params.election_timeout;
+}
+
+void
 solo_crash(struct solo *solo)
 {
 	raft_free(solo->raft);

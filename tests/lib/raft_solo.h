@@ -103,6 +103,8 @@ void solo_preset(struct solo *solo, raft_term term, raft_id vote,
 
 /* Starts a core from the disk, with a new boot id; asserts that it could. */
 void solo_boot(struct solo *solo);
+/* As above, and the first election timeout, without votes, is over. */
+void solo_boot_voter(struct solo *solo);
 void solo_crash(struct solo *solo);
 
 /* raft_compact, and the same on the disk. Returns what raft_compact does. */

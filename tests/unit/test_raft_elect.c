@@ -21,7 +21,7 @@ static void
 boot_with(raft_term term, raft_id vote, const raft_term *terms, size_t count)
 {
 	solo_preset(&solo, term, vote, terms, count);
-	solo_boot(&solo);
+	solo_boot_voter(&solo);
 }
 
 /* Brings a booted core into `role`, at term 1 if it is not a follower. */
@@ -99,6 +99,7 @@ END_TEST
 START_TEST(A3_boot_follower)
 {
 	static const raft_term terms[] = { 1, 2, 2 };
+	raft_usec since = solo.now;
 	raft_usec waits;
 
 	/* A leader and a candidate leave the same disk behind. */
@@ -106,7 +107,7 @@ START_TEST(A3_boot_follower)
 	ck_assert_int_eq(solo_status(&solo).role, RAFT_FOLLOWER);
 	ck_assert_uint_eq(solo_status(&solo).leader, 0);
 	ck_assert_uint_eq(solo_status(&solo).term, 4);
-	waits = raft_deadline(solo.raft) - solo.now;
+	waits = raft_deadline(solo.raft) - since;
 	ck_assert_uint_ge(waits, SOLO_ELECTION_TIMEOUT);
 	ck_assert_uint_le(waits, 2 * SOLO_ELECTION_TIMEOUT);
 	ck_assert(!solo_take(&solo));
@@ -255,10 +256,10 @@ END_TEST
 
 START_TEST(A10_vote_after_restart)
 {
-	solo_boot(&solo);
+	solo_boot_voter(&solo);
 	ck_assert(solo_ask(&solo, RAFT_VOTE_REQUEST, 2, 3, 0, 0));
 	solo_crash(&solo);
-	solo_boot(&solo);
+	solo_boot_voter(&solo);
 	ck_assert(!solo_ask(&solo, RAFT_VOTE_REQUEST, 3, 3, 0, 0));
 	ck_assert(solo_ask(&solo, RAFT_VOTE_REQUEST, 2, 3, 0, 0));
 }
@@ -289,7 +290,7 @@ START_TEST(A12_vote_atomic)
 	struct raft_accepted accepted;
 
 	solo_preset(&solo, 2, 3, NULL, 0);
-	solo_boot(&solo);
+	solo_boot_voter(&solo);
 	request = solo_message(&solo, RAFT_VOTE_REQUEST, 2, 5);
 	ck_assert_int_eq(solo_receive(&solo, &request, &accepted), 0);
 	/* A crash before, and one after, the only write there is. */
@@ -300,7 +301,7 @@ START_TEST(A12_vote_atomic)
 	if (_i == 1)
 		solo_persisted(&solo);
 	solo_crash(&solo);
-	solo_boot(&solo);
+	solo_boot_voter(&solo);
 	ck_assert_uint_eq(solo_status(&solo).term, _i == 1 ? 5 : 2);
 	ck_assert_uint_eq(solo_status(&solo).vote, _i == 1 ? 2 : 3);
 }
@@ -354,7 +355,7 @@ START_TEST(A15_compacted_only_log)
 	solo.disk.compacted_index = 10;
 	solo.disk.compacted_term = 4;
 	solo.disk.applied_index = 10;
-	solo_boot(&solo);
+	solo_boot_voter(&solo);
 	ck_assert(!solo_ask(&solo, RAFT_VOTE_REQUEST, 2, 6, 9, 4));
 	ck_assert(!solo_ask(&solo, RAFT_VOTE_REQUEST, 2, 7, 20, 3));
 	ck_assert(solo_ask(&solo, RAFT_VOTE_REQUEST, 2, 8, 10, 4));

@@ -114,7 +114,7 @@ START_TEST(B4_prevote_checks_log)
 	static const raft_term terms[] = { 1, 1, 2 };
 
 	solo_preset(&solo, 2, 0, terms, 3);
-	solo_boot(&solo);
+	solo_boot_voter(&solo);
 	ck_assert(!solo_ask(&solo, RAFT_PREVOTE_REQUEST, 2, 3, 2, 1));
 	ck_assert_uint_eq(solo_sent(&solo, RAFT_PREVOTE_RESPONSE, 2)->term, 2);
 	ck_assert(solo_ask(&solo, RAFT_PREVOTE_REQUEST, 2, 3, 3, 2));

@@ -430,14 +430,72 @@ START_TEST(J17_lease_after_pause)
 }
 END_TEST
 
+/* Whether it has leases or not now: its former life may have had some. */
 START_TEST(J18_lease_after_restart_of_voter)
 {
 	solo.params.lease_reads = _i == 1;
+	solo_preset(&solo, 1, 0, NULL, 0);
 	solo_boot(&solo);
-	ck_assert_int_eq(
-	    solo_ask(&solo, RAFT_VOTE_REQUEST, 2, 1, 0, 0), _i == 0);
-	solo.now += SOLO_ELECTION_TIMEOUT;
+	ck_assert(!solo_ask(&solo, RAFT_PREVOTE_REQUEST, 2, 2, 0, 0));
+	ck_assert(!solo_ask(&solo, RAFT_VOTE_REQUEST, 2, 2, 0, 0));
+	/* The leader's process is gone, as it seems. */
+	ck_assert_int_eq(solo_append(&solo, 3, 1, 0, 0, NULL, 0, 0), 0);
+	solo.now += 1;
+	ck_assert_int_eq(raft_peer_refused(solo.raft, solo.now, 3), 0);
+	solo.now += SOLO_ELECTION_TIMEOUT - 2;
+	ck_assert(!solo_ask(&solo, RAFT_VOTE_REQUEST, 2, 2, 0, 0));
+	solo.now += 2;
+	ck_assert(solo_ask(&solo, RAFT_VOTE_REQUEST, 2, 2, 0, 0));
+}
+END_TEST
+
+/* In the first term nobody had been promised anything. */
+START_TEST(J18_no_former_life)
+{
+	solo_boot(&solo);
 	ck_assert(solo_ask(&solo, RAFT_VOTE_REQUEST, 2, 1, 0, 0));
+}
+END_TEST
+
+/*
+ * One voter restarts with leases switched off, while the leader is cut off and
+ * holds a lease by its promise. The other voter, which promised nothing, is
+ * about to stand: it is not elected before the lease is over, and so no read
+ * of the old leader is stale, which the cluster asserts.
+ */
+START_TEST(J18_lease_switched_off)
+{
+	raft_id leader;
+	raft_id other;
+	raft_id voter;
+	uint64_t read_id = 1;
+
+	cluster_release(&cluster);
+	cluster_init(&cluster, 3, (uint64_t)_i);
+	for (raft_id id = 1; id <= 3; id++)
+		cluster.nodes[id].solo.params.lease_reads = true;
+	cluster_boot_all(&cluster);
+	leader = cluster_elect(&cluster, SECOND);
+	cluster_converge(&cluster, SECOND);
+	other = 1 + leader % 3;
+	voter = 1 + other % 3;
+	/* It hears of nobody until its timeout is nearly over. */
+	cluster_isolate(&cluster, other);
+	cluster_run(&cluster, SOLO_ELECTION_TIMEOUT * 3 / 4);
+	cluster_heal(&cluster);
+	cluster_isolate(&cluster, leader);
+	cluster_crash(&cluster, voter);
+	cluster.nodes[voter].solo.params.lease_reads = false;
+	cluster_boot(&cluster, voter);
+	for (unsigned i = 0; i < 2 * SOLO_ELECTION_TIMEOUT / 1000; i++) {
+		cluster_run(&cluster, 1000);
+		if (cluster_status(&cluster, other).role == RAFT_LEADER)
+			(void)cluster_propose(&cluster, other, 1);
+		if (cluster_status(&cluster, leader).role == RAFT_LEADER &&
+		    cluster_read(&cluster, leader, read_id) == 0)
+			read_id++;
+	}
+	ck_assert_uint_gt(cluster.reads_answered, 0);
 }
 END_TEST
 
@@ -485,6 +543,8 @@ raft_read_suite(void)
 	tcase_add_test(reads, J16_promise_outlives_the_term);
 	tcase_add_test(reads, J17_lease_after_pause);
 	tcase_add_loop_test(reads, J18_lease_after_restart_of_voter, 0, 2);
+	tcase_add_test(reads, J18_no_former_life);
+	tcase_add_loop_test(reads, J18_lease_switched_off, 1, 21);
 	tcase_add_test(reads, J18_lease_needs_voters_that_keep_it);
 	tcase_add_test(reads, J22_read_flood_bounded);
 	suite_add_tcase(suite, reads);
