@@ -198,7 +198,8 @@ cluster_boot(struct cluster *cluster, raft_id id)
 	node->members_seen = *raft_get_members(node->solo.raft);
 	node->led_seen = 0;
 	cluster_tell(cluster, "n%d boots: term %d, log up to %d", (int)id,
-	    (int)node->solo.disk.term, (int)node->solo.disk.log.count);
+	    (int)node->solo.disk.term,
+	    (int)(node->solo.disk.compacted_index + node->solo.disk.log.count));
 	pump(cluster, id);
 }
 

@@ -107,25 +107,45 @@ tell_append(struct cluster *cluster, const struct raft_message *letter,
 	    (int)before->status.commit_index, (int)after.commit_index);
 }
 
+/* What the sender says it has lost; empty if nothing. */
+static struct phrase
+damage(const struct raft_message *letter)
+{
+	struct phrase lost = { "" };
+
+	if (letter->snapshot_wanted != 0)
+		(void)snprintf(lost.text, sizeof(lost.text),
+		    ", its state up to %d is lost",
+		    (int)letter->snapshot_wanted);
+	else if (letter->repairing)
+		(void)snprintf(
+		    lost.text, sizeof(lost.text), ", it is being repaired");
+	return lost;
+}
+
 static void
 tell_append_answer(struct cluster *cluster, const struct raft_message *letter,
     const struct cluster_before *before)
 {
 	struct raft_status after = cluster_status(cluster, letter->to);
+	struct phrase lost = damage(letter);
 
 	if (!letter->success) {
 		cluster_tell(cluster,
-		    "n%d < n%d  refused, term %d: not after %d, try %s",
+		    "n%d < n%d  refused, term %d: not after %d, try %s%s",
 		    (int)letter->to, (int)letter->from, (int)letter->term,
 		    (int)letter->rejected_index,
-		    position(letter->hint_index, letter->hint_term).text);
+		    position(letter->hint_index, letter->hint_term).text,
+		    lost.text);
 		return;
 	}
-	if (letter->match_index <= before->peer.match_index)
+	if (letter->match_index <= before->peer.match_index &&
+	    lost.text[0] == '\0')
 		return;
-	cluster_tell(cluster, "n%d < n%d  holds up to %d, commit %d -> %d",
+	cluster_tell(cluster, "n%d < n%d  holds up to %d, commit %d -> %d%s",
 	    (int)letter->to, (int)letter->from, (int)letter->match_index,
-	    (int)before->status.commit_index, (int)after.commit_index);
+	    (int)before->status.commit_index, (int)after.commit_index,
+	    lost.text);
 }
 
 void
@@ -215,9 +235,11 @@ cluster_tell_work(struct cluster *cluster, raft_id id)
 		return;
 	if (solo->persists_count > 0)
 		cluster_tell(cluster,
-		    "n%d writes term %d, vote %s, log up to %d", (int)id,
+		    "n%d writes term %d, vote %s, log up to %d%s%s", (int)id,
 		    (int)solo->persist.term, name(solo->persist.vote).text,
-		    (int)solo_status(solo).last_index);
+		    (int)solo_status(solo).last_index,
+		    solo->persist.repair_until != 0 ? ", to be repaired" : "",
+		    solo->persist.reset_keeps ? ", and a state for it" : "");
 	if (solo->members_changed)
 		tell_members(cluster, id);
 	tell_lists(cluster, id);

@@ -221,6 +221,33 @@ START_TEST(golden_replace)
 }
 END_TEST
 
+START_TEST(golden_repair)
+{
+	raft_id leader = healthy();
+	raft_id damaged = leader == 1 ? 2 : 1;
+	struct solo *solo = &cluster.nodes[damaged].solo;
+
+	for (uint32_t size = 10; size < 14; size++)
+		ck_assert_int_eq(cluster_propose(&cluster, leader, size), 0);
+	cluster_converge(&cluster, SECOND);
+	/* Two entries, which it acknowledged and had not applied for good. */
+	cluster_crash(&cluster, damaged);
+	solo->disk.applied_index = 2;
+	cluster_damage_log(&cluster, damaged, 4);
+	cluster_boot(&cluster, damaged);
+	cluster_converge(&cluster, SECOND);
+	cluster_run(&cluster, SOLO_HEARTBEAT_INTERVAL);
+	/* And the state of a log that was cut. */
+	ck_assert_int_eq(solo_compact(solo, 3), 0);
+	cluster_crash(&cluster, damaged);
+	cluster_lose_state(&cluster, damaged);
+	cluster_boot(&cluster, damaged);
+	cluster_converge(&cluster, SECOND);
+	cluster_run(&cluster, SOLO_HEARTBEAT_INTERVAL);
+	compare_golden("repair");
+}
+END_TEST
+
 Suite *
 raft_golden_suite(void)
 {
@@ -237,6 +264,7 @@ raft_golden_suite(void)
 	tcase_add_test(golden, golden_partition);
 	tcase_add_test(golden, golden_transfer);
 	tcase_add_test(golden, golden_replace);
+	tcase_add_test(golden, golden_repair);
 	suite_add_tcase(suite, golden);
 	return suite;
 }

@@ -129,6 +129,12 @@ START_TEST(C21_hostile_appends)
 	bad.everywhere_index = UINT64_MAX;
 	assert_refused(&bad, "everywhere too large");
 	bad = good;
+	bad.state_index = RAFT_NUMBER_MAX + 1;
+	assert_refused(&bad, "an index of a state too large");
+	bad = good;
+	bad.agreed_index = RAFT_NUMBER_MAX + 1;
+	assert_refused(&bad, "an agreed index too large");
+	bad = good;
 	bad.prev_index = RAFT_NUMBER_MAX;
 	assert_refused(&bad, "entries beyond the last number");
 	entries[1].type = (enum raft_entry_type)7;
@@ -156,6 +162,12 @@ START_TEST(L14_hostile_responses)
 	bad.rejected_index = 1;
 	bad.hint_index = 3;
 	assert_refused(&bad, "a hint without a term");
+	bad.hint_index = 0;
+	bad.snapshot_wanted = RAFT_NUMBER_MAX + 1;
+	assert_refused(&bad, "a snapshot too late");
+	bad.snapshot_wanted = 0;
+	bad.state_index = RAFT_NUMBER_MAX + 1;
+	assert_refused(&bad, "an index of a state too large");
 	bad = solo_message(&solo, RAFT_READ_RESPONSE, 2, 3);
 	bad.read_index = UINT64_MAX;
 	assert_refused(&bad, "read index too large");
@@ -201,6 +213,8 @@ odd_message(struct rng *rng, struct raft_entry *entries)
 		.rejected_index = odd_number(rng),
 		.hint_index = odd_number(rng),
 		.hint_term = odd_number(rng),
+		.repairing = rng_below(rng, 2) == 0,
+		.snapshot_wanted = rng_below(rng, 2) == 0 ? odd_number(rng) : 0,
 		.read_index = odd_number(rng),
 	};
 

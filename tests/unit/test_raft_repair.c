@@ -293,6 +293,25 @@ START_TEST(impossible_boots)
 }
 END_TEST
 
+/* Each part of what a core knows of damage is in its digest. */
+START_TEST(digest_tells_damage)
+{
+	uint64_t digests[3];
+
+	for (unsigned i = 0; i < ARRAY_COUNT(digests); i++) {
+		solo_release(&solo);
+		solo_init(&solo, 1, 3);
+		solo_preset(&solo, 3, 0, NULL, 0);
+		solo.disk.repair_until = i == 1 ? 6 : 5;
+		solo.disk.repair_term = i == 2 ? 2 : 3;
+		solo_boot(&solo);
+		digests[i] = raft_digest(solo.raft);
+	}
+	ck_assert_uint_ne(digests[0], digests[1]);
+	ck_assert_uint_ne(digests[0], digests[2]);
+}
+END_TEST
+
 /* ---- The leader ---- */
 
 /* It leads term 1 with entries up to 6, all of which peer 2 holds; so does
@@ -652,6 +671,7 @@ raft_repair_suite(void)
 	tcase_add_test(repair, whole_by_a_snapshot);
 	tcase_add_test(repair, stays_over_a_restart);
 	tcase_add_test(repair, impossible_boots);
+	tcase_add_test(repair, digest_tells_damage);
 	tcase_add_test(repair, sends_again);
 	tcase_add_test(repair, alarm_once_for_each_life);
 	tcase_add_test(repair, late_answers_move_nothing_back);

@@ -554,6 +554,38 @@ START_TEST(G13_members_behind_the_snapshot)
 }
 END_TEST
 
+/* A membership stays known when the cut passes it, and again behind it. */
+START_TEST(G14_two_compactions)
+{
+	struct raft_members later = solo.disk.members;
+	const struct raft_entry entry = {
+		.term = 2,
+		.type = RAFT_ENTRY_MEMBERS,
+		.members = &later,
+	};
+
+	later.member[2].role_old = RAFT_MEMBER_LEARNER;
+	later.member[2].role_new = RAFT_MEMBER_LEARNER;
+	solo_preset(&solo, 5, 0, five, 3);
+	solo_log_append(&solo.disk.log, &entry);
+	solo_preset(&solo, 5, 0, five + 3, 2);
+	solo.disk.commit_hint = 6;
+	solo_boot(&solo);
+	solo_settle(&solo);
+	for (raft_index cut = 3; cut <= 6; cut++) {
+		ck_assert_int_eq(solo_compact(&solo, cut), 0);
+		ck_assert_uint_eq(raft_get_members(solo.raft)->index, 4);
+		solo_crash(&solo);
+		solo_boot(&solo);
+		solo_settle(&solo);
+		ck_assert_uint_eq(solo_status(&solo).compacted_index, cut);
+		ck_assert_uint_eq(raft_get_members(solo.raft)->index, 4);
+		ck_assert_int_eq(solo_role(&solo, 3), RAFT_MEMBER_LEARNER);
+		ck_assert(solo_status(&solo).members_committed);
+	}
+}
+END_TEST
+
 START_TEST(G15_append_races_install)
 {
 	static const raft_term more[] = { 5 };
@@ -778,6 +810,23 @@ START_TEST(G34_empty_state)
 }
 END_TEST
 
+/* By their numbers: 9 before 10, a term before an index. */
+START_TEST(G31_order_by_index)
+{
+	follow(five, 5, 5);
+	ck_assert_int_eq(install(9, 4), 0);
+	solo_settle(&solo);
+	assert_installed(9, 4);
+	ck_assert_int_eq(install(10, 4), 0);
+	solo_settle(&solo);
+	assert_installed(10, 4);
+	ck_assert_int_eq(install(9, 4), ERR_EXISTS);
+	/* Of an earlier term than what is committed, and later: cannot be. */
+	ck_assert_int_eq(install(11, 3), ERR_INVALID);
+	assert_installed(10, 4);
+}
+END_TEST
+
 START_TEST(impossible_snapshots)
 {
 	struct raft_members members = solo.disk.members;
@@ -847,6 +896,19 @@ START_TEST(G27_cut_to_the_tip)
 }
 END_TEST
 
+/* Putting it in place takes longer than any timeout: it is waited for. */
+START_TEST(G21_install_longer_than_the_timeout)
+{
+	raft_term term;
+
+	cluster.nodes[2].disk_latency = 2 * SOLO_ELECTION_TIMEOUT;
+	/* Once, as leave_behind asserts. */
+	term = leave_behind(2, true);
+	ck_assert_uint_eq(
+	    cluster_status(&cluster, cluster_leader(&cluster)).term, term);
+}
+END_TEST
+
 START_TEST(G23_slow_snapshot_no_election)
 {
 	raft_term term;
@@ -892,6 +954,7 @@ raft_snapshot_suite(void)
 	tcase_add_test(receiver, G11_members);
 	tcase_add_test(receiver, G12_supersedes_uncommitted_members);
 	tcase_add_test(receiver, G13_members_behind_the_snapshot);
+	tcase_add_test(receiver, G14_two_compactions);
 	tcase_add_test(receiver, G15_append_races_install);
 	tcase_add_test(receiver, G16_install_races_persist);
 	tcase_add_test(receiver, G16_install_races_apply);
@@ -905,12 +968,14 @@ raft_snapshot_suite(void)
 	tcase_add_test(receiver, A32_no_campaign_while_it_is_installed);
 	tcase_add_test(receiver, A15_votes_while_it_is_installed);
 	tcase_add_test(receiver, G34_empty_state);
+	tcase_add_test(receiver, G31_order_by_index);
 	tcase_add_test(receiver, impossible_snapshots);
 	suite_add_tcase(suite, receiver);
 	tcase_add_checked_fixture(both, set_up, tear_down);
 	tcase_set_timeout(both, 30);
 	tcase_add_loop_test(both, G27_cut_to_the_tip, 0, 2);
 	tcase_add_test(both, G23_slow_snapshot_no_election);
+	tcase_add_test(both, G21_install_longer_than_the_timeout);
 	suite_add_tcase(suite, both);
 	return suite;
 }

@@ -394,6 +394,25 @@ START_TEST(leader_sends_a_snapshot)
 }
 END_TEST
 
+START_TEST(leader_hears_it_from_a_refusal)
+{
+	struct raft_message refusal;
+
+	lead();
+	ck_assert_int_eq(raft_peer_unreachable(solo.raft, solo.now, 2), 0);
+	solo_settle(&solo);
+	refusal = solo_answer(&solo, &solo.appended[2], RAFT_APPEND_RESPONSE);
+	refusal.rejected_index = 6;
+	refusal.hint_index = 6;
+	refusal.hint_term = 1;
+	refusal.snapshot_wanted = 4;
+	ck_assert_int_eq(solo_deliver(&solo, &refusal), 0);
+	ck_assert_int_eq(solo_peer(&solo, 2).state, RAFT_PEER_SNAPSHOT);
+	ck_assert_uint_eq(solo_peer(&solo, 2).match_index, 6);
+	ck_assert_uint_eq(solo_peer(&solo, 2).next_index, 7);
+}
+END_TEST
+
 START_TEST(leader_sends_one_that_reaches_its_own_log)
 {
 	lead();
@@ -565,6 +584,7 @@ raft_state_lost_suite(void)
 	tcase_add_test(lost, whole_log_needs_no_snapshot);
 	tcase_add_test(lost, with_entries_lost_too);
 	tcase_add_test(lost, leader_sends_a_snapshot);
+	tcase_add_test(lost, leader_hears_it_from_a_refusal);
 	tcase_add_test(lost, leader_sends_one_that_reaches_its_own_log);
 	tcase_add_test(lost, leader_goes_on_behind_it);
 	tcase_add_test(lost, leader_tries_again);

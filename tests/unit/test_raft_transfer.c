@@ -246,7 +246,7 @@ START_TEST(I7_second_transfer)
 }
 END_TEST
 
-START_TEST(I8_I9_no_change_during_transfer)
+START_TEST(H34_I8_I9_no_change_during_transfer)
 {
 	lead();
 	ck_assert_int_eq(transfer(2), 0);
@@ -277,7 +277,7 @@ START_TEST(I9_no_promotion_during_transfer)
 }
 END_TEST
 
-START_TEST(I9_no_transfer_during_change)
+START_TEST(H34_I9_no_transfer_during_change)
 {
 	lead();
 	ck_assert_int_eq(solo_change_member(&solo, 4, RAFT_MEMBER_LEARNER), 0);
@@ -349,6 +349,51 @@ START_TEST(I1_target_campaigns_at_once)
 	solo_stand(&solo);
 	solo_settle(&solo);
 	ck_assert(!solo_sent(&solo, RAFT_VOTE_REQUEST, 3)->transfer);
+}
+END_TEST
+
+/*
+ * A leader that is out of the membership, as the follower knows already, leads
+ * on until it has handed its place over: it is followed, and told by (H17).
+ */
+START_TEST(H17_follows_who_is_out_until_it_hands_over)
+{
+	struct raft_message now = follow(false);
+	struct raft_message append =
+	    solo_message(&solo, RAFT_APPEND_REQUEST, 2, 1);
+	struct raft_members members = solo.disk.members;
+	const struct raft_member out = { .id = 2 };
+	const struct raft_entry entry = {
+		.term = 1,
+		.type = RAFT_ENTRY_MEMBERS,
+		.members = &members,
+	};
+
+	solo_set_member(&members, &out);
+	append.sequence = ++solo.sequence;
+	append.prev_index = 1;
+	append.prev_term = 1;
+	append.entries = &entry;
+	append.entries_count = 1;
+	ck_assert_int_eq(solo_deliver(&solo, &append), 0);
+	ck_assert_int_eq(solo_role(&solo, 2), RAFT_MEMBER_NONE);
+	/* Committed, and still led by it. */
+	ck_assert_int_eq(solo_append(&solo, 2, 1, 2, 1, NULL, 0, 2), 0);
+	solo_settle(&solo);
+	ck_assert(solo_status(&solo).members_committed);
+	ck_assert_uint_eq(solo_status(&solo).leader, 2);
+	ck_assert(solo_sent(&solo, RAFT_APPEND_RESPONSE, 2)->success);
+	ck_assert_uint_eq(
+	    solo_sent(&solo, RAFT_APPEND_RESPONSE, 2)->match_index, 2);
+	now.sequence = ++solo.sequence;
+	now.last_index = 2;
+	ck_assert_int_eq(role_after(&now), RAFT_CANDIDATE);
+	solo_clear(&solo);
+	solo_settle(&solo);
+	/* It asks the members that there are, at once. */
+	ck_assert_ptr_nonnull(solo_sent(&solo, RAFT_VOTE_REQUEST, 3));
+	ck_assert_ptr_null(solo_sent(&solo, RAFT_VOTE_REQUEST, 2));
+	ck_assert(solo_sent(&solo, RAFT_VOTE_REQUEST, 3)->transfer);
 }
 END_TEST
 
@@ -605,11 +650,12 @@ raft_transfer_suite(void)
 	tcase_add_test(transfer, I5_deadline_is_told);
 	tcase_add_test(transfer, I6_proposals_during);
 	tcase_add_test(transfer, I7_second_transfer);
-	tcase_add_test(transfer, I8_I9_no_change_during_transfer);
+	tcase_add_test(transfer, H34_I8_I9_no_change_during_transfer);
 	tcase_add_test(transfer, I9_no_promotion_during_transfer);
-	tcase_add_test(transfer, I9_no_transfer_during_change);
+	tcase_add_test(transfer, H34_I9_no_transfer_during_change);
 	tcase_add_test(transfer, I10_higher_term_during);
 	tcase_add_test(transfer, I11_stale_timeout_now);
+	tcase_add_test(transfer, H17_follows_who_is_out_until_it_hands_over);
 	tcase_add_test(transfer, I12_target_not_flushed);
 	tcase_add_test(transfer, I13_transfer_back);
 	tcase_add_test(transfer, I14_B22_transfer_beats_stickiness);
