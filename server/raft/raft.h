@@ -418,7 +418,7 @@ struct raft_status {
 	raft_id transfer_target;  /* 0: no transfer under way */
 	raft_index members_index; /* of the membership in effect */
 	bool members_committed;
-	raft_index repair_until; /* not 0: takes no part in elections */
+	raft_index repair_until; /* not 0: does not campaign */
 	bool state_lost;         /* waits for a snapshot, and applies nothing */
 };
 

@@ -151,8 +151,8 @@ would_vote(const struct raft *raft, const struct raft_message *message)
 	/* A leader that asked for the campaign is not disturbed by it. */
 	if (raft_elect_sticky(raft) && !message->transfer)
 		return false;
-	/* The log no longer says what the candidate has to have. */
-	if (raft_repairing(raft))
+	/* The log alone no longer says what the candidate has to have. */
+	if (!raft_repair_covers(raft, message))
 		return false;
 	if (message->term == raft->term) {
 		if (raft->vote != 0 && raft->vote != message->from)

@@ -473,6 +473,9 @@ void raft_snapshot_installed(struct raft *raft);
 
 /* Log, commit index or verified index moved: the log may be whole again. */
 void raft_repair_check(struct raft *raft);
+/* The candidate's log has all that this node ever had; true if it is whole. */
+bool
+raft_repair_covers(const struct raft *raft, const struct raft_message *message);
 /* This node cannot lead, for damage. */
 bool raft_repair_bars(const struct raft *raft);
 /* This leader can give the snapshot that the peer says it needs. */

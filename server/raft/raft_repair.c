@@ -7,11 +7,15 @@
  * (repair_term): an upper bound of all that it ever acknowledged. From then on
  * it is a member whose promises are older than its log:
  *
- *	- it votes for nobody and does not campaign, for its log no longer tells
- *	  whether a candidate has what it acknowledged (section 5.4.1);
+ *	- it does not campaign, for its log may lack what is committed;
+ *	- it votes as if its log ended at (repair_term, repair_until) too, behind
+ *	  which none of its logs ever ended: a candidate that is not behind
+ *	  that has all that it acknowledged (section 5.4.1). Voting for nobody
+ *	  would leave two nodes that were restarted at once with nobody to
+ *	  repair the one;
  *	- it acknowledges what it holds, for that is true.
  *
- * It is whole again, and votes again, when its durable log
+ * It is whole again, and votes by its log alone, when that is durable and
  *
  *	(1) is known to equal that of a leader, or what is committed, up to
  *	    repair_until; or
@@ -23,22 +27,23 @@
  * one voter that acknowledged E before it voted for the next leader, and that
  * votes by a log that has E. Take any leader of a later term than the one in
  * which E was acknowledged. Its voters include one, Z, that had acknowledged E
- * before; and Z was not this node while it was not whole, since that grants
- * nothing. So Z voted by a log that had E, be it this node in a life before
- * the damage, and the leader has E. As E stays with whoever holds it, this
- * holds for each leader after it by induction, however many nodes are being
- * repaired, as long as those that have become whole hold what counts of what
- * they acknowledged:
+ * before, and voted by a log that had E, or by a position that is not before
+ * the end of such a log. Either way the leader has E. If its last term is above
+ * that of the log, the leader of that last term had E, by induction, and it has
+ * that one's entries. If both are the same, as can be for repair_term only if
+ * the lost log ended in it too, its log is of the same leader, and is not
+ * shorter. As E stays with whoever holds it, this holds for each leader after
+ * it, however many nodes are being repaired, as long as those that have become
+ * whole hold what counts of what they acknowledged:
  *
  *	(1) The leader that is followed is of repair_term or later: it is the
  *	    one that E was acknowledged to, or a later one, and has E, at an
  *	    index not above repair_until. And there is one history of what is
  *	    committed: whoever holds that up to repair_until holds E.
- *	(2) The entry's leader was elected in a term above repair_term, without
- *	    this node's vote, and has E, which has a lower term and so lies
- *	    before the entry: both logs agree there (log matching). Whatever
- *	    else was lost is not in that leader's log, which is why nobody will
- *	    ever commit it.
+ *	(2) The entry's leader was elected in a term above repair_term, and has
+ *	    E, which has a lower term and so lies before the entry: both logs
+ *	    agree there (log matching). Whatever else was lost is not in that
+ *	    leader's log, which is why nobody will ever commit it.
  *
  * It becomes so at once, not only when (0, 0) is durable: all that it rests on
  * is, votes leave with or after the PERSIST that stores it, and a crash in
@@ -80,6 +85,16 @@ raft_repair_check(struct raft *raft)
 	    raft_log_term(log, committed) <= raft->repair.term)
 		return;
 	raft->repair = (struct raft_repair){ .until = 0 };
+}
+
+bool
+raft_repair_covers(const struct raft *raft, const struct raft_message *message)
+{
+	const struct raft_repair *repair = &raft->repair;
+
+	if (message->last_term != repair->term)
+		return message->last_term > repair->term;
+	return message->last_index >= repair->until;
 }
 
 bool

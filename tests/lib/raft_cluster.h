@@ -154,8 +154,7 @@ void cluster_tell(struct cluster *cluster, const char *format, ...)
 
 /* ---- Between the files of the cluster ---- */
 
-/* The node acknowledged this entry, and lost it: it votes for nobody before it
- * has it again. */
+/* The node acknowledged this entry, and lost it: it votes as if it had it. */
 bool cluster_promised(const struct cluster *cluster, raft_id id,
     raft_index index, raft_term term);
 /* Asserts what must be true of all nodes, after an event of node `id`. */

@@ -34,7 +34,7 @@ log_end(const struct cluster *cluster, raft_id id)
 	return end;
 }
 
-/* It votes for nobody, and does not ask. */
+/* It does not ask for votes, and gives them by more than its log. */
 static bool
 repairing(const struct cluster *cluster, raft_id id)
 {
@@ -42,6 +42,24 @@ repairing(const struct cluster *cluster, raft_id id)
 
 	return solo->raft != NULL ? solo_status(solo).repair_until != 0
 				  : solo->disk.repair_until != 0;
+}
+
+static bool
+behind(struct position a, struct position b)
+{
+	return a.term < b.term || (a.term == b.term && a.index < b.index);
+}
+
+/* Whether node `id` would vote for a candidate at `end`. */
+static bool
+grants(const struct cluster *cluster, raft_id id, struct position end)
+{
+	const struct solo_disk *disk = &cluster->nodes[id].solo.disk;
+	const struct position had = { disk->repair_term, disk->repair_until };
+
+	if (repairing(cluster, id) && behind(end, had))
+		return false;
+	return !behind(end, log_end(cluster, id));
 }
 
 /* Which members, as bits by id, would vote for a candidate at `end`. */
@@ -53,13 +71,8 @@ granting(const struct cluster *cluster, const struct raft_members *members,
 
 	for (unsigned i = 0; i < members->count; i++) {
 		raft_id id = members->member[i].id;
-		struct position own;
 
-		if (id > cluster->count || repairing(cluster, id))
-			continue;
-		own = log_end(cluster, id);
-		if (own.term < end.term ||
-		    (own.term == end.term && own.index <= end.index))
+		if (id <= cluster->count && grants(cluster, id, end))
 			set |= UINT64_C(1) << id;
 	}
 	return set;

@@ -589,7 +589,7 @@ START_TEST(H38_no_disjoint_quorums)
 END_TEST
 
 /* The same while nodes come back with a part of their log, or their state,
- * gone: who waits for it elects nobody, and gets it back. */
+ * gone: who waits for it elects nobody who lacks it, and gets it back. */
 START_TEST(H38_no_disjoint_quorums_with_damage)
 {
 	damages = true;

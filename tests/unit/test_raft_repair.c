@@ -70,17 +70,48 @@ assert_repairing(bool repairing)
 	ck_assert_uint_eq(solo.disk.repair_term, repairing ? 3 : 0);
 }
 
-START_TEST(votes_for_nobody)
+/* As the log that it had would, or later ones. */
+START_TEST(votes_by_what_it_had)
 {
-	solo.params.lease_reads = false;
+	static const struct {
+		raft_index index;
+		raft_term term;
+		bool granted;
+	} rows[] = {
+		{ 3, 2, false }, /* not behind what is left of it */
+		{ 9, 2, false },
+		{ 4, 3, false },
+		{ 5, 3, true },
+		{ 6, 3, true },
+		{ 1, 4, true },
+	};
+	enum raft_message_kind kind =
+	    _i == 0 ? RAFT_VOTE_REQUEST : RAFT_PREVOTE_REQUEST;
+
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		solo_release(&solo);
+		solo_init(&solo, 1, 3);
+		boot_damaged();
+		solo.now += 2 * SOLO_ELECTION_TIMEOUT;
+		ck_assert_msg(solo_ask(&solo, kind, 2, 5, rows[i].index,
+				  rows[i].term) == rows[i].granted,
+		    "row %zu", i);
+		/* What is stored says on. */
+		assert_repairing(true);
+	}
+}
+END_TEST
+
+/* And as what it has acknowledged since then. */
+START_TEST(votes_by_what_it_has_too)
+{
 	boot_damaged();
-	solo.now += 2 * SOLO_ELECTION_TIMEOUT;
-	ck_assert(!solo_ask(&solo, RAFT_PREVOTE_REQUEST, 2, 4, 9, 3));
-	ck_assert(!solo_ask(&solo, RAFT_VOTE_REQUEST, 2, 4, 9, 3));
-	/* The term is taken over all the same, and what is stored says on. */
-	ck_assert_uint_eq(solo.disk.term, 4);
-	ck_assert_uint_eq(solo.disk.vote, 0);
+	append(4, 4, 1, 0);
+	solo_settle(&solo);
 	assert_repairing(true);
+	solo.now += 2 * SOLO_ELECTION_TIMEOUT;
+	ck_assert(!solo_ask(&solo, RAFT_VOTE_REQUEST, 3, 5, 9, 3));
+	ck_assert(solo_ask(&solo, RAFT_VOTE_REQUEST, 3, 5, 4, 4));
 }
 END_TEST
 
@@ -259,7 +290,7 @@ START_TEST(stays_over_a_restart)
 	solo_boot(&solo);
 	solo_settle(&solo);
 	assert_repairing(true);
-	ck_assert(!solo_ask(&solo, RAFT_VOTE_REQUEST, 3, 9, 9, 8));
+	ck_assert(!solo_ask(&solo, RAFT_VOTE_REQUEST, 3, 9, 4, 3));
 }
 END_TEST
 
@@ -630,6 +661,30 @@ START_TEST(damaged_does_not_elect_who_lacks_it)
 }
 END_TEST
 
+/* Both of two were restarted, and the one that held less is damaged. */
+START_TEST(one_of_two_is_repaired)
+{
+	raft_id leader;
+
+	cluster_release(&cluster);
+	cluster_init(&cluster, 2, 23);
+	cluster_boot_all(&cluster);
+	leader = cluster_elect(&cluster, SECOND);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_int_eq(cluster_propose(&cluster, leader, 1), 0);
+	cluster_converge(&cluster, SECOND);
+	cluster_crash(&cluster, leader);
+	cluster_crash(&cluster, 3 - leader);
+	cluster.nodes[3 - leader].solo.disk.applied_index = 3;
+	cluster_damage_log(&cluster, 3 - leader, 5);
+	cluster_boot_all(&cluster);
+	ck_assert_uint_eq(cluster_elect(&cluster, 2 * SECOND), leader);
+	cluster_converge(&cluster, SECOND);
+	cluster_run(&cluster, SOLO_HEARTBEAT_INTERVAL);
+	ck_assert(!cluster_damaged(&cluster, 3 - leader));
+}
+END_TEST
+
 /* All of the log and all of the state at once: as a new disk, but it votes
  * when it is whole. */
 START_TEST(everything_is_repaired)
@@ -658,7 +713,8 @@ raft_repair_suite(void)
 
 	tcase_add_checked_fixture(repair, set_up, tear_down);
 	tcase_set_timeout(repair, 30);
-	tcase_add_test(repair, votes_for_nobody);
+	tcase_add_loop_test(repair, votes_by_what_it_had, 0, 2);
+	tcase_add_test(repair, votes_by_what_it_has_too);
 	tcase_add_test(repair, does_not_campaign);
 	tcase_add_test(repair, does_not_campaign_when_told);
 	tcase_add_test(repair, sole_voter_is_quiet);
@@ -684,6 +740,7 @@ raft_repair_suite(void)
 	tcase_add_test(repair, follower_is_repaired);
 	tcase_add_test(repair, leader_is_repaired);
 	tcase_add_test(repair, damaged_does_not_elect_who_lacks_it);
+	tcase_add_test(repair, one_of_two_is_repaired);
 	tcase_add_test(repair, everything_is_repaired);
 	suite_add_tcase(suite, repair);
 	return suite;
