@@ -94,6 +94,7 @@ node_checkpoint_turn(struct node *node, raft_usec now)
 		    node, error, "checkpoint: %s", err_text(error));
 	node->checkpoint_at = RAFT_NEVER;
 	(void)node_end_commit(node, true, started);
+	node_send_look_at_file(node);
 	return 0;
 }
 

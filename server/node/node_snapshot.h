@@ -173,10 +173,13 @@ void node_compact_adapt(struct node *node, raft_index index);
 /* Does what RAFT_OP_SNAPSHOT says. */
 void node_send_snapshot(
     struct node *node, raft_usec now, const struct raft_op_snapshot *snapshot);
-/* True if a transfer waits for a checkpoint to send. */
+/* True if a transfer has to wait for a checkpoint, as the last one is too old
+ * for it. */
 bool node_send_wants_checkpoint(const struct node *node, raft_usec now);
 /* The index of the oldest snapshot that is being sent; none: UINT64_MAX. */
 raft_index node_sending_index(const struct node *node);
+/* Behind each checkpoint: what is pinned must not let the data store fill. */
+void node_send_look_at_file(struct node *node);
 /* Sends the pieces that are due, behind the checkpoint. */
 int node_send_turn(struct node *node, raft_usec now) ATTR_MUST_CHECK;
 /* When the next turn is wanted for it; RAFT_NEVER for none. */

@@ -6,12 +6,24 @@
 #include <stdlib.h>
 
 #define US_PER_SECOND 1000000
+/* The longest rest between attempts; the first is an election timeout. */
+#define REST_MAX (60u * US_PER_SECOND)
 
-/* A peer that needs a snapshot, until the core is told how that ended. */
+/*
+ * A peer that needs a snapshot, until it has one. After an attempt that failed
+ * the core is told, and asks again if the peer is still there; the next one
+ * begins when it has asked, and not before the rest is over: what a full disk
+ * refuses would else be read and sent over and over.
+ */
 struct node_sender {
 	struct list link;
 	raft_id peer;
-	struct kv_reader *reader; /* NULL: a checkpoint has to come first */
+	bool asked;          /* by the core, which waits for the end */
+	raft_usec rest;      /* before the next attempt; 0: none has failed */
+	raft_index at_least; /* a checkpoint there, or after, is what it gets */
+	struct kv_reader *reader; /* NULL: it has not begun */
+	uint64_t file_bytes_max;  /* of the data store, while that is pinned */
+	bool outgrown;            /* it has become larger */
 	struct node_piece offer;
 	struct kv_position position; /* the receiver has all up to there */
 	bool accepted;               /* the receiver has told where it is */
@@ -92,18 +104,33 @@ node_send_cancel_all(struct node *node)
 		cancel(node, CONTAINER_OF(link, struct node_sender, link));
 }
 
-/* Gives up the pinned state; the next checkpoint takes its place. */
+/* Gives up the pinned state; a later checkpoint takes its place, at `due`. */
 static void
-begin_anew(struct node *node, struct node_sender *sender, raft_usec now)
+begin_anew(struct node *node, struct node_sender *sender, raft_usec due)
 {
 	stop_waiting(node, sender);
 	kv_reader_close(sender->reader);
 	sender->reader = NULL;
+	sender->outgrown = false;
 	sender->position = (struct kv_position){ .table = 0 };
 	sender->accepted = false;
 	sender->complete = false;
-	sender->due = now;
-	sender->progress_at = now;
+	sender->due = due;
+	sender->progress_at = due;
+}
+
+/*
+ * The core's entry, and the membership that names the peer. What is not
+ * applied cannot be waited for with a checkpoint, but the core's may.
+ */
+static raft_index
+needed_index(const struct node *node, raft_index at_least)
+{
+	struct raft_status raft;
+
+	raft_get_status(node->raft, &raft);
+	return MAX(
+	    at_least, MIN(raft.members_index, kv_applied_index(node->kv)));
 }
 
 void
@@ -115,22 +142,40 @@ node_send_snapshot(
 	if (sender == NULL) {
 		sender = mem_zalloc(1, sizeof(*sender));
 		sender->peer = snapshot->peer;
-		sender->since = now;
 		list_push(&node->snapshots.senders, &sender->link);
 		begin_anew(node, sender, now);
 	} else if (sender->reader != NULL &&
 		   sender->offer.id.index < snapshot->at_least) {
 		begin_anew(node, sender, now);
 	}
+	if (!sender->asked) {
+		sender->asked = true;
+		sender->since = now;
+		sender->bytes_sent = 0;
+		sender->pieces_count = 0;
+		begin_anew(node, sender, MAX(now, sender->due));
+	}
+	sender->at_least = needed_index(node, snapshot->at_least);
 }
 
 static void
-ended(struct node *node, struct node_sender *sender, raft_usec now,
+tell_core(struct node *node, const struct node_sender *sender, raft_usec now,
     raft_index index)
 {
 	(void)raft_snapshot_sent(node->raft, now, sender->peer, index);
 	node->again = true;
-	sender_free(sender);
+}
+
+/* This attempt is over. Each that follows comes later behind the last. */
+static void
+failed(struct node *node, struct node_sender *sender, raft_usec now)
+{
+	sender->rest = sender->rest == 0 ? node->params.raft.election_timeout
+					 : MIN(2 * sender->rest, REST_MAX);
+	begin_anew(node, sender, now + sender->rest);
+	sender->restarted = false;
+	sender->asked = false;
+	tell_core(node, sender, now, 0);
 }
 
 /* The receiver holds the snapshot, or had no need of it. */
@@ -149,18 +194,66 @@ arrived(struct node *node, const struct node_sender *sender)
 
 /* ---- Pieces ---- */
 
-/* Pins the checkpoint that was made in this turn, and says what it is. */
+/*
+ * A pinned state keeps its pages from being used again, so the file grows with
+ * every write. It may fill three quarters of what it can; one that was larger
+ * before, half of the rest.
+ */
+static uint64_t
+file_bytes_max(const struct store_stat *stat)
+{
+	uint64_t left =
+	    stat->map_bytes - MIN(stat->map_bytes, stat->file_bytes);
+
+	return MAX(
+	    stat->map_bytes - stat->map_bytes / 4, stat->file_bytes + left / 2);
+}
+
+void
+node_send_look_at_file(struct node *node)
+{
+	struct store_stat stat;
+	struct list *link;
+
+	if (list_empty(&node->snapshots.senders))
+		return;
+	store_get_stat(node->data_store, &stat);
+	LIST_EACH(link, &node->snapshots.senders) {
+		struct node_sender *sender =
+		    CONTAINER_OF(link, struct node_sender, link);
+
+		if (sender->reader != NULL &&
+		    stat.file_bytes > sender->file_bytes_max)
+			sender->outgrown = true;
+	}
+}
+
+static raft_index
+checkpoint_index(const struct node *node)
+{
+	struct kv_stats stats;
+
+	kv_get_stats(node->kv, &stats);
+	return stats.checkpoint_index;
+}
+
+/* Pins the present checkpoint, and says what it is. ERR_BUSY: not now. */
 static int
 open_reader(struct node *node, struct node_sender *sender)
 {
 	struct kv_snapshot_info info;
 	struct node_log_base base;
+	struct store_stat stat;
 	struct slice bytes;
 	int error;
 
+	if (checkpoint_index(node) < sender->at_least)
+		return ERR_BUSY;
+	store_get_stat(node->data_store, &stat);
 	error = kv_reader_open(node->data_store, &sender->reader);
 	if (error != 0)
 		return error;
+	sender->file_bytes_max = file_bytes_max(&stat);
 	error = kv_reader_get_meta(sender->reader, NODE_BASE_META, &bytes);
 	if (error == 0)
 		error = node_base_decode(bytes, &base);
@@ -278,10 +371,22 @@ send_due(struct node *node, struct node_sender *sender, raft_usec now)
 	return 0;
 }
 
-/*
- * A pinned state keeps its pages from being used again, so the data store
- * grows with every write. One that nobody takes is let go.
- */
+/* Nobody takes the pinned state, or it costs too much: once more, with a later
+ * one. */
+static void
+let_go(struct node *node, struct node_sender *sender, raft_usec now)
+{
+	if (sender->restarted) {
+		failed(node, sender, now);
+		return;
+	}
+	sender->restarted = true;
+	sender->at_least =
+	    MIN(sender->offer.id.index + 1, kv_applied_index(node->kv));
+	begin_anew(node, sender, now);
+	node->again = true; /* a checkpoint may be due */
+}
+
 static int
 look_after(struct node *node, struct node_sender *sender, raft_usec now)
 {
@@ -289,15 +394,10 @@ look_after(struct node *node, struct node_sender *sender, raft_usec now)
 		cancel(node, sender);
 		return 0;
 	}
-	if (now >= patience_ends(node, sender)) {
-		if (sender->restarted) {
-			stop_waiting(node, sender);
-			ended(node, sender, now, 0);
-			return 0;
-		}
-		sender->restarted = true;
-		begin_anew(node, sender, now);
-		node->again = true; /* a checkpoint is due */
+	if (!sender->asked)
+		return 0;
+	if (sender->outgrown || now >= patience_ends(node, sender)) {
+		let_go(node, sender, now);
 		return 0;
 	}
 	return send_due(node, sender, now);
@@ -322,13 +422,16 @@ node_send_turn(struct node *node, raft_usec now)
 bool
 node_send_wants_checkpoint(const struct node *node, raft_usec now)
 {
+	raft_index made = checkpoint_index(node);
 	struct list *link;
 
 	LIST_EACH(link, &node->snapshots.senders) {
 		const struct node_sender *sender =
 		    CONTAINER_OF(link, struct node_sender, link);
 
-		if (sender->reader == NULL && sender->due <= now)
+		if (sender->asked && sender->reader == NULL &&
+		    sender->due <= now && made < sender->at_least &&
+		    sender->at_least <= kv_applied_index(node->kv))
 			return true;
 	}
 	return false;
@@ -360,6 +463,8 @@ node_send_deadline(const struct node *node)
 		const struct node_sender *sender =
 		    CONTAINER_OF(link, struct node_sender, link);
 
+		if (!sender->asked)
+			continue;
 		deadline = MIN(deadline, patience_ends(node, sender));
 		if (!sender->waiting)
 			deadline = MIN(deadline, sender->due);
@@ -415,11 +520,12 @@ node_snapshot_answered(
 	case NODE_ANSWER_REFUSED:
 		snapshots->refused_by = peer;
 		snapshots->refused_reason = answer.reason;
-		ended(node, sender, now, 0);
+		failed(node, sender, now);
 		return;
 	case NODE_ANSWER_DONE:
 		arrived(node, sender);
-		ended(node, sender, now, sender->offer.id.index);
+		tell_core(node, sender, now, sender->offer.id.index);
+		sender_free(sender);
 		return;
 	}
 }
@@ -433,7 +539,7 @@ node_get_snapshot(const struct node *node, raft_id peer,
 	*ret_status = (struct node_snapshot_status){ .sending = false };
 	if (node->snapshots.refused_by == peer)
 		ret_status->refused = node->snapshots.refused_reason;
-	if (sender == NULL)
+	if (sender == NULL || (sender->reader == NULL && sender->rest != 0))
 		return;
 	ret_status->sending = true;
 	ret_status->index = sender->reader == NULL ? 0 : sender->offer.id.index;
