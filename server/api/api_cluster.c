@@ -131,6 +131,11 @@ append_view_json(
 		    ",\"snapshot\":{\"index\":%" PRIu64 ",\"bytes\":%" PRIu64
 		    "}",
 		    view->snapshot.index, view->snapshot.bytes_sent);
+	if (view->snapshot.refused != 0) {
+		buf_append_text(to, ",");
+		append_text_member(to, "snapshot_refused",
+		    err_text(view->snapshot.refused));
+	}
 	if (!view->is_self && !view->link.connected) {
 		buf_append_text(to, ",");
 		append_text_member(to, "error", view->link.last_error);

@@ -2,7 +2,8 @@
 """
 Fills a cluster of three with so many MiB, and has an empty fourth node join it
 while four writers go on, with the default timeouts. Prints how long it took
-until that votes, and the longest time in which no write succeeded.
+until that votes, and the longest time in which no write succeeded. Nobody may
+be elected meanwhile (G23).
 """
 
 import argparse
@@ -16,7 +17,7 @@ sys.dont_write_bytecode = True  # before anything of this tree is imported
 from lib import http
 from lib.cluster import Cluster
 from lib.load import Load
-from lib.testing import Failure, Test, expect
+from lib.testing import Failure, Test, expect, expect_equal
 
 VALUE_BYTES = 256 << 10
 
@@ -41,10 +42,12 @@ def run(test, mib, rate):
     usual = load.longest_gap(min(write.ended for write in load.writes))
     node = cluster.add_node("n4", cluster.leader())
     node.restart()
+    term = cluster.leader().get_cluster()["term"]
     began = time.monotonic()
     cluster.wait_voters(["n1", "n2", "n3", "n4"], timeout=600)
     seconds = time.monotonic() - began
     stall = load.longest_gap(began, began + seconds)
+    expect_equal(cluster.leader().get_cluster()["term"], term, "term")
     load.stop()
     cluster.wait_converged(60)
     load.check(node, "?consistency=stale")

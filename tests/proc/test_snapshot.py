@@ -1,11 +1,13 @@
 """Members that lack more than the log has, and get all data instead."""
 
 import os
+import re
 
 from lib import http
 from lib.cluster import Cluster
 from lib.load import Load
 from lib.testing import expect, expect_equal, wait_for
+from lib.tmpfs import Tmpfs
 
 # So that little is much.
 SMALL = {"raft.trailing-bytes": "64KiB", "raft.checkpoint-bytes": "64KiB",
@@ -154,3 +156,99 @@ def test_sender_killed_in_the_middle(test):
     cluster.wait_voters(["n1", "n2", "n3", "n4"])
     cluster.wait_converged()
     expect_values(node, values)
+
+
+PIECE_BYTES = 512 << 10
+
+
+def test_G22_link_that_breaks_again_and_again(test):
+    """
+    G22: each connection breaks at four fifths of what is left. What the receiver
+    has by then stays: all together is sent not much more than once.
+    """
+    cluster = Cluster(test, options=SMALL, switched=True).start()
+    whole = 24 * MIB
+    follower = cluster.followers()[0]
+    follower.stop()
+    leader = cluster.leader()
+    values = put_many(leader, whole // (MIB // 4), MIB // 4)
+    left = whole
+
+    def limit():
+        """Of less than a piece and an offer nothing would arrive."""
+        nonlocal left
+        part = max(left * 4 // 5, 2 * PIECE_BYTES)
+        left -= part // PIECE_BYTES * PIECE_BYTES
+        return part if left > 0 else None
+
+    cluster.switch.break_after("snapshot", limit)
+    before = generation(follower)
+    follower.restart()
+    follower.wait_ready(30)
+    cluster.wait_converged()
+    expect(generation(follower) != before, "it came back without a snapshot")
+    expect_values(follower, values)
+    broken = cluster.switch.broken
+    test.note(f"broke after {[f'{count / MIB:.1f}' for count in broken]} MiB")
+    expect(len(broken) >= 2, f"{len(broken)} connections broke")
+    sent = cluster.switch.count_bytes("snapshot")
+    test.note(f"{sent / MIB:.1f} MiB were sent")
+    # Lost is of each connection what came behind its last whole piece.
+    allowed = whole + (len(broken) + 1) * 2 * PIECE_BYTES
+    expect(sent <= allowed, f"{sent} bytes were sent of {whole}")
+
+
+def checkpoints(node):
+    """How many it has made since it started."""
+    return sum(count for name, count in node.get_metrics().items()
+               if re.match(r"luminous_fsync_.*_count{.*data", name))
+
+
+def test_D1_full_disk_of_the_receiver(test):
+    """
+    It stays a member with its old state, and is asked ever less often until
+    there is space.
+    """
+    cluster = Cluster(test, options={**SMALL, "storage.min-free-disk": "0"})
+    disk = Tmpfs(test, test.directory / "disk", 48)
+    follower = cluster["n1"]
+    follower.data = disk.path / "n1"
+    cluster.write_config(follower)
+    cluster.start()
+    old = put_many(cluster.leader(), 1, 1000, "old")
+    cluster.wait_converged()
+    made = checkpoints(follower)
+
+    def is_checkpointed():
+        cluster.leader().put("tick", b"tock")
+        return checkpoints(follower) > made
+
+    wait_for("they are in a checkpoint", is_checkpointed)
+    follower.stop()
+    leader = cluster.leader()
+    values = put_many(leader, 24, MIB // 2)
+    disk.fill(left=6 * MIB)
+    before = generation(follower)
+    load = Load([node for node in cluster if node is not follower]).start()
+    follower.restart()
+
+    def refused():
+        """Why, as the leader says."""
+        return [member["snapshot_refused"]
+                for member in leader.get_cluster()["members"]
+                if member["name"] == "n1" and "snapshot_refused" in member]
+
+    reasons = wait_for("the full disk has refused it", refused)
+    expect("space" in reasons[0], f"refused: {reasons}")
+    load.wait_acked(300)
+    expect(follower.is_running(), "it has ended")
+    expect_equal(generation(follower), before, "data directories")
+    expect_values(follower, old)
+    disk.empty()
+    wait_for("it has got the state",
+             lambda: generation(follower) != before, 70)
+    wait_for("nothing is refused any more", lambda: not refused())
+    load.stop()
+    cluster.wait_converged(30)
+    expect_values(follower, values)
+    load.check(follower, "?consistency=stale")

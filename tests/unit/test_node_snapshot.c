@@ -402,7 +402,7 @@ carry_nothing(struct node_packet *packet)
 		first_index = piece.id.index;
 }
 
-/* Scenario G33. */
+/* Scenarios G5 and G33. */
 START_TEST(a_pinned_state_without_progress_is_let_go)
 {
 	struct node_cluster *cluster = node_cluster_new(3);

@@ -2,6 +2,7 @@
 The network between the members: every connection from one node to another
 goes through here, and each direction can be cut. As in a real network a cut is
 silence: bytes wait, ends are not seen, and all of it arrives once healed.
+Connections of one purpose can be broken as well, after so many bytes each.
 """
 
 import re
@@ -20,6 +21,7 @@ class _End:
         self.socket = sock
         self.socket.setblocking(False)
         self.held = b""
+        self.taken = 0  # bytes, from it
         self.is_over = False  # it sends no more
 
     def read(self, other):
@@ -29,6 +31,7 @@ class _End:
             return
         except OSError:
             data = b""
+        self.taken += len(data)
         other.held += data
         self.is_over = self.is_over or not data
 
@@ -50,14 +53,18 @@ class _Link:
         self.server = None
         self.begin = _End(socket.socket())  # holds what comes before
         self.source = None
+        self.purpose = None
+        self.bytes_max = None  # from the client, then it breaks
         self.number = number
         self.address = address
 
     def identify(self):
         """The first request on every connection says who sends it."""
         match = re.search(rb'"from":(\d+)', self.begin.held)
-        if match:
+        purpose = re.search(rb'"purpose":"(\w+)"', self.begin.held)
+        if match and purpose:
             self.source = int(match.group(1))
+            self.purpose = purpose.group(1).decode()
 
     def connect(self):
         """False: nobody listens there."""
@@ -83,6 +90,9 @@ class Switch:
     def __init__(self, count):
         self._lock = threading.Lock()
         self._cut = set()  # (from, to), by number
+        self._limits = {}  # function of the purpose
+        self.broken = []  # bytes that each broken connection had taken
+        self._ended = []  # (purpose, bytes) of all that are no more
         self._links = []
         self._stop = threading.Event()
         self._listeners = []
@@ -124,6 +134,34 @@ class Switch:
         with self._lock:
             self._cut.clear()
 
+    def break_after(self, purpose, limit):
+        """
+        limit() is asked once for each new connection of this purpose (see
+        enum wire_purpose), and tells how many bytes from who dialled it are
+        taken before it breaks; None: any number. What was taken last is lost.
+        """
+        with self._lock:
+            self._limits[purpose] = limit
+
+    def count_bytes(self, purpose):
+        """What was taken from who dialled, over all connections so far."""
+        taken = self._ended + [(link.purpose, link.client.taken)
+                               for link in list(self._links)]
+        return sum(count for name, count in taken if name == purpose)
+
+    def _breaks(self, link):
+        if link.bytes_max is None or link.client.taken < link.bytes_max:
+            return False
+        self.broken.append(link.client.taken)
+        return True
+
+    def _identify(self, link):
+        link.identify()
+        with self._lock:
+            limit = self._limits.get(link.purpose)
+        if limit is not None:
+            link.bytes_max = limit()
+
     def _flows(self, source, target):
         with self._lock:
             return (source, target) not in self._cut
@@ -136,6 +174,7 @@ class Switch:
             for link in list(self._links):
                 if not self._advance(link):
                     link.close()
+                    self._ended.append((link.purpose, link.client.taken))
                     self._links.remove(link)
 
     def _wait_and_move(self):
@@ -183,8 +222,10 @@ class Switch:
     def _advance(self, link):
         """False: the connection has ended, and both sides may know."""
         if link.source is None:
-            link.identify()
+            self._identify(link)
             return not (link.client.is_over and link.source is None)
+        if self._breaks(link):
+            return False
         if not self._flows(link.source, link.number):
             return True
         if link.server is None:
