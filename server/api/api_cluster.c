@@ -133,8 +133,8 @@ append_view_json(
 		    view->snapshot.index, view->snapshot.bytes_sent);
 	if (view->snapshot.refused != 0) {
 		buf_append_text(to, ",");
-		append_text_member(to, "snapshot_refused",
-		    err_text(view->snapshot.refused));
+		append_text_member(
+		    to, "snapshot_refused", err_text(view->snapshot.refused));
 	}
 	if (!view->is_self && !view->link.connected) {
 		buf_append_text(to, ",");

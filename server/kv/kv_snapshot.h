@@ -70,12 +70,20 @@ int kv_writer_open(
 void kv_writer_close(struct kv_writer *writer);
 
 /*
- * Adds a piece; commits by itself now and then, so that memory is bounded.
- * ERR_INVALID: not a piece, a damaged record, or one that does not come behind
- * those before it: nothing was added; ERR_VERSION: the same for a piece of a
- * newer version. ERR_NO_SPACE, ERR_IO: the writer is only to be closed.
+ * Verifies and takes a piece, which waits to be written by kv_writer_write, or
+ * by the next call. ERR_INVALID: not a piece, a damaged record, or one that does
+ * not come behind those before it: nothing was added; ERR_VERSION: the same for
+ * a piece of a newer version. Else an error of writing the one before.
  */
 int kv_writer_add(struct kv_writer *writer, struct slice piece) ATTR_MUST_CHECK;
+/* True if kv_writer_write has nothing to do, or has failed. */
+bool kv_writer_is_idle(const struct kv_writer *writer);
+/*
+ * Writes what waits; commits now and then, so that memory is bounded, and
+ * blocks then. ERR_NO_SPACE, ERR_IO: the writer is only to be closed, and says
+ * the same to every further call.
+ */
+int kv_writer_write(struct kv_writer *writer) ATTR_MUST_CHECK;
 
 /* Behind what was added: where reading has to go on. Valid until the next. */
 const struct kv_position *

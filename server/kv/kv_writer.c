@@ -17,8 +17,9 @@ struct kv_writer {
 	struct store *data;
 	struct store_txn *txn; /* NULL after a failed or the last commit */
 	struct kv_writer_progress progress;
+	struct buf waiting; /* a piece that was counted; empty: none */
 	uint64_t uncommitted_bytes;
-	bool ended; /* finished or failed: only to be closed */
+	int ended; /* finished or failed, with this: only to be closed */
 };
 
 static int
@@ -67,6 +68,7 @@ kv_writer_close(struct kv_writer *writer)
 		return;
 	if (writer->txn != NULL)
 		store_abort(writer->txn);
+	buf_release(&writer->waiting);
 	free(writer);
 }
 
@@ -152,34 +154,55 @@ kv_writer_commit(struct kv_writer *writer)
 }
 
 static int
-kv_writer_write(struct kv_writer *writer, struct slice piece)
+kv_writer_put_waiting(struct kv_writer *writer)
 {
-	int code = kv_writer_put_all(writer, piece);
+	int code = 0;
 
-	writer->uncommitted_bytes += piece.size;
+	if (writer->waiting.size != 0)
+		code = kv_writer_put_all(writer, buf_slice(&writer->waiting));
+	writer->uncommitted_bytes += writer->waiting.size;
+	buf_reset(&writer->waiting);
+	if (code != 0)
+		writer->ended = code;
+	return code;
+}
+
+bool
+kv_writer_is_idle(const struct kv_writer *writer)
+{
+	return writer->ended != 0 || writer->waiting.size == 0;
+}
+
+int
+kv_writer_write(struct kv_writer *writer)
+{
+	int code = writer->ended;
+
+	if (code == 0)
+		code = kv_writer_put_waiting(writer);
 	if (code != 0 || writer->uncommitted_bytes < KV_WRITER_COMMIT_BYTES)
 		return code;
 	code = kv_writer_commit(writer);
-	return code != 0 ? code : store_begin(writer->data, true, &writer->txn);
+	if (code == 0)
+		code = store_begin(writer->data, true, &writer->txn);
+	writer->ended = code;
+	return code;
 }
 
 int
 kv_writer_add(struct kv_writer *writer, struct slice piece)
 {
 	struct kv_writer_progress next = writer->progress;
-	int code;
+	int code = kv_writer_write(writer);
 
-	if (writer->ended)
-		return ERR_STOPPED;
+	if (code != 0)
+		return code;
 	code = kv_progress_count_all(&next, piece);
 	if (code != 0)
 		return code == ERR_CORRUPT ? ERR_INVALID : code;
-	code = kv_writer_write(writer, piece);
-	if (code != 0)
-		writer->ended = true;
-	else
-		writer->progress = next;
-	return code;
+	buf_append_slice(&writer->waiting, piece);
+	writer->progress = next;
+	return 0;
 }
 
 const struct kv_position *
@@ -192,10 +215,13 @@ int
 kv_writer_finish(struct kv_writer *writer, const struct kv_snapshot_info *info)
 {
 	const struct kv_state *stored = &writer->progress.stored;
+	int code = writer->ended;
 
-	if (writer->ended)
-		return ERR_STOPPED;
-	writer->ended = true;
+	if (code == 0)
+		code = kv_writer_put_waiting(writer);
+	if (code != 0)
+		return code;
+	writer->ended = ERR_STOPPED;
 	if (!kv_sums_agree(stored, &writer->progress.sums) ||
 	    stored->applied_index != info->applied_index ||
 	    stored->revision != info->revision ||

@@ -189,6 +189,8 @@ void node_send_cancel_all(struct node *node);
 
 /* ---- node_snapshot_receive.c ---- */
 
+/* Writes what was received since the last turn; blocks now and then. */
+int node_receive_turn(struct node *node) ATTR_MUST_CHECK;
 /* Offers the core what is completely received. */
 int node_install_turn(struct node *node, raft_usec now) ATTR_MUST_CHECK;
 /* Tells the log of the reset that a PERSIST asks for, before its commit. */

@@ -185,6 +185,7 @@ take_records(struct node *node, raft_usec now, const struct node_piece *piece,
 	if (error != 0)
 		return fail(node, error, answer);
 	receiver->progress_at = now;
+	node->again = true; /* to write it, while the next is on its way */
 	go_on(node, answer);
 	return 0;
 }
@@ -330,6 +331,27 @@ is_overtaken(const struct node *node, const struct node_receiver *receiver)
 
 	raft_get_status(node->raft, &raft);
 	return raft.commit_index >= receiver->offer.id.index;
+}
+
+/*
+ * A full disk is told with the next piece: the answer to this one is gone, or
+ * goes now, so that the sender reads the next while this one is written.
+ */
+int
+node_receive_turn(struct node *node)
+{
+	struct node_receiver *receiver = node->snapshots.receiver;
+	int error;
+
+	if (receiver == NULL || receiver->writer == NULL ||
+	    kv_writer_is_idle(receiver->writer))
+		return 0;
+	node->host.flush(node->host.context);
+	error = kv_writer_write(receiver->writer);
+	if (error == ERR_IO)
+		return node_set_fault(
+		    node, error, "receiving a snapshot: %s", err_text(error));
+	return 0;
 }
 
 int

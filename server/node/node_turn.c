@@ -16,6 +16,8 @@
  *	    they may block, and then nobody waits for them
  *	send the pieces of snapshots that are due
  *	    a snapshot is a checkpoint, the one just made
+ *	write a piece that was received
+ *	    its answer has left, and the sender makes the next
  *	give up log entries that nobody needs
  *	verify some of what lies on disk, if that is due
  */
@@ -296,6 +298,8 @@ turn(struct node *node, raft_usec now)
 		error = node_checkpoint_turn(node, now);
 	if (error == 0)
 		error = node_send_turn(node, now);
+	if (error == 0)
+		error = node_receive_turn(node);
 	if (error != 0)
 		return error;
 	node_compact(node);

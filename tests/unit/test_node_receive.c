@@ -13,7 +13,8 @@ static struct {
 	unsigned pieces_count;
 	unsigned crash_at; /* this piece; 0: none */
 	unsigned crashes;
-	bool armed; /* the fault is set */
+	bool armed;          /* the fault is set */
+	uint64_t operations; /* of the new data's disk, last */
 	uint64_t fail_operation;
 	uint64_t fail_commit;
 	uint64_t seed;
@@ -266,6 +267,41 @@ START_TEST(a_full_disk_ends_the_transfer_and_not_the_node)
 	node_cluster_pass(cluster, 3 * RUN_SECOND);
 	node_get_snapshot(leader->node, plan.receiver->id, &status);
 	ck_assert_int_eq(status.refused, 0);
+	finish(cluster);
+}
+END_TEST
+
+/* ---- Time ---- */
+
+/* Its write, and now and then a commit, comes behind the answer. */
+static void
+carry_and_watch_the_disk(struct node_packet *packet)
+{
+	struct node_piece piece = decode(packet->piece);
+	uint64_t before;
+
+	if (piece.kind != NODE_PIECE_RECORDS) {
+		node_cluster_carry(packet);
+		return;
+	}
+	before = store_mem_operations_count(plan.receiver->data_disks[1]);
+	node_cluster_carry(packet);
+	ck_assert_uint_eq(
+	    store_mem_operations_count(plan.receiver->data_disks[1]), before);
+	/* The one before was written by the turn. */
+	if (plan.pieces_count++ > 0)
+		ck_assert_uint_gt(before, plan.operations);
+	plan.operations = before;
+}
+
+START_TEST(a_piece_is_answered_before_it_is_written)
+{
+	struct node_cluster *cluster = transfer_new();
+
+	cluster->carry = carry_and_watch_the_disk;
+	plan.receiver->isolated = false;
+	node_cluster_pass(cluster, RUN_SECOND);
+	ck_assert_uint_gt(plan.pieces_count, 10);
 	finish(cluster);
 }
 END_TEST
@@ -545,6 +581,7 @@ node_receive_suite(void)
 	tcase_add_test(
 	    tcase, a_failed_commit_of_the_log_leaves_one_state_whole);
 	tcase_add_test(tcase, a_full_disk_ends_the_transfer_and_not_the_node);
+	tcase_add_test(tcase, a_piece_is_answered_before_it_is_written);
 	tcase_add_test(tcase, what_is_committed_here_is_not_wanted);
 	tcase_add_test(tcase, pieces_of_an_unknown_transfer_have_to_be_offered);
 	tcase_add_test(tcase, a_piece_from_elsewhere_is_told_the_position);
