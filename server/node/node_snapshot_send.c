@@ -1,41 +1,13 @@
 /* Snapshots to peers that lack entries which are cut. */
 
 #include "common/mem.h"
-#include "node/node_impl.h"
+#include "node/node_sender.h"
 
 #include <stdlib.h>
 
 #define US_PER_SECOND 1000000
 /* The longest rest between attempts; the first is an election timeout. */
 #define REST_MAX (60u * US_PER_SECOND)
-
-/*
- * A peer that needs a snapshot, until it has one. After an attempt that failed
- * the core is told, and asks again if the peer is still there; the next one
- * begins when it has asked, and not before the rest is over: what a full disk
- * refuses would else be read and sent over and over.
- */
-struct node_sender {
-	struct list link;
-	raft_id peer;
-	bool asked;          /* by the core, which waits for the end */
-	raft_usec rest;      /* before the next attempt; 0: none has failed */
-	raft_index at_least; /* a checkpoint there, or after, is what it gets */
-	struct kv_reader *reader; /* NULL: it has not begun */
-	uint64_t file_bytes_max;  /* of the data store, while that is pinned */
-	bool outgrown;            /* it has become larger */
-	struct node_piece offer;
-	struct kv_position position; /* the receiver has all up to there */
-	bool accepted;               /* the receiver has told where it is */
-	bool complete;               /* all was sent, up to its end */
-	bool waiting;                /* for an answer */
-	bool restarted; /* with a newer state, after one grew too old */
-	raft_usec due;  /* of the next piece, unless waiting */
-	raft_usec progress_at;
-	raft_usec since;
-	uint64_t bytes_sent;
-	uint64_t pieces_count;
-};
 
 void
 node_snapshots_init(struct node_snapshots *snapshots)
@@ -47,7 +19,7 @@ static void
 sender_free(struct node_sender *sender)
 {
 	list_remove(&sender->link);
-	kv_reader_close(sender->reader);
+	node_sender_close(sender);
 	free(sender);
 }
 
@@ -109,8 +81,7 @@ static void
 begin_anew(struct node *node, struct node_sender *sender, raft_usec due)
 {
 	stop_waiting(node, sender);
-	kv_reader_close(sender->reader);
-	sender->reader = NULL;
+	node_sender_close(sender);
 	sender->outgrown = false;
 	sender->position = (struct kv_position){ .table = 0 };
 	sender->accepted = false;
@@ -192,22 +163,7 @@ arrived(struct node *node, const struct node_sender *sender)
 	node_compact_adapt(node, sender->offer.id.index);
 }
 
-/* ---- Pieces ---- */
-
-/*
- * A pinned state keeps its pages from being used again, so the file grows with
- * every write. It may fill three quarters of what it can; one that was larger
- * before, half of the rest.
- */
-static uint64_t
-file_bytes_max(const struct store_stat *stat)
-{
-	uint64_t left =
-	    stat->map_bytes - MIN(stat->map_bytes, stat->file_bytes);
-
-	return MAX(
-	    stat->map_bytes - stat->map_bytes / 4, stat->file_bytes + left / 2);
-}
+/* ---- The turn ---- */
 
 void
 node_send_look_at_file(struct node *node)
@@ -227,103 +183,6 @@ node_send_look_at_file(struct node *node)
 			sender->outgrown = true;
 	}
 }
-
-static raft_index
-checkpoint_index(const struct node *node)
-{
-	struct kv_stats stats;
-
-	kv_get_stats(node->kv, &stats);
-	return stats.checkpoint_index;
-}
-
-/* Pins the present checkpoint, and says what it is. ERR_BUSY: not now. */
-static int
-open_reader(struct node *node, struct node_sender *sender)
-{
-	struct kv_snapshot_info info;
-	struct node_log_base base;
-	struct store_stat stat;
-	struct slice bytes;
-	int error;
-
-	if (checkpoint_index(node) < sender->at_least)
-		return ERR_BUSY;
-	store_get_stat(node->data_store, &stat);
-	error = kv_reader_open(node->data_store, &sender->reader);
-	if (error != 0)
-		return error;
-	sender->file_bytes_max = file_bytes_max(&stat);
-	error = kv_reader_get_meta(sender->reader, NODE_BASE_META, &bytes);
-	if (error == 0)
-		error = node_base_decode(bytes, &base);
-	if (error != 0)
-		return error == ERR_NOT_FOUND ? ERR_CORRUPT : error;
-	kv_reader_get_info(sender->reader, &info);
-	if (info.applied_index != base.index)
-		return ERR_CORRUPT;
-	sender->offer = (struct node_piece){
-		.kind = NODE_PIECE_OFFER,
-		.id = { base.index, base.term, info.state_hash },
-		.chain = base.chain,
-		.time_us = base.time_us,
-		.revision = info.revision,
-		.bytes = info.bytes,
-	};
-	return 0;
-}
-
-/* The records behind the position, or the end if there are none. */
-static int
-make_records(struct node *node, struct node_sender *sender, struct buf *piece)
-{
-	struct kv_position position = sender->position;
-	struct node_piece head = {
-		.kind = NODE_PIECE_RECORDS,
-		.id = sender->offer.id,
-		.position = position,
-	};
-	int error;
-
-	node_piece_begin(piece, &head);
-	error = kv_reader_read(sender->reader, &position,
-	    node->params.snapshot_piece_bytes, piece);
-	if (error != ERR_NOT_FOUND)
-		return error;
-	sender->complete = true;
-	buf_reset(piece);
-	head.kind = NODE_PIECE_END;
-	node_piece_begin(piece, &head);
-	return 0;
-}
-
-static int
-send_piece(struct node *node, struct node_sender *sender, raft_usec now)
-{
-	uint64_t rate = node->params.snapshot_rate;
-	struct buf piece = { 0 };
-	int error = 0;
-
-	if (sender->accepted)
-		error = make_records(node, sender, &piece);
-	else
-		node_piece_begin(&piece, &sender->offer);
-	if (error == 0) {
-		node_piece_end(&piece);
-		sender->waiting = true;
-		sender->due = now;
-		if (rate != 0)
-			sender->due += piece.size * US_PER_SECOND / rate;
-		sender->bytes_sent += piece.size;
-		sender->pieces_count++;
-		node->host.send_snapshot(
-		    node->host.context, sender->peer, buf_slice(&piece));
-	}
-	buf_release(&piece);
-	return error;
-}
-
-/* ---- The turn ---- */
 
 /*
  * The core may have ended it: this node leads no more, the peer has left, or
@@ -351,20 +210,28 @@ patience_ends(const struct node *node, const struct node_sender *sender)
 }
 
 static int
-send_due(struct node *node, struct node_sender *sender, raft_usec now)
+open_and_send(struct node *node, struct node_sender *sender, raft_usec now)
 {
 	int error = 0;
 
-	if (sender->waiting || now < sender->due)
-		return 0;
 	if (sender->reader == NULL)
-		error = open_reader(node, sender);
+		error = node_sender_open(node, sender);
 	if (error == ERR_BUSY) {
 		sender->due = now + node->params.raft.heartbeat_interval;
 		return 0;
 	}
-	if (error == 0)
-		error = send_piece(node, sender, now);
+	return error == 0 ? node_sender_send(node, sender, now) : error;
+}
+
+static int
+send_due(struct node *node, struct node_sender *sender, raft_usec now)
+{
+	int error = 0;
+
+	if (!sender->waiting && now >= sender->due)
+		error = open_and_send(node, sender, now);
+	else if (sender->waiting)
+		error = node_sender_read_ahead(node, sender);
 	if (error != 0)
 		return node_set_fault(
 		    node, error, "reading a snapshot: %s", err_text(error));
@@ -422,7 +289,7 @@ node_send_turn(struct node *node, raft_usec now)
 bool
 node_send_wants_checkpoint(const struct node *node, raft_usec now)
 {
-	raft_index made = checkpoint_index(node);
+	raft_index made = node_checkpoint_index(node);
 	struct list *link;
 
 	LIST_EACH(link, &node->snapshots.senders) {
@@ -493,6 +360,10 @@ go_on(struct node *node, struct node_sender *sender, raft_usec now,
 		sender->due = now + node->params.raft.heartbeat_interval;
 	sender->position = *position;
 	sender->accepted = true;
+	sender->complete = false;
+	/* Not behind this turn's commit: it can arrive meanwhile. */
+	if (now >= sender->due && !sender->outgrown)
+		node_sender_send_ahead(node, sender, now);
 }
 
 void

@@ -11,6 +11,7 @@
 /* What the carriers below saw. */
 static struct {
 	unsigned offers;
+	unsigned records;
 	raft_usec offered_at[64];
 	raft_index first_index;
 	raft_index last_index;
@@ -286,6 +287,46 @@ START_TEST(a_pinned_state_does_not_let_the_file_fill)
 }
 END_TEST
 
+/* ---- Time ---- */
+
+static uint64_t
+count_sent(const struct node_packet *packet)
+{
+	struct node_snapshot_status status;
+
+	node_get_snapshot(packet->from->node, packet->message.to, &status);
+	return status.pieces;
+}
+
+static void
+carry_and_look_for_the_next(struct node_packet *packet)
+{
+	struct node_piece piece;
+	uint64_t sent = count_sent(packet);
+
+	note_offer(packet);
+	ck_assert_int_eq(node_piece_decode(packet->piece, &piece), 0);
+	node_cluster_carry(packet);
+	if (piece.kind == NODE_PIECE_RECORDS) {
+		ck_assert_uint_eq(count_sent(packet), sent + 1);
+		seen.records++;
+	}
+}
+
+/* No turn comes in between, which may have a commit in it. */
+START_TEST(the_next_piece_leaves_with_the_answer)
+{
+	struct machine *follower = cut_off(tune_nothing);
+
+	follower->cluster->carry = carry_and_look_for_the_next;
+	follower->isolated = false;
+	node_cluster_pass(follower->cluster, 3 * RUN_SECOND);
+	ck_assert_uint_gt(seen.records, 10);
+	check_came_back(follower);
+	node_cluster_free(follower->cluster);
+}
+END_TEST
+
 /* Scenario G21: the receiver was slow, not the link: nothing is sent twice. */
 static void
 carry_all_but_the_end_s_answer(struct node_packet *packet)
@@ -336,6 +377,7 @@ node_transfer_suite(void)
 	tcase_add_test(tcase, the_rest_begins_anew_behind_one_that_arrived);
 	tcase_add_test(tcase, a_leader_that_falls_forgets_who_refused);
 	tcase_add_test(tcase, a_pinned_state_does_not_let_the_file_fill);
+	tcase_add_test(tcase, the_next_piece_leaves_with_the_answer);
 	tcase_add_test(
 	    tcase, an_install_that_outlasts_the_link_is_not_begun_anew);
 	return suite;
