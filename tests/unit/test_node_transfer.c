@@ -363,6 +363,45 @@ START_TEST(an_install_that_outlasts_the_link_is_not_begun_anew)
 }
 END_TEST
 
+/* ---- Order ---- */
+
+static enum node_answer_kind
+offer_to(struct machine *machine, raft_index index, raft_term term)
+{
+	struct node_piece piece = { .kind = NODE_PIECE_OFFER,
+		.id = { index, term, 77 } };
+	struct node_answer answer;
+	struct buf bytes = { 0 };
+	struct buf reply = { 0 };
+
+	node_piece_begin(&bytes, &piece);
+	node_piece_end(&bytes);
+	ck_assert_int_eq(
+	    node_receive_snapshot(machine->node, machine->cluster->now,
+		machine->id % 3 + 1, buf_slice(&bytes), &reply),
+	    0);
+	ck_assert_int_eq(node_answer_decode(buf_slice(&reply), &answer), 0);
+	buf_release(&bytes);
+	buf_release(&reply);
+	return answer.kind;
+}
+
+/* Scenario G31: newer is the one of the higher index, as a number. */
+START_TEST(newer_is_the_one_of_the_higher_index)
+{
+	struct node_cluster *cluster = node_cluster_new(3);
+	struct machine *machine = follower_of(node_cluster_elect(cluster));
+
+	ck_assert_int_eq(offer_to(machine, 999, 2), NODE_ANSWER_GO_ON);
+	ck_assert_int_eq(offer_to(machine, 998, 3), NODE_ANSWER_LATER);
+	ck_assert_int_eq(offer_to(machine, 99, 9), NODE_ANSWER_LATER);
+	ck_assert_int_eq(offer_to(machine, 1000, 1), NODE_ANSWER_GO_ON);
+	ck_assert_int_eq(offer_to(machine, 999, 2), NODE_ANSWER_LATER);
+	ck_assert_int_eq(offer_to(machine, 1000, 1), NODE_ANSWER_GO_ON);
+	node_cluster_free(cluster);
+}
+END_TEST
+
 Suite *
 node_transfer_suite(void)
 {
@@ -380,5 +419,6 @@ node_transfer_suite(void)
 	tcase_add_test(tcase, the_next_piece_leaves_with_the_answer);
 	tcase_add_test(
 	    tcase, an_install_that_outlasts_the_link_is_not_begun_anew);
+	tcase_add_test(tcase, newer_is_the_one_of_the_higher_index);
 	return suite;
 }

@@ -115,7 +115,25 @@ START_TEST(piece_of_any_size)
 }
 END_TEST
 
-/* Messages go on as if there was no snapshot. */
+/* Scenario G24: the answer comes while most of the piece is still here. */
+START_TEST(piece_refused_while_it_is_sent)
+{
+	send_large_piece(one->peers->params.snapshot_bytes_max + (32u << 20));
+	check_answer("");
+	ck_assert_uint_eq(two->pieces_count, 0);
+	/* Nothing of it is taken for the next one. */
+	send_piece("piece");
+	check_answer("go on");
+	ck_assert_str_eq(two->piece, "piece");
+	one->pieces_left = 2;
+	send_piece("first");
+	PEER_NET_WAIT(&net, one->answered_count == 3);
+	ck_assert_str_eq(two->piece, "next");
+	ck_assert_uint_eq(two->pieces_count, 4);
+}
+END_TEST
+
+/* Scenario G23: messages go on as if there was no snapshot. */
 START_TEST(heartbeat_overtakes_piece)
 {
 	send_large_piece(one->peers->params.snapshot_bytes_max);
@@ -347,6 +365,7 @@ peer_snapshot_suite(void)
 	tcase_add_test(tcase, piece_and_answer);
 	tcase_add_test(tcase, pieces_on_one_connection);
 	tcase_add_test(tcase, piece_of_any_size);
+	tcase_add_test(tcase, piece_refused_while_it_is_sent);
 	tcase_add_test(tcase, heartbeat_overtakes_piece);
 	tcase_add_test(tcase, idle_connection_is_closed);
 	tcase_add_test(tcase, piece_refused_by_node);
