@@ -258,6 +258,51 @@ START_TEST(store_lmdb_full_map_is_no_space)
 }
 END_TEST
 
+static uint64_t
+bytes_after_commits(struct store *store, unsigned count)
+{
+	static const uint8_t value[1000];
+	const struct slice key = slice_of("k", 1);
+	struct store_txn *txn;
+	struct store_stat stat;
+
+	while (count-- > 0) {
+		ck_assert_int_eq(store_begin(store, true, &txn), 0);
+		ck_assert_int_eq(store_put(txn, TABLE_A, key,
+				     slice_of(value, sizeof(value))),
+		    0);
+		ck_assert_int_eq(store_commit(txn), 0);
+	}
+	store_get_stat(store, &stat);
+	return stat.file_bytes;
+}
+
+/*
+ * Scenario G33: file_bytes tells what a reader costs, and when it is let go
+ * for another, its pages are used again.
+ */
+START_TEST(G33_store_lmdb_grows_under_one_reader_alone)
+{
+	struct store_txn *reader;
+	struct store *store;
+	uint64_t before;
+	uint64_t grown;
+
+	make_file();
+	store = must_open();
+	before = bytes_after_commits(store, 10);
+	ck_assert_uint_eq(bytes_after_commits(store, 50), before);
+	ck_assert_int_eq(store_begin(store, false, &reader), 0);
+	grown = bytes_after_commits(store, 100);
+	ck_assert_uint_ge(grown, before + 100 * 4096);
+	store_abort(reader);
+	ck_assert_int_eq(store_begin(store, false, &reader), 0);
+	ck_assert_uint_eq(bytes_after_commits(store, 50), grown);
+	store_abort(reader);
+	store_close(store);
+}
+END_TEST
+
 START_TEST(store_lmdb_too_many_readers_are_busy)
 {
 	struct store_txn *readers[64];
@@ -471,6 +516,7 @@ store_lmdb_suite(void)
 	tcase_add_test(core, store_lmdb_newer_format);
 	tcase_add_test(core, store_lmdb_file_cut_short);
 	tcase_add_test(core, store_lmdb_full_map_is_no_space);
+	tcase_add_test(core, G33_store_lmdb_grows_under_one_reader_alone);
 	tcase_add_test(core, store_lmdb_too_many_readers_are_busy);
 	tcase_add_loop_test(
 	    core, store_lmdb_killed_writer_loses_no_commit, 0, 12);
