@@ -230,6 +230,9 @@ def test_D1_full_disk_of_the_receiver(test):
     disk.fill(left=6 * MIB)
     before = generation(follower)
     load = Load([node for node in cluster if node is not follower]).start()
+    # A checkpoint of its own that finds no space would stop it, as any does.
+    cluster.write_config(follower, raft__checkpoint_interval="60s",
+                         raft__checkpoint_bytes="64MiB")
     follower.restart()
 
     def refused():
