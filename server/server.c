@@ -375,6 +375,7 @@ make_peers(struct server *server)
 	const struct config *config = server->config;
 	struct peers_params params = {
 		.secret = slice_of(config->secret, config->secret_size),
+		.address = config->address,
 		.election_timeout = config->election_timeout_us,
 		.idle_timeout_us = config->idle_timeout_us,
 		.records_max = config->batch_entries_max,

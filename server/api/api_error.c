@@ -21,6 +21,7 @@ static const struct row rows[] = {
 	    "Method not allowed" },
 	[API_TIMEOUT] = { 408, "timeout", "Request not complete in time" },
 	[API_CANNOT_JOIN] = { 409, "cannot_join", "The node cannot join" },
+	[API_CANNOT_MOVE] = { 409, "cannot_move", "The member cannot move" },
 	[API_CHANGE_IN_PROGRESS] = { 409, "change_in_progress",
 	    "Another change is in progress" },
 	[API_MEMBER_EXISTS] = { 409, "member_exists", "Member exists" },

@@ -87,7 +87,61 @@ change(struct api_call *call, const struct node_change *wanted)
 		fail_change(call, error, why);
 }
 
+/* ---- Probing ---- */
+
+/* It ends while there is time left for what follows from it. */
+static void
+probe(struct api_call *call, peers_probe_fn *fn)
+{
+	struct api *api = call->api;
+	uint64_t now_us = loop_now(api->loop);
+	uint64_t left_us = call->deadline_us - MIN(now_us, call->deadline_us);
+	int error = peers_probe(api->peers, call->query.address,
+	    now_us + left_us / 4 * 3, fn, call, &call->probe);
+
+	if (error == 0)
+		call->way = API_PROBING;
+	else if (error == ERR_BUSY)
+		api_fail(call, API_BUSY, "repeat it in a few seconds",
+		    "other changes of the members ask at their addresses who "
+		    "is there, and so many at a time are enough");
+	else
+		api_take_back(call, error);
+}
+
+/* True: the address is that of another member than `name`, which has been
+ * answered. */
+static bool
+refuse_taken(struct api_call *call, const char *name)
+{
+	const struct node_members *members = node_get_members(call->api->node);
+
+	for (unsigned i = 0; i < members->count; i++) {
+		const struct node_member *member = &members->member[i];
+
+		if (strcmp(member->address, call->query.address) != 0 ||
+		    strcmp(member->name, name) == 0)
+			continue;
+		api_fail(call, API_MEMBER_EXISTS,
+		    "GET /cluster shows the members",
+		    "%s is the address of member %s", member->address,
+		    member->name);
+		return true;
+	}
+	return false;
+}
+
 /* ---- Adding: the node is looked at first ---- */
+
+/* The member takes the place of `old`, or has: that is gone then. */
+static bool
+replaces(const struct api_call *call, raft_id id)
+{
+	const struct node_member *old =
+	    node_find_member_name(call->api->node, call->query.old);
+
+	return old == NULL || node_get_replaced(call->api->node, id) == old->id;
+}
 
 /* A request that is repeated finds what it did before. */
 static bool
@@ -98,7 +152,7 @@ is_repeated(const struct api_call *call)
 
 	return member != NULL &&
 	       strcmp(member->address, call->query.address) == 0 &&
-	       call->query.old[0] == '\0';
+	       (call->query.old[0] == '\0' || replaces(call, member->id));
 }
 
 /* `hello` is NULL if nobody answers there now. */
@@ -165,7 +219,6 @@ static void
 start_add(struct api_call *call)
 {
 	struct api *api = call->api;
-	int error;
 
 	if (!is_repeated(call) &&
 	    node_find_member_name(api->node, call->query.name) != NULL) {
@@ -175,19 +228,15 @@ start_add(struct api_call *call)
 		    "%s is a member already", call->query.name);
 		return;
 	}
-	if (call->query.old[0] != '\0' &&
+	if (call->query.old[0] != '\0' && !is_repeated(call) &&
 	    node_find_member_name(api->node, call->query.old) == NULL) {
 		api_fail(call, API_MEMBER_NOT_FOUND,
 		    "GET /cluster shows the members", "there is no member %s",
 		    call->query.old);
 		return;
 	}
-	error = peers_probe(
-	    api->peers, call->query.address, on_probed, call, &call->probe);
-	if (error == 0)
-		call->way = API_PROBING;
-	else
-		api_take_back(call, error);
+	if (!refuse_taken(call, call->query.name))
+		probe(call, on_probed);
 }
 
 static bool
@@ -204,13 +253,17 @@ static bool
 waited_add(struct api_call *call, bool last)
 {
 	bool settled = is_settled(call);
-	bool waits =
-	    call->query.wait_us != 0 &&
+	bool is_there =
 	    node_find_member_name(call->api->node, call->query.name) != NULL;
 
-	if (!settled && waits && !last)
+	if (!settled && is_there && call->query.wait_us != 0 && !last)
 		return false;
 	api_cancel(call);
+	if (!is_there) {
+		fail_change(
+		    call, ERR_NOT_FOUND, "it was removed before it voted");
+		return true;
+	}
 	reply_member(call, settled ? 201 : 202, call->query.name);
 	return true;
 }
@@ -303,14 +356,75 @@ api_member_delete(struct api_call *call)
 }
 
 static void
-start_move(struct api_call *call)
+move(struct api_call *call, bool force)
 {
-	struct node_change wanted = { .kind = NODE_MOVE };
+	struct node_change wanted = {
+		.kind = NODE_MOVE,
+		.force = force,
+	};
 
 	snprintf(wanted.name, sizeof(wanted.name), "%s", call->query.name);
 	snprintf(wanted.member.address, sizeof(wanted.member.address), "%s",
 	    call->query.address);
 	change(call, &wanted);
+}
+
+/* By its directory; a founder's may not be known yet. */
+static bool
+is_member(const struct node_hello *hello, const struct node_member *member)
+{
+	static const uint8_t unknown[NODE_NONCE_SIZE];
+
+	return hello->stage == NODE_HELLO_MEMBER && hello->from == member->id &&
+	       (memcmp(member->directory, unknown, NODE_NONCE_SIZE) == 0 ||
+		   memcmp(member->directory, hello->directory,
+		       NODE_NONCE_SIZE) == 0);
+}
+
+/*
+ * Where nobody answers it may be started later, if the cluster does without it
+ * until then. Where somebody else answers it never will be.
+ */
+static void
+on_move_probed(void *context, const struct node_hello *hello, int error,
+    const char *why_not)
+{
+	struct api_call *call = context;
+	const struct api_query *query = &call->query;
+	const struct node_member *member =
+	    node_find_member_name(call->api->node, query->name);
+	bool answers;
+
+	call->way = API_IDLE;
+	if (member == NULL) {
+		fail_change(call, ERR_NOT_FOUND, "there is no such member");
+		return;
+	}
+	answers = error == 0 && is_member(hello, member);
+	if (answers || error == ERR_NOT_FOUND || error == ERR_TIMEOUT)
+		move(call, answers || query->force);
+	else if (error == 0)
+		api_fail(call, API_CANNOT_MOVE, NULL,
+		    "the node at %s is %s, but not the member %s",
+		    query->address, hello->name, query->name);
+	else
+		api_fail(call, API_CANNOT_MOVE,
+		    "check the address: nobody or this member should be there",
+		    "%s to %s: %s", query->name, query->address, why_not);
+}
+
+static void
+start_move(struct api_call *call)
+{
+	const struct node_member *member =
+	    node_find_member_name(call->api->node, call->query.name);
+
+	if (member == NULL)
+		fail_change(call, ERR_NOT_FOUND, "there is no such member");
+	else if (strcmp(member->address, call->query.address) == 0)
+		reply_member(call, 200, call->query.name);
+	else if (!refuse_taken(call, call->query.name))
+		probe(call, on_move_probed);
 }
 
 static void

@@ -14,6 +14,7 @@
  * leave in the order of the requests whatever the order they are given in.
  */
 
+#include "common/address.h"
 #include "common/buf.h"
 #include "common/macros.h"
 #include "net/http.h"
@@ -155,5 +156,8 @@ void http_connection_allow_pipelining(struct http_connection *connection);
 void http_connection_protect(struct http_connection *connection);
 /* "10.0.0.7:51844" of the other side; valid as the connection is. */
 const char *http_connection_remote(const struct http_connection *connection);
+/* The same of this side: where the other one connected to. */
+void http_connection_local(
+    const struct http_connection *connection, char ret_text[ADDRESS_TEXT_SIZE]);
 
 #endif

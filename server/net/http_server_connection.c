@@ -365,3 +365,16 @@ http_connection_remote(const struct http_connection *connection)
 {
 	return connection->remote;
 }
+
+void
+http_connection_local(
+    const struct http_connection *connection, char ret_text[ADDRESS_TEXT_SIZE])
+{
+	struct address local = { .size = sizeof(local.storage) };
+
+	/* It fails only for want of memory, and "?" is nobody's address. */
+	if (getsockname(connection->fd, (void *)&local.storage, &local.size) !=
+	    0)
+		local.storage.ss_family = AF_UNSPEC;
+	address_format(&local, ret_text);
+}

@@ -63,6 +63,9 @@ peers_new(struct loop *loop, const struct peers_params *params,
 	peers->params = *params;
 	buf_append_slice(&peers->secret, params->secret);
 	peers->params.secret = buf_slice(&peers->secret);
+	(void)snprintf(
+	    peers->address, sizeof(peers->address), "%s", params->address);
+	peers->params.address = peers->address;
 	peers->ops = ops;
 	peers->context = context;
 	rng_init(&peers->rng, params->seed);

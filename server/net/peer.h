@@ -53,6 +53,9 @@ struct peers_ops {
 
 struct peers_params {
 	struct slice secret; /* copied; empty: peers are refused */
+	/* Where the others find this node, by its own configuration: canonical,
+	 * and copied. */
+	const char *address;
 	raft_usec
 	    election_timeout; /* an answer later than this breaks a link */
 	/* http.idle-timeout of every member: idle connections for forwarding
@@ -90,13 +93,17 @@ void peers_set_members(
 
 /*
  * Asks the node at `address` who it is, with proof both ways: its hello, which
- * is not judged here, or an error with a sentence for the operator, within a
- * few seconds. `fn` is called once, within peers_expire(), unless
- * peers_probe_cancel came first; `hello` or `why`, the other is NULL, is
- * borrowed. ERR_CLOSED: nobody listens there, or the connection broke;
- * ERR_TIMEOUT; ERR_DENIED: it does not know the secret; ERR_INVALID: it is no
- * Luminous node; ERR_VERSION: it speaks another version; ERR_MISMATCH: it
- * refuses this node; ERR_UNSUPPORTED: this node has no secret.
+ * is not judged here, or an error with a sentence for the operator, until
+ * `deadline_us` and within a few seconds. `fn` is called once, within
+ * peers_expire(), unless peers_probe_cancel came first; `hello` or `why`, the
+ * other is NULL, is borrowed. ERR_NOT_FOUND: nobody can be reached there;
+ * ERR_CLOSED: the connection broke; ERR_TIMEOUT; ERR_DENIED: it does not know the secret;
+ * ERR_INVALID: it is no Luminous node; ERR_VERSION: it speaks another version;
+ * ERR_MISMATCH: it refuses this node; ERR_UNSUPPORTED: this node has no secret.
+ *
+ * Whoever may ask for a probe must not learn of others what they did not prove
+ * to mean for this cluster: `why` is the same for all of them, and the log says
+ * more. Only the refusal of a node that knows the secret is quoted in it.
  *
  * peers_probe itself, without a call: ERR_INVALID: no numeric address;
  * ERR_BUSY: too many at a time.
@@ -104,8 +111,9 @@ void peers_set_members(
 struct peers_probe;
 typedef void peers_probe_fn(
     void *context, const struct node_hello *hello, int error, const char *why);
-int peers_probe(struct peers *peers, const char *address, peers_probe_fn *fn,
-    void *context, struct peers_probe **ret_probe) ATTR_MUST_CHECK;
+int peers_probe(struct peers *peers, const char *address, uint64_t deadline_us,
+    peers_probe_fn *fn, void *context,
+    struct peers_probe **ret_probe) ATTR_MUST_CHECK;
 void peers_probe_cancel(struct peers *peers, struct peers_probe *probe);
 
 /*
@@ -131,9 +139,9 @@ void peers_request(struct peers *peers, struct http_request *request);
 void peers_abandoned(struct peers *peers, struct http_request *request);
 
 /*
- * The member that has proved itself on this request's connection; 0: none.
- * Only then Luminous-Forwarded-By counts. The connection's context belongs to
- * the peers.
+ * The member that has proved itself on this request's connection; 0: none, as
+ * for a probe, which only looks. Only then Luminous-Forwarded-By counts. The
+ * connection's context belongs to the peers.
  */
 raft_id peers_proved(const struct http_request *request);
 

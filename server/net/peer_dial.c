@@ -205,6 +205,7 @@ on_hello(
 		    dial, rc, "it does not prove the cluster secret");
 		return;
 	}
+	dial->proved = true;
 	hear(dial, reply->body);
 }
 
@@ -218,6 +219,8 @@ make_hello(const struct peer_dial *dial, struct wire_hello *hello)
 	peers->ops->get_hello(peers->context, to, &hello->node);
 	if (dial->peer == NULL)
 		hello->node.stage = NODE_HELLO_PROBE;
+	(void)snprintf(hello->node.to_address, sizeof(hello->node.to_address),
+	    "%s", dial->address);
 	peer_proof_nonce(hello->nonce, sizeof(hello->nonce));
 }
 
@@ -230,6 +233,7 @@ on_open(void *context)
 
 	if (dial->state != PEER_DIAL_CONNECTING)
 		return;
+	dial->reached = true;
 	make_hello(dial, &hello);
 	dial->own_id = hello.node.from;
 	dial->own_boot_id = hello.node.boot_id;
@@ -319,6 +323,8 @@ peer_dial_begin(struct peer_dial *dial)
 {
 	dial->state = PEER_DIAL_CONNECTING;
 	dial->refused = false;
+	dial->reached = false;
+	dial->proved = false;
 	if (dial->peers->secret.size == 0)
 		peer_dial_fail(
 		    dial, ERR_UNSUPPORTED, "this node has no cluster secret");

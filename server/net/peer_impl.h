@@ -92,6 +92,8 @@ struct peer_dial {
 	uint64_t own_boot_id;
 	uint64_t boot_id;         /* theirs; from PEER_DIAL_PROOF on */
 	struct node_hello *heard; /* a probe's: theirs, not judged */
+	bool reached;             /* somebody listens there */
+	bool proved;              /* and has proved itself */
 	/* Why it failed; the reason stays until it is open again. */
 	bool refused;
 	int error; /* see peers_probe */
@@ -232,6 +234,7 @@ enum peer_refusal {
 	PEER_REFUSE_METHOD,        /* 405 */
 	PEER_REFUSE_FORBIDDEN,     /* 403: not proved */
 	PEER_REFUSE_WRONG_CLUSTER, /* 421 */
+	PEER_REFUSE_WRONG_ADDRESS, /* 421: not this node was dialled */
 	PEER_REFUSE_VERSION,       /* 421: of the protocol */
 	PEER_REFUSE_MALFORMED,     /* 400 */
 	PEER_REFUSE_DAMAGED,       /* 400: the CRC */
@@ -276,8 +279,9 @@ struct peer {
 
 struct peers {
 	struct loop *loop;
-	struct peers_params params; /* `secret` is the buf's below */
+	struct peers_params params; /* `secret` and `address` are those below */
 	struct buf secret;
+	char address[NODE_ADDRESS_SIZE_MAX + 1];
 	const struct peers_ops *ops;
 	void *context;
 	struct rng rng;
@@ -292,6 +296,7 @@ struct peers {
 	struct list pending;       /* requests, by time of arrival */
 	struct list probes;
 	unsigned probes_count;
+	uint64_t probe_logged_until_us; /* when the next may be logged */
 	/* Whose piece of a snapshot gets the empty answer. */
 	unsigned unanswered_count;
 	raft_id unanswered[PEER_UNANSWERED_MAX];

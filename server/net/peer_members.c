@@ -195,6 +195,22 @@ peer_members_deadline(const struct peers *peers)
 	return deadline_us;
 }
 
+/* Of one that moved: what was heard at the old address says nothing of the new
+ * one. */
+static void
+close_links(struct peer *peer)
+{
+	struct peers *peers = peer->peers;
+	bool was_open =
+	    peer_link_is_open(&peer->append) || peer_link_is_open(&peer->bulk);
+
+	peer_dial_close(&peer->append.dial);
+	peer_dial_close(&peer->bulk.dial);
+	peer_dial_close(&peer->snapshot.dial);
+	if (was_open && peers_find(peers, peer->member.id) != NULL)
+		peers->ops->unreachable(peers->context, peer->member.id);
+}
+
 /*
  * Forwarded requests under way may still be answered: a leader that was asked
  * to remove itself answers only after that.
@@ -208,9 +224,7 @@ peer_members_expire(struct peers *peers, uint64_t now_us)
 	LIST_EACH_SAFE(node, following, &peers->gone) {
 		struct peer *peer = CONTAINER_OF(node, struct peer, link);
 
-		peer_dial_close(&peer->append.dial);
-		peer_dial_close(&peer->bulk.dial);
-		peer_dial_close(&peer->snapshot.dial);
+		close_links(peer);
 		if (peer_pool_drain(&peer->pool, now_us))
 			peer_free(peer);
 	}

@@ -1,6 +1,7 @@
 #include "net/peer_impl.h"
 
 #include "common/address.h"
+#include "common/log.h"
 #include "common/mem.h"
 
 #include <stdio.h>
@@ -37,8 +38,8 @@ peer_probes_release(struct peers *peers)
 }
 
 int
-peers_probe(struct peers *peers, const char *address, peers_probe_fn *fn,
-    void *context, struct peers_probe **ret_probe)
+peers_probe(struct peers *peers, const char *address, uint64_t deadline_us,
+    peers_probe_fn *fn, void *context, struct peers_probe **ret_probe)
 {
 	struct peers_probe *probe;
 	struct address parsed;
@@ -50,7 +51,8 @@ peers_probe(struct peers *peers, const char *address, peers_probe_fn *fn,
 		return ERR_BUSY;
 	probe = mem_zalloc(1, sizeof(*probe));
 	(void)snprintf(probe->address, sizeof(probe->address), "%s", address);
-	probe->deadline_us = loop_now(peers->loop) + PEER_PROBE_TIMEOUT_US;
+	probe->deadline_us =
+	    MIN(deadline_us, loop_now(peers->loop) + PEER_PROBE_TIMEOUT_US);
 	probe->fn = fn;
 	probe->context = context;
 	list_push(&peers->probes, &probe->link);
@@ -71,41 +73,58 @@ peers_probe_cancel(struct peers *peers, struct peers_probe *probe)
 
 /* ---- How it ended ---- */
 
-/* A sentence for the operator, around the address. */
-static const struct sentence {
-	int error;
-	const char *before;
-	const char *behind;
-} sentences[] = {
-	{ ERR_CLOSED, "the connection to ", " failed" },
-	{ ERR_TIMEOUT, "", " does not answer in time" },
-	{ ERR_DENIED, "the node at ", " does not know the cluster secret" },
-	{ ERR_VERSION, "the node at ",
-	    " speaks another version of the peers' protocol" },
-	{ ERR_UNSUPPORTED, "", " is not asked: there is no cluster secret" },
-	{ ERR_INVALID, "what listens at ", " is no Luminous node" },
-};
+/* What the log says of those that did not prove themselves. */
+static const char *
+reason_of(const struct peers_probe *probe)
+{
+	const struct peer_dial *dial = &probe->dial;
 
+	if (dial->refused)
+		return "nobody listens there";
+	switch (dial->error) {
+	case ERR_CLOSED: return "the connection failed";
+	case ERR_TIMEOUT: return "it does not answer in time";
+	case ERR_DENIED: return "it does not know the cluster secret";
+	case ERR_VERSION:
+		return "it speaks another version of the peers' protocol";
+	case ERR_INVALID: return "it is no Luminous node";
+	default: return dial->reason;
+	}
+}
+
+/* A line a second, as for strangers: clients can ask for many. */
+static void
+report(const struct peers_probe *probe)
+{
+	struct peers *peers = probe->dial.peers;
+	uint64_t now_us = loop_now(peers->loop);
+
+	if (now_us < peers->probe_logged_until_us)
+		return;
+	peers->probe_logged_until_us = now_us + PEER_STRANGER_LOG_US;
+	log_notice(
+	    "asked %s who is there: %s", probe->address, reason_of(probe));
+}
+
+/* A sentence for the operator. */
 static void
 explain(const struct peers_probe *probe, char why[2 * PEER_REASON_SIZE])
 {
 	const struct peer_dial *dial = &probe->dial;
 	const size_t size = 2 * PEER_REASON_SIZE;
 
-	if (dial->refused) {
-		(void)snprintf(
-		    why, size, "nobody listens at %s", dial->address);
-		return;
-	}
-	for (size_t i = 0; i < ARRAY_COUNT(sentences); i++) {
-		if (sentences[i].error != dial->error)
-			continue;
-		(void)snprintf(why, size, "%s%s%s", sentences[i].before,
-		    dial->address, sentences[i].behind);
-		return;
-	}
-	(void)snprintf(
-	    why, size, "the node at %s says: %s", dial->address, dial->reason);
+	if (dial->error == ERR_UNSUPPORTED)
+		(void)snprintf(why, size,
+		    "%s is not asked: there is no cluster secret",
+		    dial->address);
+	else if (dial->proved && dial->error == ERR_MISMATCH)
+		(void)snprintf(why, size, "the node at %s says: %s",
+		    dial->address, dial->reason);
+	else
+		(void)snprintf(why, size,
+		    "no luminousd that knows the cluster secret answers at %s; "
+		    "the log of the leader says more",
+		    dial->address);
 }
 
 static void
@@ -118,8 +137,12 @@ end(struct peers_probe *probe)
 	void *context = probe->context;
 	int error = probe->dial.error;
 
-	if (!succeeded)
+	if (error == ERR_CLOSED && !probe->dial.reached)
+		error = ERR_NOT_FOUND;
+	if (!succeeded) {
 		explain(probe, why);
+		report(probe);
+	}
 	/* Its place is free for what `fn` may ask. */
 	probe_free(probe);
 	if (succeeded)

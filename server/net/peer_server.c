@@ -1,5 +1,6 @@
 #include "net/peer_impl.h"
 
+#include "common/address.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/panic.h"
@@ -29,6 +30,7 @@ static const struct {
 	[PEER_REFUSE_METHOD] = { 405, false, "method_not_allowed" },
 	[PEER_REFUSE_FORBIDDEN] = { 403, true, "forbidden" },
 	[PEER_REFUSE_WRONG_CLUSTER] = { 421, true, "wrong_cluster" },
+	[PEER_REFUSE_WRONG_ADDRESS] = { 421, true, "wrong_address" },
 	[PEER_REFUSE_VERSION] = { 421, true, PEER_VERSION_CODE },
 	[PEER_REFUSE_MALFORMED] = { 400, true, "malformed_message" },
 	[PEER_REFUSE_DAMAGED] = { 400, true, "damaged_message" },
@@ -131,14 +133,18 @@ refuse(struct peers *peers, const struct session *session,
 	buf_release(&body);
 }
 
-/* The session of a request; NULL if it is not proved. */
+/* The session of a request; NULL if it is not proved, or one that only looks:
+ * a probe's means this node, whoever it is, and is good for nothing else. */
 static const struct session *
 proved_session(const struct http_request *request)
 {
 	const struct session *session =
 	    http_connection_context(request->connection);
 
-	return session != NULL && session->proved ? session : NULL;
+	return session != NULL && session->proved &&
+		       session->hello.purpose != WIRE_PROBE
+		   ? session
+		   : NULL;
 }
 
 /* ---- Hello and proof ---- */
@@ -174,10 +180,43 @@ answer_hello(struct peers *peers, struct http_request *request,
 	buf_release(&body);
 }
 
+/*
+ * Whoever gets a member dialled at an address of his (the clients' port lets
+ * him move a member) could pass its hello and proof on to the real one, and
+ * would be taken for it. But the dialler says whom it dialled, its proof covers
+ * that, and so a hello that was not sent here is refused before an answer could
+ * prove anything to anybody.
+ *
+ * This node's addresses are the one that this connection came in at, and the
+ * one of its configuration, for the others may find it behind a forwarded port.
+ * Not the one that the membership gives it: that may be his.
+ */
+static bool
+check_dialled(struct peers *peers, struct http_request *request,
+    const struct wire_hello *hello)
+{
+	char dialled[ADDRESS_TEXT_SIZE] = "nowhere";
+	char local[ADDRESS_TEXT_SIZE];
+	struct address address;
+
+	if (address_parse(slice_from_text(hello->node.to_address), &address) ==
+	    0)
+		address_format(&address, dialled);
+	http_connection_local(request->connection, local);
+	if (strcmp(dialled, local) == 0 || strcmp(dialled, peers->address) == 0)
+		return true;
+	refuse(peers, NULL, request, PEER_REFUSE_WRONG_ADDRESS,
+	    "the hello was sent to %s, this node is at %s: the address leads "
+	    "to somebody who passed it on, or is missing in this node's "
+	    "configuration",
+	    dialled, peers->address);
+	return false;
+}
+
 /* A hello that this node can be meant by; the node judges the rest when it is
  * proved. */
 static bool
-check_addresses(struct peers *peers, struct http_request *request,
+check_ids(struct peers *peers, struct http_request *request,
     const struct wire_hello *hello)
 {
 	const struct node_hello *node = &hello->node;
@@ -190,7 +229,7 @@ check_addresses(struct peers *peers, struct http_request *request,
 		refuse(peers, NULL, request, PEER_REFUSE_WRONG_CLUSTER,
 		    "the hello is for member %ju, this is member %ju",
 		    (uintmax_t)node->to, (uintmax_t)peers->self);
-	else if (node->from == peers->self)
+	else if (!is_probe && node->from == peers->self)
 		refuse(peers, NULL, request, PEER_REFUSE_WRONG_CLUSTER,
 		    "this is member %ju itself", (uintmax_t)node->from);
 	else
@@ -217,7 +256,8 @@ on_hello(struct peers *peers, struct http_request *request)
 	else if (rc != 0)
 		refuse(peers, NULL, request, PEER_REFUSE_MALFORMED,
 		    "the hello is malformed");
-	else if (check_addresses(peers, request, &hello))
+	else if (check_dialled(peers, request, &hello) &&
+		 check_ids(peers, request, &hello))
 		answer_hello(peers, request, &hello);
 }
 
@@ -245,12 +285,14 @@ accept_peer(
     struct peers *peers, struct session *session, struct http_request *request)
 {
 	struct peer *peer = peers_find(peers, session->hello.node.from);
+	bool is_probe = session->hello.purpose == WIRE_PROBE;
 
 	session->proved = true;
-	http_connection_protect(request->connection);
+	if (!is_probe)
+		http_connection_protect(request->connection);
 	if (carries_messages(session))
 		http_connection_allow_pipelining(request->connection);
-	if (peer != NULL) {
+	if (peer != NULL && !is_probe) {
 		peer_link_wake(&peer->append);
 		peer_link_wake(&peer->bulk);
 	}

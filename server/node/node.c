@@ -232,11 +232,31 @@ node_receive(struct node *node, raft_usec now,
 	return take_accepted(node, &accepted, records);
 }
 
+/* The oldest gives its place to a new one. */
+static void
+note_lost(struct node *node, raft_usec now, raft_id peer)
+{
+	struct node_lost *place = &node->lost[0];
+
+	for (unsigned i = 0; i < ARRAY_COUNT(node->lost); i++) {
+		struct node_lost *lost = &node->lost[i];
+
+		if (lost->id == peer) {
+			place = lost;
+			break;
+		}
+		if (lost->at < place->at)
+			place = lost;
+	}
+	*place = (struct node_lost){ .id = peer, .at = now };
+}
+
 void
 node_peer_unreachable(struct node *node, raft_usec now, raft_id peer)
 {
 	if (node->raft == NULL || node->state != NODE_MEMBER)
 		return;
+	note_lost(node, now, peer);
 	(void)raft_peer_unreachable(node->raft, now, peer);
 	node->again = true;
 }
@@ -246,6 +266,7 @@ node_peer_refused(struct node *node, raft_usec now, raft_id peer)
 {
 	if (node->raft == NULL || node->state != NODE_MEMBER)
 		return;
+	note_lost(node, now, peer);
 	(void)raft_peer_refused(node->raft, now, peer);
 	node->again = true;
 }
@@ -290,8 +311,9 @@ node_heard_leader_at(const struct node *node, raft_usec now)
 }
 
 /* This node hears itself. */
-bool
-node_hears(const struct node *node, raft_usec now, raft_id id)
+/* A leader has heard it within an election timeout. */
+static bool
+hears(const struct node *node, raft_usec now, raft_id id)
 {
 	struct raft_peer_status peer;
 
@@ -300,6 +322,22 @@ node_hears(const struct node *node, raft_usec now, raft_id id)
 	return node_get_peer(node, id, &peer) == 0 && peer.heard_at != 0 &&
 	       now - MIN(now, peer.heard_at) <
 		   node->params.raft.election_timeout;
+}
+
+bool
+node_reaches(const struct node *node, raft_usec now, raft_id id)
+{
+	struct raft_peer_status peer;
+
+	if (!hears(node, now, id))
+		return false;
+	if (id == node->id || node_get_peer(node, id, &peer) != 0)
+		return true;
+	for (unsigned i = 0; i < ARRAY_COUNT(node->lost); i++) {
+		if (node->lost[i].id == id)
+			return peer.heard_at > node->lost[i].at;
+	}
+	return true;
 }
 
 static void
@@ -318,7 +356,7 @@ count_voters(const struct node *node, raft_usec now, unsigned *ret_quorum,
 			reached += node->heard[i] ? 1 : 0;
 		else
 			reached +=
-			    node_hears(node, now, roles->member[i].id) ? 1 : 0;
+			    hears(node, now, roles->member[i].id) ? 1 : 0;
 	}
 	*ret_quorum = voters == 0 ? 0 : voters / 2 + 1;
 	*ret_reached = reached;

@@ -203,7 +203,8 @@ struct node_change {
 	/* ADD, REPLACE, MOVE: the id is given by the node. ADD and REPLACE:
 	 * directory as the joining node's hello said. */
 	struct node_member member;
-	/* REMOVE: although those left that are heard are no quorum. */
+	/* REMOVE and REPLACE: although those left that are heard are no quorum;
+	 * MOVE: so are the others, or the member answers at the address. */
 	bool force;
 };
 
@@ -272,6 +273,8 @@ int node_get_peer(const struct node *node, raft_id peer,
     struct raft_peer_status *ret_peer) ATTR_MUST_CHECK;
 /* In effect; JOINING: none. */
 const struct node_members *node_get_members(const struct node *node);
+/* Whose place a member takes once it votes; 0: nobody's. */
+raft_id node_get_replaced(const struct node *node, raft_id id);
 /* The role of a member in the membership in effect; NONE: no member. */
 enum raft_member_role node_get_role(const struct node *node, raft_id id);
 /*

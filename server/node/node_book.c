@@ -224,6 +224,18 @@ node_find_member_name(const struct node *node, const char *name)
 	return node_members_find_name(node_get_members(node), name);
 }
 
+raft_id
+node_get_replaced(const struct node *node, raft_id id)
+{
+	const struct raft_members *roles = &node->active.roles;
+
+	for (unsigned i = 0; i < roles->count; i++) {
+		if (roles->member[i].id == id)
+			return roles->member[i].replaces;
+	}
+	return 0;
+}
+
 enum raft_member_role
 node_get_role(const struct node *node, raft_id id)
 {

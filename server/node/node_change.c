@@ -62,7 +62,7 @@ count_votes(const struct plan *plan, raft_id without, char *silent, size_t size)
 		    member->id == without)
 			continue;
 		votes.voters++;
-		if (node_hears(plan->node, plan->now, member->id)) {
+		if (node_reaches(plan->node, plan->now, member->id)) {
 			votes.heard++;
 			continue;
 		}
@@ -264,10 +264,34 @@ plan_remove(struct plan *plan)
 	return 0;
 }
 
+/*
+ * Whoever moves goes on voting, but is not heard until it is found at the new
+ * address: with a mistyped one never again. The others that are heard must be
+ * a quorum without it. A leader hears itself wherever it is.
+ */
+static int
+check_others(const struct plan *plan)
+{
+	const struct node_member *moved = plan->present;
+	raft_id without = moved->id == plan->node->id ? 0 : moved->id;
+	char silent[NODE_MEMBERS_MAX * (NODE_NAME_SIZE_MAX + 2) + 1];
+	struct votes votes = count_votes(plan, without, silent, sizeof(silent));
+	unsigned voters = votes.voters + (without == 0 ? 0 : 1);
+
+	if (plan->change->force || votes.heard >= voters / 2 + 1)
+		return 0;
+	return refuse(plan, ERR_DENIED,
+	    "%s does not answer at %s, and until it does the cluster needs %u "
+	    "of %u voters, but hears only %u others",
+	    moved->name, plan->change->member.address, voters / 2 + 1, voters,
+	    votes.heard);
+}
+
 static int
 plan_move(struct plan *plan)
 {
 	raft_id id = plan->present->id;
+	int error;
 
 	if (strcmp(plan->present->address, plan->change->member.address) == 0)
 		return refuse(plan, ERR_EXISTS, "%s is at %s already",
@@ -279,7 +303,10 @@ plan_move(struct plan *plan)
 			memcpy(member->address, plan->change->member.address,
 			    sizeof(member->address));
 	}
-	return check_free(plan, id);
+	error = check_free(plan, id);
+	if (error != 0 || node_get_role(plan->node, id) != RAFT_MEMBER_VOTER)
+		return error;
+	return check_others(plan);
 }
 
 /* ---- Proposing ---- */

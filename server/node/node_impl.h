@@ -27,6 +27,12 @@ struct node {
 	int error;
 	char fault[256];
 
+	/* Members whose connections broke, each once, and when last. */
+	struct node_lost {
+		raft_id id; /* 0: a free place */
+		raft_usec at;
+	} lost[NODE_MEMBERS_MAX];
+
 	/* FORMING: by position in the identity's members; itself: true. */
 	bool heard[NODE_MEMBERS_MAX];
 
@@ -89,8 +95,9 @@ raft_usec node_begin_commit(struct node *node);
 raft_usec
 node_end_commit(struct node *node, bool checkpoint, raft_usec started);
 
-/* A leader has heard member `id` within an election timeout. */
-bool node_hears(const struct node *node, raft_usec now, raft_id id);
+/* A leader has heard member `id` within an election timeout, and no connection
+ * to it broke since: who has just died is none that a change may count on. */
+bool node_reaches(const struct node *node, raft_usec now, raft_id id);
 
 /* ---- node_compare_turn.c ---- */
 

@@ -234,6 +234,7 @@ open_peers(struct site *site)
 		.snapshot_bytes_max = SITE_PIECE_BYTES + (1 << 16),
 		.forward_bytes_max = 1 << 20,
 		.records_max = 64,
+		.address = site->address,
 		.seed = site->id,
 	};
 

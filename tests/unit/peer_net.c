@@ -270,6 +270,7 @@ peer_net_listen(struct peer_net *net, raft_id id)
 	struct side *side = peer_net_side(net, id);
 	const struct peers_params params = {
 		.secret = slice_from_text(side->secret),
+		.address = side->address == NULL ? "" : side->address,
 		.election_timeout = net->election_timeout,
 		.idle_timeout_us = 60000000,
 		.body_bytes_max = BODY_BYTES_MAX,
@@ -471,14 +472,15 @@ stranger_init(struct stranger *stranger, struct peer_net *net, raft_id to)
 		.reply_bytes_max = 65536,
 		.connect_timeout_us = REQUEST_WAIT_US,
 	};
-	char address[32];
 
 	*stranger = (struct stranger){ .net = net };
 	stranger->client =
 	    http_client_new(net->loop, &params, &stranger_ops, stranger);
-	(void)snprintf(
-	    address, sizeof(address), "127.0.0.1:%u", net->port[to - 1]);
-	ck_assert_int_eq(http_client_connect(stranger->client, address), 0);
+	(void)snprintf(stranger->address, sizeof(stranger->address),
+	    "127.0.0.1:%u", net->port[to - 1]);
+	stranger->to_address = stranger->address;
+	ck_assert_int_eq(
+	    http_client_connect(stranger->client, stranger->address), 0);
 	PEER_NET_WAIT(net, http_client_is_open(stranger->client));
 }
 
@@ -541,6 +543,8 @@ stranger_hello(struct stranger *stranger, raft_id from, raft_id to,
 	make_hello(peer_net_side(stranger->net, 1), to, &hello.node);
 	hello.node.from = from;
 	hello.node.boot_id = 77;
+	(void)snprintf(hello.node.to_address, sizeof(hello.node.to_address),
+	    "%s", stranger->to_address);
 	buf_reset(&stranger->hello);
 	wire_append_hello(&stranger->hello, &hello);
 	return stranger_post(

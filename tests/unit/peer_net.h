@@ -23,8 +23,9 @@ struct side {
 	struct peers *peers;
 	uint64_t boot_id;
 	const char *secret;
-	bool holds;   /* requests are noted and left without an answer */
-	bool joining; /* it has no id, and waits to be made a member */
+	const char *address; /* of its configuration; NULL: none */
+	bool holds;          /* requests are noted and left without an answer */
+	bool joining;        /* it has no id, and waits to be made a member */
 	int hear_result;
 	int receive_result;
 	/* What it answers to a piece of a snapshot. */
@@ -114,6 +115,8 @@ struct raft_message peer_net_message(struct peer_net *net,
 
 struct stranger {
 	struct peer_net *net;
+	char address[32];       /* that it dialled */
+	const char *to_address; /* that it says it dialled */
 	struct http_client *client;
 	bool closed;
 	unsigned replies_count;              /* and errors */

@@ -182,7 +182,8 @@ START_TEST(add_of_a_node_that_is_not_there_409)
 	site_stop(joining);
 	reply = ask(world_leader(world), "POST", ADD, joining->address);
 	assert_contains(&reply, "n4 at 127.0.0.1:");
-	assert_contains(&reply, "nobody listens at 127.0.0.1:");
+	assert_contains(
+	    &reply, "no luminousd that knows the cluster secret answers at ");
 	assert_contains(&reply, "node.join");
 	assert_problem(reply, 409, "cannot_join");
 }
@@ -194,8 +195,8 @@ START_TEST(add_of_a_node_that_does_not_join_409)
 	struct reply reply =
 	    ask(world_leader(world), "POST", ADD, follower->address);
 
-	assert_contains(&reply, "check its node.name");
-	assert_problem(reply, 409, "cannot_join");
+	assert_contains(&reply, "is the address of member ");
+	assert_problem(reply, 409, "member_exists");
 }
 END_TEST
 
@@ -401,8 +402,179 @@ START_TEST(move_refused)
 	    "/cluster/members/%s?address=", follower->name);
 	assert_problem(
 	    ask(leader, "PUT", target, leader->address), 409, "member_exists");
-	assert_problem(ask(leader, "PUT", target, follower->address), 409,
-	    "member_exists");
+}
+END_TEST
+
+/* What is asked for is so already. */
+START_TEST(move_repeated_200)
+{
+	struct site *leader = world_leader(world);
+	struct site *follower = world_follower(world);
+	raft_index index = members_index(leader);
+	char target[128];
+
+	snprintf(target, sizeof(target),
+	    "/cluster/members/%s?address=", follower->name);
+	assert_member(ask(leader, "PUT", target, follower->address), 200,
+	    follower, "voter");
+	ck_assert_uint_eq(members_index(leader), index);
+}
+END_TEST
+
+/* "Tell the new address, then start it there." */
+START_TEST(move_to_where_nobody_is_yet_200)
+{
+	struct site *leader = world_leader(world);
+	struct site *follower = world_follower(world);
+	struct reply reply;
+	char target[128];
+
+	site_stop(follower);
+	snprintf(target, sizeof(target),
+	    "/cluster/members/%s?address=", follower->name);
+	reply = ask(leader, "PUT", target, "127.0.0.1:1");
+	assert_status(&reply, 200);
+	assert_contains(&reply, "\"address\":\"127.0.0.1:1\"");
+	reply_release(&reply);
+}
+END_TEST
+
+/* H34: two mistyped addresses would leave the leader alone. */
+START_TEST(move_that_would_lose_the_quorum_409)
+{
+	struct site *leader = world_leader(world);
+	struct site *gone = world_follower(world);
+	struct site *alive = other_follower(gone);
+	raft_index index = members_index(leader);
+	struct reply reply;
+	char target[128];
+
+	site_stop(gone);
+	pass_for(2 * SITE_ELECTION_TIMEOUT_US);
+	snprintf(target, sizeof(target),
+	    "/cluster/members/%s?address=", alive->name);
+	reply = ask(leader, "PUT", target, "127.0.0.1:1");
+	assert_contains(&reply, alive->name);
+	assert_contains(&reply, "does not answer at 127.0.0.1:1");
+	assert_contains(&reply, "force=1");
+	assert_problem(reply, 409, "would_lose_quorum");
+	/* Nor with the other one at another wrong address. */
+	snprintf(
+	    target, sizeof(target), "/cluster/members/%s?address=", gone->name);
+	reply = ask(leader, "PUT", target, "127.0.0.1:2");
+	assert_status(&reply, 200);
+	reply_release(&reply);
+	ck_assert_uint_gt(members_index(leader), index);
+	index = members_index(leader);
+	snprintf(target, sizeof(target),
+	    "/cluster/members/%s?address=", alive->name);
+	assert_problem(ask(leader, "PUT", target, "127.0.0.1:1"), 409,
+	    "would_lose_quorum");
+	ck_assert_uint_eq(members_index(leader), index);
+}
+END_TEST
+
+START_TEST(move_by_force_200)
+{
+	struct site *leader = world_leader(world);
+	struct site *gone = world_follower(world);
+	struct site *alive = other_follower(gone);
+	char target[128];
+	struct reply reply;
+	int fd;
+
+	gone->frozen = true;
+	pass_for(2 * SITE_ELECTION_TIMEOUT_US);
+	snprintf(target, sizeof(target),
+	    "/cluster/members/%s?force=1&address=127.0.0.1:1", alive->name);
+	fd = site_send(leader, "PUT", target, "", slice_of(NULL, 0));
+	site_pass_until_busy(leader);
+	pass_for(20000);
+	gone->frozen = false;
+	reply = site_receive(world, fd);
+	assert_status(&reply, 200);
+	reply_release(&reply);
+}
+END_TEST
+
+/* Whoever else is there is not the member, by force neither. */
+START_TEST(move_to_somebody_else_409)
+{
+	struct site *leader = world_leader(world);
+	struct site *follower = world_follower(world);
+	struct site *joining = world_add_joining(world);
+	raft_index index = members_index(leader);
+	struct reply reply;
+	char target[128];
+
+	snprintf(target, sizeof(target),
+	    "/cluster/members/%s?force=1&address=", follower->name);
+	reply = ask(leader, "PUT", target, joining->address);
+	assert_contains(&reply, "is n4, but not the member ");
+	assert_problem(reply, 409, "cannot_move");
+	ck_assert_uint_eq(members_index(leader), index);
+}
+END_TEST
+
+/* Whoever has just died is not counted on until an election timeout later. */
+START_TEST(remove_just_after_another_died_409)
+{
+	struct site *leader = world_leader(world);
+	struct site *gone = world_follower(world);
+	struct site *alive = other_follower(gone);
+	struct reply reply;
+
+	site_stop(gone);
+	pass_for(20000);
+	reply = ask(leader, "DELETE", "/cluster/members/", alive->name);
+	assert_contains(&reply, gone->name);
+	assert_problem(reply, 409, "would_lose_quorum");
+}
+END_TEST
+
+/* A request that is repeated finds the old one gone, as it asked. */
+START_TEST(replace_repeated_201)
+{
+	struct site *leader = world_leader(world);
+	struct site *old = world_follower(world);
+	struct site *joining = world_add_joining(world);
+	raft_index index;
+	char target[128];
+
+	snprintf(target, sizeof(target),
+	    "/cluster/replace?old=%s&new=n4&wait=10s&address=", old->name);
+	assert_member(ask(leader, "POST", target, joining->address), 201,
+	    joining, "voter");
+	index = members_index(leader);
+	assert_member(ask(leader, "POST", target, joining->address), 201,
+	    joining, "voter");
+	ck_assert_uint_eq(members_index(leader), index);
+}
+END_TEST
+
+START_TEST(waiting_for_one_that_is_removed_404)
+{
+	struct site *leader = world_leader(world);
+	struct site *joining = world_add_joining(world);
+	struct reply reply;
+	char target[128];
+	int fd;
+
+	joining->frozen = true;
+	assert_member(ask(leader, "POST", ADD, joining->address), 202, joining,
+	    "joining");
+	snprintf(target, sizeof(target), "%s%s", ADD_WAITING("10s"),
+	    joining->address);
+	fd = site_send(leader, "POST", target, "", slice_of(NULL, 0));
+	site_pass_until_busy(leader);
+	/* It is known who is there by then, and waited for. */
+	pass_for(200000);
+	reply = ask(leader, "DELETE", "/cluster/members/", "n4");
+	assert_status(&reply, 200);
+	reply_release(&reply);
+	reply = site_receive(world, fd);
+	assert_contains(&reply, "removed before it voted");
+	assert_problem(reply, 404, "member_not_found");
 }
 END_TEST
 
@@ -638,6 +810,14 @@ api_members_suite(void)
 	tcase_add_test(leaving, replace_refused);
 	tcase_add_test(leaving, move_200);
 	tcase_add_test(leaving, move_refused);
+	tcase_add_test(leaving, move_repeated_200);
+	tcase_add_test(leaving, move_to_where_nobody_is_yet_200);
+	tcase_add_test(leaving, move_that_would_lose_the_quorum_409);
+	tcase_add_test(leaving, move_by_force_200);
+	tcase_add_test(leaving, move_to_somebody_else_409);
+	tcase_add_test(leaving, remove_just_after_another_died_409);
+	tcase_add_test(leaving, replace_repeated_201);
+	tcase_add_test(leaving, waiting_for_one_that_is_removed_404);
 	tcase_add_test(leading, transfer_to_one_200);
 	tcase_add_test(leading, transfer_through_a_follower_200);
 	tcase_add_test(leading, transfer_to_the_best_200);

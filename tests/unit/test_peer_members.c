@@ -176,7 +176,9 @@ START_TEST(moved_member_is_dialled_there)
 }
 END_TEST
 
-/* Appends that were on their way to the old address may be lost. */
+/* What was heard there says nothing of the new address, and it is told at
+ * once; appends that were on their way may be lost, and when it is connected
+ * again, that is told. */
 START_TEST(moved_member_is_told_unreachable)
 {
 	struct node_members members = peer_net_members(&net);
@@ -188,8 +190,20 @@ START_TEST(moved_member_is_told_unreachable)
 	peers_set_members(one->peers, &members, 1);
 	members = peer_net_members(&net);
 	peers_set_members(one->peers, &members, 1);
-	PEER_NET_WAIT(&net, one->unreachable_count == 1);
+	peers_expire(one->peers, loop_now(net.loop));
+	ck_assert_uint_eq(one->unreachable_count, 1);
+	PEER_NET_WAIT(&net, one->unreachable_count == 2);
 	ck_assert(peer_net_connected(&net, 1, 2));
+}
+END_TEST
+
+/* Nobody asks any more about one that has left. */
+START_TEST(removed_member_is_told_nothing_of)
+{
+	connect_all();
+	remove_from(one, 2);
+	peer_net_pass_some(&net);
+	ck_assert_uint_eq(one->unreachable_count, 0);
 }
 END_TEST
 
@@ -408,6 +422,7 @@ peer_members_suite(void)
 	tcase_add_test(tcase, removed_and_added_again);
 	tcase_add_test(tcase, moved_member_is_dialled_there);
 	tcase_add_test(tcase, moved_member_is_told_unreachable);
+	tcase_add_test(tcase, removed_member_is_told_nothing_of);
 	tcase_add_test(tcase, directory_that_becomes_known);
 	tcase_add_test(tcase, removed_itself);
 	tcase_add_test(tcase, pending_request_outlives_the_list);

@@ -253,6 +253,8 @@ START_TEST(hello_from_joining)
 					.name = "n9" } };
 	struct buf text = { 0 };
 
+	memcpy(
+	    hello.node.to_address, stranger.address, sizeof(stranger.address));
 	wire_append_hello(&text, &hello);
 	ck_assert_uint_eq(
 	    stranger_post(&stranger, "/raft/hello", "", buf_slice(&text)), 400);
