@@ -389,8 +389,6 @@ make_peers(struct server *server)
 	/* Base64 with room for quotes, commas and the members around it. */
 	params.body_bytes_max =
 	    records_bytes * 3 / 2 + config->batch_entries_max * 128u + 65536;
-	/* As JSON, a control character becomes six: "\u0001". */
-	params.forward_bytes_max = config->value_bytes_max * 6 + 65536;
 	fill_random(&params.seed, sizeof(params.seed));
 	server->peers =
 	    peers_new(server->loop, &params, &server_peers_ops, &server->glue);

@@ -51,6 +51,7 @@ server_on_stop_signal(void *context, int signal_number)
 		return;
 	log_info("%s: finishing what is under way", strsignal(signal_number));
 	server->stopping = true;
+	api_leave(server->api);
 	server_join_free(server->join);
 	server->join = NULL;
 	notify_stopping(&server->notify);

@@ -303,6 +303,12 @@ give_up_patient(struct api *api)
 }
 
 void
+api_leave(struct api *api)
+{
+	api->leaving = true;
+}
+
+void
 api_drain(struct api *api)
 {
 	api->draining = true;

@@ -57,6 +57,9 @@ void api_on_change(struct api *api);
 /* After every turn: what some calls wait for may have come true. */
 void api_on_turn(struct api *api);
 
+/* From now on /readyz says no, so that clients go elsewhere; those that do not
+ * are served until api_drain(). */
+void api_leave(struct api *api);
 /* From now on every new request that is not under way is answered 503
  * shutting_down; api_idle() tells when the last one is answered. */
 void api_drain(struct api *api);

@@ -16,7 +16,7 @@ static bool
 passes_running(struct api *api, struct buf *why)
 {
 	buf_append_text(why, "shutting down");
-	return !api->draining;
+	return !api->leaving && !api->draining;
 }
 
 static bool

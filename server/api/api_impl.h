@@ -257,6 +257,7 @@ struct api {
 	struct list forwarded;
 	struct list waiting;
 	uint64_t retry_us; /* when to try the parked again, or RAFT_NEVER */
+	bool leaving;      /* not ready any more, but serves until it drains */
 	bool draining;
 
 	struct api_call **deadlines; /* a heap in [1 .. deadlines_count] */

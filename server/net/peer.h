@@ -63,7 +63,6 @@ struct peers_params {
 	uint64_t idle_timeout_us;
 	uint64_t body_bytes_max;     /* of an append, as JSON */
 	uint64_t snapshot_bytes_max; /* of a piece of a snapshot */
-	uint64_t forward_bytes_max;  /* of an answer to a forwarded request */
 	uint32_t records_max;        /* in one append */
 	uint64_t seed;               /* of the jitter */
 };

@@ -52,7 +52,8 @@
 #define PEER_SNAPSHOT_STALL_US UINT64_C(10000000)
 #define PEER_PROBES_MAX        4
 #define PEER_PROBE_TIMEOUT_US  UINT64_C(3500000)
-/* The largest answer to anything but a forwarded request. */
+/* The largest answer, also to a forwarded request: those are changes, and what
+ * is said of one has at most the key in it, never a value. */
 #define PEER_REPLY_SIZE_MAX 16384
 
 /* Refused senders that are no members are logged once in this time. */

@@ -177,10 +177,9 @@ static void
 dial_another(struct peer *peer)
 {
 	struct pooled *pooled = mem_zalloc(1, sizeof(*pooled));
-	const struct peers_params *params = &peer->peers->params;
 
-	peer_dial_init(&pooled->dial, peer, WIRE_FORWARD, 1,
-	    MAX(params->forward_bytes_max, PEER_REPLY_SIZE_MAX));
+	peer_dial_init(
+	    &pooled->dial, peer, WIRE_FORWARD, 1, PEER_REPLY_SIZE_MAX);
 	pooled->used_at_us = loop_now(peer->peers->loop);
 	list_push(&peer->pool.connections, &pooled->link);
 	peer->pool.connections_count++;

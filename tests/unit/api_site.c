@@ -232,7 +232,6 @@ open_peers(struct site *site)
 		.idle_timeout_us = 60000000,
 		.body_bytes_max = 4 << 20,
 		.snapshot_bytes_max = SITE_PIECE_BYTES + (1 << 16),
-		.forward_bytes_max = 1 << 20,
 		.records_max = 64,
 		.address = site->address,
 		.seed = site->id,

@@ -275,7 +275,6 @@ peer_net_listen(struct peer_net *net, raft_id id)
 		.idle_timeout_us = 60000000,
 		.body_bytes_max = BODY_BYTES_MAX,
 		.snapshot_bytes_max = PIECE_BYTES_MAX,
-		.forward_bytes_max = BODY_BYTES_MAX,
 		.records_max = RECORDS_MAX,
 		.seed = id,
 	};

@@ -276,6 +276,24 @@ START_TEST(damage_500)
 }
 END_TEST
 
+/* While a leader that stops hands over, it serves, but nobody new shall come.
+ */
+START_TEST(leave)
+{
+	struct reply reply = site_get(one, "/readyz");
+
+	assert_status(&reply, 200);
+	reply_release(&reply);
+	api_leave(one->api);
+	reply = site_get(one, "/readyz");
+	assert_contains(&reply, "running: shutting down");
+	assert_problem(reply, 503, "not_ready");
+	reply = site_put(one, "/kv/a", "1");
+	assert_status(&reply, 201);
+	reply_release(&reply);
+}
+END_TEST
+
 START_TEST(drain)
 {
 	struct reply reply;
@@ -696,6 +714,7 @@ add_outcome_cases(Suite *suite)
 	tcase_add_test(tcase, full_disk_507);
 	tcase_add_test(tcase, damage_500);
 	tcase_add_test(tcase, drain);
+	tcase_add_test(tcase, leave);
 	suite_add_tcase(suite, tcase);
 }
 
