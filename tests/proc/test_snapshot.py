@@ -245,11 +245,11 @@ def test_D1_full_disk_of_the_receiver(test):
     expect("space" in reasons[0], f"refused: {reasons}")
     load.wait_acked(300)
     expect(follower.is_running(), "it has ended")
-    expect_equal(generation(follower), before, "data directories")
+    expect(before <= generation(follower), "its data has gone")
     expect_values(follower, old)
     disk.empty()
     wait_for("it has got the state",
-             lambda: generation(follower) != before, 70)
+             lambda: not before & generation(follower), 70)
     wait_for("nothing is refused any more", lambda: not refused())
     load.stop()
     cluster.wait_converged(30)
