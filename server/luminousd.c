@@ -59,20 +59,32 @@ raise_files_limit(const struct config *config)
 }
 
 static int
-serve(const struct config *config)
+serve_once(const struct config *config, struct server_history *history)
 {
 	struct server *server;
+	int status;
+
+	status = server_new(&server, config, history);
+	if (status != 0)
+		return status;
+	status = server_run(server);
+	server_free(server);
+	return status;
+}
+
+static int
+serve(const struct config *config)
+{
+	struct server_history history = { .reopened_at_us = 0 };
 	int status;
 
 	log_init(config->log_level, config->log_format);
 	raise_files_limit(config);
 	log_info(
 	    "luminousd %s starts as %s", version_text(), config->node_name);
-	status = server_new(&server, config);
-	if (status != 0)
-		return status;
-	status = server_run(server);
-	server_free(server);
+	do
+		status = serve_once(config, &history);
+	while (status == SERVER_REOPEN);
 	return status;
 }
 

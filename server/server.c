@@ -5,6 +5,7 @@
 #include "common/panic.h"
 #include "common/version.h"
 #include "data_dir.h"
+#include "server_damage.h"
 #include "server_data.h"
 #include "store/store_journal.h"
 #include "store/store_lmdb.h"
@@ -16,11 +17,6 @@
 
 /* Unapplied and recent entries kept in memory for peers. */
 #define CACHE_BYTES_MAX (1u << 20)
-/*
- * Kept free in the data file: what is proposed and not yet applied, twice, as
- * a value may take two pages for one, and a checkpoint's copies of pages.
- */
-#define DATA_HEADROOM_BYTES (256u << 20)
 /* Address space of the log's file: pages half full, and deletes, which are
  * never refused, have to fit as well. */
 #define LOG_MAP_FACTOR 4
@@ -29,16 +25,12 @@
  * as well; a larger file means fewer and longer commits of LMDB.
  */
 #define LOG_JOURNAL_BYTES (2u << 20)
-/* Index and memory of an entry of the log, beside its bytes. */
-#define LOG_ENTRY_COST 256u
 /* Of a snapshot, in one request. */
 #define SNAPSHOT_PIECE_BYTES (512u << 10)
 /* A pinned state keeps old pages; without progress for so long it is let go. */
 #define SNAPSHOT_AGE_MAX_US (30u * 1000000)
 /* Between two passes of the scrub. */
 #define SCRUB_PAUSE_US (60u * 1000000)
-/* A leader takes this much that is not committed, then answers "busy". */
-#define UNCOMMITTED_BYTES_MAX (64u << 20)
 
 /* ---- What the node asks of the world ---- */
 
@@ -235,6 +227,8 @@ open_directory(struct server *server)
 	const struct config *config = server->config;
 	int error;
 
+	if (server->dir != NULL)
+		return 0;
 	error = store_dir_open(config->data_dir, &server->dir);
 	if (error == ERR_LOCKED) {
 		log_err("%s: another luminousd runs on this directory; stop "
@@ -249,9 +243,7 @@ open_directory(struct server *server)
 	else if (error != 0)
 		log_err("%s: cannot use this data directory: %s",
 		    config->data_dir, err_text(error));
-	if (error != 0)
-		return error;
-	return open_log(server);
+	return error;
 }
 
 static void
@@ -285,7 +277,7 @@ raft_params_of(const struct config *config)
 		.inflight_rounds_max = 2,
 		.entry_bytes_max = (uint32_t)(config->value_bytes_max +
 					      KV_COMMAND_OVERHEAD_MAX + 64),
-		.uncommitted_bytes_max = UNCOMMITTED_BYTES_MAX,
+		.uncommitted_bytes_max = SERVER_UNCOMMITTED_BYTES_MAX,
 		.pending_reads_max = 1024,
 		.disk_stall_max = config->election_timeout_us,
 		.transfer_timeout = config->election_timeout_us,
@@ -333,15 +325,81 @@ open_node(struct server *server)
 	    params.cluster, sizeof(params.cluster), "%s", config->cluster_name);
 	snprintf(params.name, sizeof(params.name), "%s", config->node_name);
 	snprintf(params.address, sizeof(params.address), "%s", config->address);
-	fill_members(config, &params.members);
+	params.damaged = server_damage_pending(config->data_dir);
+	if (!params.damaged)
+		fill_members(config, &params.members);
 	fill_random(params.directory_nonce, sizeof(params.directory_nonce));
 	fill_random(params.cluster_id, sizeof(params.cluster_id));
 	fill_random(&params.boot_id, sizeof(params.boot_id));
 	params.boot_id = (params.boot_id >> 1) | 1;
 	error = node_new(&server->node, &params, server->log_store, &host,
 	    loop_update_now(server->loop), why, sizeof(why));
-	if (error != 0)
+	if (error != 0) {
 		log_err("%s: %s", config->data_dir, why);
+		return error;
+	}
+	server->damaged = params.damaged;
+	server_tell_repairs(server);
+	return 0;
+}
+
+static int
+open_parts(struct server *server)
+{
+	int error;
+
+	error = data_dir_check(server->config->data_dir);
+	if (error == 0)
+		error = open_directory(server);
+	if (error == 0)
+		error = open_log(server);
+	if (error == 0)
+		error = open_node(server);
+	return error;
+}
+
+/* Can anybody put this node in its former place? */
+static bool
+has_fellows(const struct config *config)
+{
+	return config->join != NULL || config->members_count > 1;
+}
+
+/* What this node promised is not known any more: it begins anew, as another. */
+static int
+begin_again(struct server *server)
+{
+	const char *data_dir = server->config->data_dir;
+	int error;
+
+	log_warning("%s: the log, or what says whose it is, is damaged: it is "
+		    "set aside in \"damaged\", and this node begins again; the "
+		    "leader puts it in its former place, no operator is needed",
+	    data_dir);
+	server_count_repair("identity");
+	store_close(server->log_store);
+	server->log_store = NULL;
+	error = open_directory(server);
+	if (error == 0)
+		error = server_damage_set_aside(data_dir);
+	if (error == 0)
+		error = open_parts(server);
+	return error;
+}
+
+static int
+open_replica(struct server *server)
+{
+	const struct config *config = server->config;
+	bool unfinished = server_damage_unfinished(config->data_dir);
+	int error = unfinished ? ERR_CORRUPT : open_parts(server);
+
+	if (error == ERR_CORRUPT && has_fellows(config))
+		return begin_again(server);
+	if (unfinished)
+		log_err("%s: the log was set aside in \"damaged\", and there "
+			"are no other members in the configuration",
+		    config->data_dir);
 	return error;
 }
 
@@ -395,48 +453,6 @@ make_peers(struct server *server)
 	server_dial_members(server);
 }
 
-/* The daemon stops when a file is full, so puts are refused before. */
-static void
-get_space(void *context, struct api_space *ret_space)
-{
-	struct server *server = context;
-	const struct config *config = server->config;
-	struct api_space disk = {
-		.what = "the file system of the data directory",
-		.minimum = config->min_free_disk_bytes,
-		.hint = "free some; storage.min-free-disk is the limit",
-	};
-	struct api_space data = {
-		.what = "the data file, with its free pages,",
-		.minimum = DATA_HEADROOM_BYTES,
-		.hint = "delete keys, or raise storage.map-size on every node",
-	};
-	struct api_space log = {
-		.what = "the log",
-		.minimum = UNCOMMITTED_BYTES_MAX,
-		.hint = "checkpoints fall behind, or a snapshot is being sent; "
-			"storage.log-quota is the limit",
-	};
-	struct store_stat stat;
-	struct node_status status;
-	uint64_t log_bytes;
-
-	/* If it cannot be known, it is not what refuses a write. */
-	if (store_dir_free_bytes(server->dir, &disk.free) != 0)
-		disk.free = UINT64_MAX;
-	node_get_data_stat(server->node, &stat);
-	data.free = stat.map_bytes - MIN(stat.map_bytes, stat.used_bytes);
-	node_get_status(server->node, loop_now(server->loop), &status);
-	log_bytes = status.log_bytes + status.log_entries * LOG_ENTRY_COST;
-	log.free =
-	    config->log_quota_bytes - MIN(config->log_quota_bytes, log_bytes);
-	*ret_space = disk;
-	if (data.free < data.minimum)
-		*ret_space = data;
-	if (log.free < log.minimum)
-		*ret_space = log;
-}
-
 static void
 make_api(struct server *server)
 {
@@ -448,7 +464,7 @@ make_api(struct server *server)
 		.request_timeout_us = config->request_timeout_us,
 		.value_bytes_max = config->value_bytes_max,
 		.quota_bytes = config->quota_bytes,
-		.get_space = get_space,
+		.get_space = server_get_space,
 		.context = server,
 	};
 
@@ -488,20 +504,6 @@ open_http(struct server *server)
 	return error;
 }
 
-int
-server_exit_status(int error)
-{
-	switch (error) {
-	case ERR_MISMATCH: return CONFIG_EXIT_STATUS;
-	case ERR_NO_SPACE: return SERVER_EXIT_FULL;
-	case ERR_CORRUPT:
-	case ERR_IO:
-	case ERR_STOPPED:
-	case ERR_VERSION: return SERVER_EXIT_STOPPED;
-	default: return SERVER_EXIT_FAILED;
-	}
-}
-
 /* Once it is a member, the file says nothing more about it. */
 static bool
 asks_to_join(const struct server *server)
@@ -526,11 +528,7 @@ open_all(struct server *server)
 		log_err("the kernel gives no event queue");
 		return SERVER_EXIT_FAILED;
 	}
-	error = data_dir_check(server->config->data_dir);
-	if (error == 0)
-		error = open_directory(server);
-	if (error == 0)
-		error = open_node(server);
+	error = open_replica(server);
 	if (error != 0)
 		return server_exit_status(error);
 	compare_members(server);
@@ -550,12 +548,14 @@ open_all(struct server *server)
 }
 
 int
-server_new(struct server **ret_server, const struct config *config)
+server_new(struct server **ret_server, const struct config *config,
+    struct server_history *history)
 {
 	struct server *server = mem_zalloc(1, sizeof(*server));
 	int status;
 
 	server->config = config;
+	server->history = history;
 	server->drain_until = UINT64_MAX;
 	server->hand_over_until = UINT64_MAX;
 	server->changed = true;

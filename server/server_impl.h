@@ -16,6 +16,7 @@
 
 struct server {
 	const struct config *config;
+	struct server_history *history;
 	struct loop *loop;
 	struct store_dir *dir;
 	struct store *log_store;
@@ -31,6 +32,7 @@ struct server {
 	uint64_t watchdog_at;
 	bool changed;             /* the node's role, leader or state */
 	bool members_changed;     /* whom to dial */
+	bool damaged;             /* what was damaged is still set aside */
 	bool stopping;            /* SIGTERM came */
 	uint64_t hand_over_until; /* UINT64_MAX unless it leads and stops */
 	bool draining;            /* new requests are refused */
@@ -41,6 +43,7 @@ struct server {
 	enum raft_role role;
 	raft_id leader;
 	unsigned reached;
+	bool repairing;
 };
 
 /* Of a node that stops with `error`, or of a directory that cannot be opened. */
@@ -49,6 +52,21 @@ int server_exit_status(int error);
 /* node_host.on_difference: tells the operator. */
 void
 server_on_difference(void *context, raft_id a, raft_id b, raft_index index);
+
+/* ---- server_repair.c ---- */
+
+/* "log", "data" or "identity", for the metrics. */
+void server_count_repair(const char *kind);
+/* Of what the node mended at its open. */
+void server_tell_repairs(struct server *server);
+/* Once the node is a member again, what was set aside is of no use. */
+void server_judge_damage(struct server *server);
+
+/* A leader takes this much that is not committed, then answers "busy". */
+#define SERVER_UNCOMMITTED_BYTES_MAX (64u << 20)
+
+/* For the API: of what has the least room left. */
+void server_get_space(void *context, struct api_space *ret_space);
 
 /* Tells the peers whom the node knows as members. */
 void server_dial_members(struct server *server);

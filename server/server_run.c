@@ -13,6 +13,8 @@
 #define TRASH_INTERVAL_US 100000
 /* After SIGTERM, requests under way get this long beyond request-timeout. */
 #define DRAIN_EXTRA_US 5000000u
+/* Damage that comes again sooner is not mended by opening again. */
+#define REOPEN_INTERVAL_US 60000000u
 
 void
 server_dial_members(struct server *server)
@@ -108,6 +110,10 @@ describe(const struct server *server, const struct node_status *status,
 		snprintf(text, size,
 		    "waiting to form the cluster: heard %u of %u members",
 		    status->reached, members);
+	else if (status->state == NODE_JOINING && status->repairing)
+		snprintf(text, size,
+		    "damage was found, and its directory begun anew: waits "
+		    "for the leader to put it in its former place");
 	else if (status->state == NODE_JOINING)
 		snprintf(
 		    text, size, "empty directory: waits to be made a member");
@@ -124,6 +130,18 @@ describe(const struct server *server, const struct node_status *status,
 		    (unsigned long long)raft->term,
 		    (unsigned long long)raft->applied_index, status->reached,
 		    members, status->quorum);
+	else if (raft->state_lost)
+		snprintf(text, size,
+		    "repairing: waits for a snapshot, serves no reads, term "
+		    "%llu",
+		    (unsigned long long)raft->term);
+	else if (status->repairing)
+		snprintf(text, size,
+		    "repairing: has entries up to %llu, lost some up to %llu, "
+		    "is not elected, term %llu",
+		    (unsigned long long)raft->last_index,
+		    (unsigned long long)raft->repair_until,
+		    (unsigned long long)raft->term);
 	else if (raft->leader != 0)
 		snprintf(text, size, "follower of %s, term %llu, applied %llu",
 		    member_name(server, raft->leader),
@@ -143,7 +161,8 @@ worth_telling(const struct server *server, const struct node_status *status)
 	return status->state != server->state ||
 	       status->raft.role != server->role ||
 	       status->raft.leader != server->leader ||
-	       status->reached != server->reached;
+	       status->reached != server->reached ||
+	       status->repairing != server->repairing;
 }
 
 /* The service manager sees the newest text; the log only what is news. */
@@ -166,6 +185,7 @@ tell_status(struct server *server)
 	server->role = status.raft.role;
 	server->leader = status.raft.leader;
 	server->reached = status.reached;
+	server->repairing = status.repairing;
 	if (status.state == NODE_WIPED || status.state == NODE_REMOVED)
 		log_err("%s", text);
 	else if (status.raft.role == RAFT_PRECANDIDATE ||
@@ -228,6 +248,46 @@ judge_join(struct server *server)
 	server->join = NULL;
 }
 
+int
+server_exit_status(int error)
+{
+	switch (error) {
+	case ERR_MISMATCH: return CONFIG_EXIT_STATUS;
+	case ERR_NO_SPACE: return SERVER_EXIT_FULL;
+	case ERR_CORRUPT:
+	case ERR_IO:
+	case ERR_STOPPED:
+	case ERR_VERSION: return SERVER_EXIT_STOPPED;
+	default: return SERVER_EXIT_FAILED;
+	}
+}
+
+/* All is verified, and mended, when it is opened. */
+static bool
+may_reopen(struct server *server)
+{
+	struct server_history *history = server->history;
+	uint64_t now = loop_now(server->loop);
+
+	if (server->stopping ||
+	    (history->reopened_at_us != 0 &&
+		now - history->reopened_at_us < REOPEN_INTERVAL_US))
+		return false;
+	history->reopened_at_us = now;
+	return true;
+}
+
+static int
+stop(struct server *server, int error)
+{
+	log_err("node stopped: %s", node_fault(server->node));
+	if (error != ERR_CORRUPT || !may_reopen(server))
+		return server_exit_status(error);
+	log_warning("damage was found: all is opened again, verified and "
+		    "mended");
+	return SERVER_REOPEN;
+}
+
 static int
 take_turn(struct server *server)
 {
@@ -237,10 +297,8 @@ take_turn(struct server *server)
 	if (node_deadline(server->node) > now)
 		return 0;
 	error = node_turn(server->node, now);
-	if (error != 0) {
-		log_err("node stopped: %s", node_fault(server->node));
-		return server_exit_status(error);
-	}
+	if (error != 0)
+		return stop(server, error);
 	if (server->members_changed) {
 		server->members_changed = false;
 		server_dial_members(server);
@@ -249,6 +307,7 @@ take_turn(struct server *server)
 		server->changed = false;
 		tell_status(server);
 		judge_join(server);
+		server_judge_damage(server);
 		api_on_change(server->api);
 	}
 	api_on_turn(server->api);

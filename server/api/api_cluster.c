@@ -34,7 +34,8 @@ static void
 view_self(const struct node_status *status, struct view *view)
 {
 	view->is_self = true;
-	view->state = status->state == NODE_MEMBER
+	view->state = status->repairing ? "repairing"
+		      : status->state == NODE_MEMBER
 			  ? raft_role_name(status->raft.role)
 			  : name_state(status->state);
 	view->lag = status->raft.commit_index - status->raft.applied_index;
@@ -192,7 +193,8 @@ append_cluster_json(struct buf *to, struct api *api)
 	    status.raft.term, status.revision, status.quorum,
 	    count_healthy(api, &status));
 	append_change(to, api, &status);
-	buf_append_text(to, ",\"members\":[");
+	buf_printf(to, ",\"repairing\":%s,\"members\":[",
+	    status.repairing ? "true" : "false");
 	for (unsigned i = 0; i < members->count; i++) {
 		struct view view =
 		    view_member(api, &status, &members->member[i]);

@@ -42,6 +42,7 @@ static const struct row rows[] = {
 	[API_NO_LEADER] = { 503, "no_leader", "No leader" },
 	[API_NOT_LEADER] = { 503, "not_leader", "Not the leader" },
 	[API_NOT_READY] = { 503, "not_ready", "Not ready" },
+	[API_REPAIRING] = { 503, "repairing", "Repairing" },
 	[API_STARTING] = { 503, "starting", "Starting" },
 	[API_TOO_STALE] = { 503, "too_stale", "Too stale" },
 	[API_WIPED] = { 503, "wiped", "Data directory lost" },

@@ -36,6 +36,23 @@ passes_member(struct api *api, struct buf *why)
 }
 
 static bool
+passes_whole(struct api *api, struct buf *why)
+{
+	struct node_status status;
+
+	node_get_status(api->node, loop_now(api->loop), &status);
+	if (status.state == NODE_JOINING)
+		buf_append_text(why,
+		    "repairing: waits for the leader to put it in the place "
+		    "that it had");
+	else if (status.raft.state_lost)
+		buf_append_text(why, "repairing: waits for a snapshot");
+	else
+		buf_append_text(why, "repairing: waits for entries of the log");
+	return !status.repairing;
+}
+
+static bool
 passes_leader(struct api *api, struct buf *why)
 {
 	buf_append_text(why, "none is known");
@@ -71,6 +88,7 @@ passes_quorum(struct api *api, struct buf *why)
 
 static const struct check checks[] = {
 	{ "running", passes_running },
+	{ "whole", passes_whole },
 	{ "member", passes_member },
 	{ "leader", passes_leader },
 	{ "quorum", passes_quorum },

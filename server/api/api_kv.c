@@ -185,6 +185,28 @@ waited_stale(struct api_call *call, bool last)
 	return true;
 }
 
+/*
+ * What is mended from the log or a snapshot is of an older time than what was
+ * shown here before: not until it is whole again, and without a state nothing.
+ */
+static bool
+fail_repairing(struct api_call *call)
+{
+	struct api *api = call->api;
+	struct node_status status;
+
+	node_get_status(api->node, loop_now(api->loop), &status);
+	if (status.state != NODE_MEMBER || !status.repairing ||
+	    (!call->query.stale && !status.raft.state_lost))
+		return false;
+	api_fail(call, API_REPAIRING,
+	    "ask another node; GET /readyz tells when this one is whole again",
+	    "%s found damage in its data-dir and gets what it lost from the "
+	    "others",
+	    api->params.node);
+	return true;
+}
+
 static void
 get_stale(struct api_call *call)
 {
@@ -229,7 +251,7 @@ api_kv_get(struct api_call *call)
 {
 	static const struct api_operation operation = { .serve = serve_get };
 
-	if (!take_key(call))
+	if (!take_key(call) || fail_repairing(call))
 		return;
 	call->operation = &operation;
 	if (call->query.stale)

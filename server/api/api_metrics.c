@@ -170,6 +170,8 @@ append_raft(struct buf *to, struct api *api)
 	    "1 if this node leads.", status.raft.role == RAFT_LEADER);
 	api_append_sample(to, "gauge", "luminous_raft_has_leader",
 	    "1 if a leader is known.", status.raft.leader != 0);
+	api_append_sample(to, "gauge", "luminous_repairing",
+	    "1 while damage is mended from the others.", status.repairing);
 	api_append_sample(to, "gauge", "luminous_raft_commit_index",
 	    "Last committed entry.", (double)status.raft.commit_index);
 	api_append_sample(to, "gauge", "luminous_raft_applied_index",

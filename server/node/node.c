@@ -61,7 +61,8 @@ open_all(struct node *node, raft_usec now, char *why, size_t size)
 	error = node_turn(node, now);
 	if (error != 0)
 		snprintf(why, size, "%s", node->fault);
-	return error;
+	/* Verified a moment ago: to do it again would not help. */
+	return error == ERR_CORRUPT ? ERR_STOPPED : error;
 }
 
 int
@@ -80,6 +81,7 @@ node_new(struct node **ret_node, const struct node_params *params,
 	node->checkpoint_at = RAFT_NEVER;
 	node_snapshots_init(&node->snapshots);
 	node_scrub_init(node, now);
+	node_renew_init(node);
 	list_init(&node->reads);
 	list_init(&node->batches);
 	for (size_t i = 0; i < NODE_WAITING_BUCKETS; i++)
@@ -389,9 +391,12 @@ node_get_status(
 	count_voters(node, now, &ret_status->quorum, &ret_status->reached);
 	node_log_get_state(node->log, &log);
 	ret_status->data_generation = log.data_generation;
+	ret_status->repairing = node_waits_for_place(node);
 	if (node->raft == NULL)
 		return;
 	raft_get_status(node->raft, &ret_status->raft);
+	ret_status->repairing =
+	    ret_status->raft.state_lost || ret_status->raft.repair_until != 0;
 	ret_status->log_entries = log.last_index - log.compacted_index;
 	ret_status->log_bytes = log.bytes;
 }

@@ -68,11 +68,22 @@ struct node;
  * `why` (of `size` bytes) says what was found and what to do:
  * ERR_MISMATCH: the directory belongs to another node or cluster, or to a
  * member that was removed; ERR_INVALID: this node is none of the members;
- * ERR_CORRUPT: damage; ERR_VERSION: a newer format; or the store's error.
+ * ERR_VERSION: a newer format; or the store's error. Damage that the other
+ * members can make good is mended: node_get_repair says so. Else
+ * ERR_CORRUPT: what this node promised is not known any more, and it must begin
+ * again in another directory, see `damaged`; ERR_STOPPED: nobody else has what
+ * is damaged, as there is no other voter.
  */
 int node_new(struct node **ret_node, const struct node_params *params,
     struct store *log, const struct node_host *host, raft_usec now, char *why,
     size_t size) ATTR_MUST_CHECK;
+
+/* What node_new mended, each kind at most once. */
+enum node_repair { NODE_REPAIR_LOG, NODE_REPAIR_DATA, NODE_REPAIRS_COUNT };
+#define NODE_REPAIR_TEXT_SIZE 256
+
+/* What was found and what is done about it, a sentence; NULL: nothing. */
+const char *node_get_repair(const struct node *node, enum node_repair repair);
 
 /* Waiting writes and reads are forgotten without a call. NULL is fine. */
 void node_free(struct node *node);
@@ -260,7 +271,8 @@ struct node_status {
 	uint64_t snapshots_installed;
 	bool receiving_snapshot;
 	/* Damage was found: raft.state_lost and raft.repair_until say what is
-	 * to come from the others before this member is whole. */
+	 * to come from the others before this member is whole; JOINING: it
+	 * waits to be put in the place that it had. */
 	bool repairing;
 	uint64_t data_generation;
 	uint64_t scrub_bytes;  /* read since the start */

@@ -62,6 +62,7 @@ node_take_membership(struct node *node, struct slice payload)
 	codec_append_u64(&bytes, membership.roles.index);
 	buf_append_slice(&bytes, payload);
 	error = kv_set_meta(node->kv, NODE_MEMBERSHIP_META, buf_slice(&bytes));
+	node_log_note_members(node->log, buf_slice(&bytes));
 	buf_release(&bytes);
 	return error;
 }
@@ -95,6 +96,10 @@ node_stored_membership(
 	int error;
 
 	error = kv_get_meta(node->kv, NODE_MEMBERSHIP_META, &note);
+	if (error == ERR_NOT_FOUND) {
+		note = node_log_get_members(node->log);
+		error = note.size == 0 ? ERR_NOT_FOUND : 0;
+	}
 	if (error != 0)
 		return error;
 	return node_membership_note_decode(

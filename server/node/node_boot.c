@@ -61,72 +61,33 @@ scan_entry(void *context, const struct node_record *record, uint32_t size)
 }
 
 static void
-scan_release(struct scan *scan)
+scan_release(void *context)
 {
+	struct scan *scan = context;
+
 	for (size_t i = 0; i < scan->count; i++)
 		free((void *)(uintptr_t)scan->entries[i].members);
 	free(scan->entries);
+	*scan = (struct scan){ .entries = NULL };
 }
 
-static int
-check_bounds(const struct node *node, const struct node_log_state *state,
-    char *why, size_t size)
+static const struct raft_members *
+scan_last_members(void *context)
 {
-	raft_index applied = kv_applied_index(node->kv);
+	const struct scan *scan = context;
 
-	if (applied > state->last_index)
-		snprintf(why, size,
-		    "the data holds entry %" PRIu64
-		    " but the log ends at %" PRIu64
-		    ": they are not of the same time; put back a data-dir "
-		    "that is whole",
-		    applied, state->last_index);
-	else if (state->commit_hint > state->last_index)
-		snprintf(why, size,
-		    "the hard state knows of commits up to entry %" PRIu64
-		    " but the log ends at %" PRIu64,
-		    state->commit_hint, state->last_index);
-	else if (applied < state->compacted_index)
-		snprintf(why, size,
-		    "the log begins at entry %" PRIu64
-		    " but the data ends at %" PRIu64
-		    ": they are not of the same time; put back a data-dir "
-		    "that is whole",
-		    state->compacted_index + 1, applied);
-	else
-		return 0;
-	return ERR_CORRUPT;
+	for (size_t i = scan->count; i > 0; i--) {
+		if (scan->entries[i - 1].members != NULL)
+			return scan->entries[i - 1].members;
+	}
+	return NULL;
 }
 
-/* Log and state machine were checked each by itself: do they fit? */
-static int
-check_fit(struct node *node, char *why, size_t size)
-{
-	struct node_log_base base;
-	struct node_log_base noted;
-	struct node_log_state state;
-	struct slice bytes;
-	int error;
-
-	node_log_get_state(node->log, &state);
-	error = check_bounds(node, &state, why, size);
-	if (error != 0 || kv_applied_index(node->kv) == 0)
-		return error;
-	error = kv_get_meta(node->kv, NODE_BASE_META, &bytes);
-	if (error == 0)
-		error = node_base_decode(bytes, &noted);
-	if (error == 0)
-		error = node_log_get_base(
-		    node->log, kv_applied_index(node->kv), &base);
-	if (error == 0 && noted.index == base.index &&
-	    noted.chain == base.chain)
-		return 0;
-	snprintf(why, size,
-	    "log and data are not of the same history at entry %" PRIu64
-	    ": put back a data-dir that is whole",
-	    kv_applied_index(node->kv));
-	return ERR_CORRUPT;
-}
+static const struct node_visitor scan_visitor = {
+	.visit = scan_entry,
+	.forget = scan_release,
+	.last_members = scan_last_members,
+};
 
 /*
  * The membership before the log's first entry. The one that is stored may be
@@ -174,6 +135,8 @@ start_core(struct node *node, const struct scan *scan, raft_usec now, char *why,
 		.entries_count = scan->count,
 		.applied_index = kv_applied_index(node->kv),
 		.commit_hint = state.commit_hint,
+		.repair_until = state.repair_until,
+		.repair_term = state.repair_term,
 	};
 	error = load_base(node, state.compacted_index, &boot.members);
 	if (error != 0) {
@@ -204,40 +167,6 @@ node_boot_core(struct node *node, raft_usec now, char *why, size_t size)
 	return start_core(node, &empty, now, why, size);
 }
 
-/* The data store that the log names; whatever else lies there is of no use. */
-static int
-open_data(struct node *node, char *why, size_t size)
-{
-	const struct node_host *host = &node->host;
-	struct node_log_state state;
-	int error;
-
-	node_log_get_state(node->log, &state);
-	error = host->open_data(
-	    host->context, state.data_generation, false, &node->data_store);
-	if (error == 0)
-		error = kv_open(node->data_store, true, &node->kv);
-	if (error != 0) {
-		snprintf(why, size, "data: %s", err_text(error));
-		return error;
-	}
-	/* Entries are applied by members alone. */
-	if (kv_applied_index(node->kv) > 0 && state.last_index == 0 &&
-	    node->state != NODE_REMOVED) {
-		snprintf(why, size,
-		    "the data holds entry %" PRIu64 " but the log is empty: it "
-		    "was lost, and votes and entries with it; put back a "
-		    "data-dir that is whole",
-		    kv_applied_index(node->kv));
-		return ERR_CORRUPT;
-	}
-	error = host->remove_data_but(host->context, state.data_generation);
-	if (error != 0)
-		snprintf(
-		    why, size, "removing data of before: %s", err_text(error));
-	return error;
-}
-
 /* Only a member has a log. */
 static int
 check_stage(
@@ -258,14 +187,9 @@ node_boot(struct node *node, raft_usec now, char *why, size_t size)
 	struct scan scan = { .entries = NULL };
 	int error;
 
-	error = node_log_open(node->log_store, node->params.cache_bytes_max,
-	    scan_entry, &scan, &node->log, why, size);
+	error = node_repair_open(node, &scan_visitor, &scan, why, size);
 	if (error == 0)
 		error = check_stage(node, &scan, why, size);
-	if (error == 0)
-		error = open_data(node, why, size);
-	if (error == 0)
-		error = check_fit(node, why, size);
 	if (error == 0 && node->state == NODE_MEMBER)
 		error = start_core(node, &scan, now, why, size);
 	scan_release(&scan);

@@ -309,6 +309,49 @@ plan_move(struct plan *plan)
 	return check_others(plan);
 }
 
+/*
+ * The same name and address in another directory. The old id's votes and
+ * acknowledgements are not counted any more, the new one's not yet.
+ */
+static int
+plan_renew(struct plan *plan)
+{
+	struct raft_members *target = &plan->target;
+	const struct node_member *present = plan->present;
+	struct node_member member = *present;
+	struct raft_member role = {
+		.role_old = RAFT_MEMBER_JOINING,
+		.role_new = RAFT_MEMBER_JOINING,
+	};
+	struct node_log_state state;
+	int error;
+
+	if (present->id == plan->node->id ||
+	    memcmp(present->directory, plan->change->member.directory,
+		NODE_NONCE_SIZE) == 0)
+		return refuse(
+		    plan, ERR_EXISTS, "%s is in that directory", present->name);
+	if (node_get_role(plan->node, present->id) == RAFT_MEMBER_VOTER) {
+		error = check_quorum(plan, 0);
+		if (error != 0)
+			return error;
+	}
+	for (unsigned i = 0; i < target->count; i++) {
+		if (target->member[i].id == present->id)
+			role.replaces = target->member[i].replaces;
+	}
+	node_log_get_state(plan->node->log, &state);
+	member.id = state.last_index + 1 + NODE_MEMBERS_MAX;
+	memcpy(
+	    member.directory, plan->change->member.directory, NODE_NONCE_SIZE);
+	role.id = member.id;
+	drop_target(target, present->id);
+	node_members_drop(&plan->book, plan->present->id);
+	node_members_add(&plan->book, &member);
+	target->member[target->count++] = role;
+	return 0;
+}
+
 /* ---- Proposing ---- */
 
 static const char *
@@ -389,6 +432,7 @@ node_change_members(struct node *node, raft_usec now,
 		[NODE_ADD] = plan_add,
 		[NODE_REMOVE] = plan_remove,
 		[NODE_REPLACE] = plan_replace,
+		[NODE_RENEW] = plan_renew,
 		[NODE_MOVE] = plan_move,
 	};
 	struct plan plan = {

@@ -196,6 +196,12 @@ node_formation_remove(struct node *node)
 }
 
 bool
+node_waits_for_place(const struct node *node)
+{
+	return node->state == NODE_JOINING && node->params.damaged;
+}
+
+bool
 node_formation_due(const struct node *node)
 {
 	/* A leader that is removed hands its place over first. */

@@ -67,6 +67,7 @@ node_get_hello(
 		.from = node->id,
 		.to = to,
 		.boot_id = node->params.boot_id,
+		.damaged = node_waits_for_place(node),
 		.members_index = node->committed.roles.index,
 		.members = node->committed.members,
 		.to_votes = is_voter(&node->committed.roles, to),
@@ -206,12 +207,25 @@ hear_founded(
 	return 0;
 }
 
+/* It does not know what it was any more, and nobody here does. */
+static int
+refuse_damaged(const struct node_hello *hello, char *why, size_t size)
+{
+	snprintf(why, size,
+	    "%s found damage in its directory before the cluster was founded: "
+	    "stop it, empty its node.data-dir, and start it again",
+	    hello->name);
+	return ERR_MISMATCH;
+}
+
 static int
 hear_forming(
     struct node *node, const struct node_hello *hello, char *why, size_t size)
 {
 	int error;
 
+	if (hello->stage == NODE_HELLO_JOINING && hello->damaged)
+		return refuse_damaged(hello, why, size);
 	if (hello->stage == NODE_HELLO_JOINING) {
 		snprintf(why, size,
 		    "%s has no [members] list and waits to be added to a "
@@ -231,6 +245,25 @@ hear_forming(
 /* ---- While this node waits to be added ---- */
 
 static int
+refuse_unknown(const struct node *node, const struct node_hello *hello,
+    char *why, size_t size)
+{
+	if (node_waits_for_place(node))
+		snprintf(why, size,
+		    "%s found damage in its directory and begins again in a "
+		    "new one, which %s does not know yet: the leader puts it "
+		    "in the place of the former one by itself",
+		    node->identity.name, hello->name);
+	else
+		snprintf(why, size,
+		    "%s waits to be added to a cluster: POST "
+		    "/cluster/members?name=%s&address=%s",
+		    node->identity.name, node->identity.name,
+		    node->params.address);
+	return ERR_MISMATCH;
+}
+
+static int
 hear_joining(
     struct node *node, const struct node_hello *hello, char *why, size_t size)
 {
@@ -238,14 +271,8 @@ hear_joining(
 	const struct node_member *self;
 
 	if (hello->stage != NODE_HELLO_MEMBER ||
-	    !nonce_equal(hello->known_directory, directory)) {
-		snprintf(why, size,
-		    "%s waits to be added to a cluster: POST "
-		    "/cluster/members?name=%s&address=%s",
-		    node->identity.name, node->identity.name,
-		    node->params.address);
-		return ERR_MISMATCH;
-	}
+	    !nonce_equal(hello->known_directory, directory))
+		return refuse_unknown(node, hello, why, size);
 	self = node_members_find(&hello->members, hello->to);
 	if (self == NULL || !nonce_equal(self->directory, directory) ||
 	    !is_nonce(hello->cluster_id)) {
@@ -289,9 +316,23 @@ refuse_directory(const struct node_hello *hello, char *why, size_t size)
 	return ERR_MISMATCH;
 }
 
+/* Only who holds the cluster's secret gets here, and its former directory is
+ * set aside: nobody votes in that member's name any more. */
 static int
-hear_new(const struct node *node, const struct node_hello *hello, char *why,
-    size_t size)
+hear_damaged(struct node *node, const struct node_hello *hello,
+    const struct node_member *member, char *why, size_t size)
+{
+	node_renew_heard(node, member, hello->directory);
+	snprintf(why, size,
+	    "%s found damage in its directory and begins again in a new one: "
+	    "the leader puts that in the place of the former one by itself",
+	    hello->name);
+	return ERR_MISMATCH;
+}
+
+static int
+hear_new(
+    struct node *node, const struct node_hello *hello, char *why, size_t size)
 {
 	const struct node_member *member =
 	    node_members_find_name(&node->active.members, hello->name);
@@ -299,6 +340,8 @@ hear_new(const struct node *node, const struct node_hello *hello, char *why,
 	/* It was added, and is told so by our hello. */
 	if (member != NULL && nonce_equal(member->directory, hello->directory))
 		return 0;
+	if (member != NULL && hello->damaged)
+		return hear_damaged(node, hello, member, why, size);
 	if (member != NULL)
 		return refuse_directory(hello, why, size);
 	snprintf(why, size,

@@ -36,6 +36,9 @@ struct node {
 	/* FORMING: by position in the identity's members; itself: true. */
 	bool heard[NODE_MEMBERS_MAX];
 
+	/* What was mended at the open; empty: nothing. */
+	char repairs[NODE_REPAIRS_COUNT][NODE_REPAIR_TEXT_SIZE];
+
 	struct node_log *log;
 	struct kv *kv;
 	struct raft *raft; /* from NODE_MEMBER on */
@@ -48,6 +51,11 @@ struct node {
 	struct node_membership active;    /* in effect, maybe not committed */
 	struct node_membership committed; /* as applied */
 	bool members_changed;             /* host.on_members is due */
+
+	/* A member's new directory, to be put in the place of its damaged one;
+	 * name empty: none is. See node_renew.c. */
+	struct node_change renewal;
+	struct node_write renewed; /* is waited for by nobody */
 
 	raft_usec checkpoint_at; /* RAFT_NEVER: nothing is dirty */
 	struct node_snapshots snapshots;
@@ -122,6 +130,8 @@ node_formation_open(struct node *node, char *why, size_t size) ATTR_MUST_CHECK;
  * the directory it has, or NULL: it is none of the cluster's any more. */
 void node_formation_heard(
     struct node *node, unsigned position, const uint8_t *directory);
+/* It is empty because its former directory was damaged, and no member yet. */
+bool node_waits_for_place(const struct node *node);
 /* A leader has made this node, which waits for that, a member. */
 void node_formation_join(struct node *node, const struct node_hello *hello);
 /* The cluster has removed this member, for good. */
@@ -140,6 +150,32 @@ int node_boot(
 int node_boot_core(
     struct node *node, raft_usec now, char *why, size_t size) ATTR_MUST_CHECK;
 
+/* ---- node_repair.c: opening log and data, and mending what is damaged ---- */
+
+/* Whoever collects the entries of the log. */
+struct node_visitor {
+	node_log_visit_fn *visit;
+	void (*forget)(void *context); /* all: they are visited again */
+	/* The newest membership among them; NULL: there is none. */
+	const struct raft_members *(*last_members)(void *context);
+};
+
+/* Opens node->log and node->kv. Errors as of node_new. */
+int node_repair_open(struct node *node, const struct node_visitor *visitor,
+    void *context, char *why, size_t size) ATTR_MUST_CHECK;
+/* The state is one of before what the log holds: it waits for a snapshot. */
+bool node_state_lost(const struct node *node);
+
+/* ---- node_renew.c: members that lost their directory to damage ---- */
+
+void node_renew_init(struct node *node);
+/* A hello of such a member was heard, from a directory not known yet. */
+void node_renew_heard(struct node *node, const struct node_member *member,
+    const uint8_t *directory);
+/* A leader proposes what was heard since the last turn, if that is possible
+ * now; else it is heard again. */
+void node_renew_turn(struct node *node, raft_usec now);
+
 /* ---- node_book.c: who the members are, and where ---- */
 
 /* The name of the state machine's note of the membership: u64 index, payload
@@ -157,7 +193,8 @@ node_take_membership(struct node *node, struct slice payload) ATTR_MUST_CHECK;
 /* Takes over the committed membership that the state machine holds, if it has
  * one: of a boot, or of an installed snapshot. */
 int node_load_membership(struct node *node) ATTR_MUST_CHECK;
-/* The same as it is stored. ERR_NOT_FOUND. */
+/* The same as it is stored; the log's note if the state was lost.
+ * ERR_NOT_FOUND. */
 int node_stored_membership(
     struct node *node, struct node_membership *ret_membership) ATTR_MUST_CHECK;
 /* RAFT_OP_MEMBERS: takes over the one that the core says is in effect. */

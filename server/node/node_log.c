@@ -305,11 +305,31 @@ node_log_get_state(const struct node_log *log, struct node_log_state *ret_state)
 		.compacted_index = log->compacted_index,
 		.compacted_term = log->compacted_term,
 		.data_generation = log->data_generation,
+		.repair_until = log->repair_until,
+		.repair_term = log->repair_term,
 		.last_index = log->last_index,
 		.durable_index = log->durable_index,
 		.last_time_us = log->last_time_us,
 		.bytes = log->bytes,
 	};
+}
+
+void
+node_log_note_members(struct node_log *log, struct slice note)
+{
+	ASSERT(note.size >= 8);
+	if (log->members.size != 0 &&
+	    codec_load_u64(note.data) <= codec_load_u64(log->members.data))
+		return;
+	buf_reset(&log->members);
+	buf_append_slice(&log->members, note);
+	log->members_changed = true;
+}
+
+struct slice
+node_log_get_members(const struct node_log *log)
+{
+	return buf_slice(&log->members);
 }
 
 void
@@ -321,6 +341,7 @@ node_log_free(struct node_log *log)
 		entry_free(*ring_at(log, i));
 	for (size_t i = 0; i < log->cold_count; i++)
 		entry_free(log->cold[i]);
+	buf_release(&log->members);
 	free(log->cold);
 	free(log->ring);
 	free(log);

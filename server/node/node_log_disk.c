@@ -14,26 +14,45 @@
  */
 #define COMPACT_ENTRIES 512
 
-enum {
-	STATE_VERSION = 2,
-	RING_CAPACITY_MIN = 1024,
-};
-
-static struct slice
-state_key(void)
+struct slice
+node_log_state_key(void)
 {
 	return slice_from_text("hard");
+}
+
+struct slice
+node_log_members_key(void)
+{
+	return slice_from_text("members");
 }
 
 /* ---- Commit ---- */
 
 static int
-write_state(struct node_log *log, struct store_txn *txn, uint64_t durable_chain)
+write_members(struct node_log *log, struct store_txn *txn)
 {
 	struct buf bytes = { 0 };
 	int error;
 
-	codec_append_u8(&bytes, STATE_VERSION);
+	if (!log->members_changed)
+		return 0;
+	log->members_changed = false;
+	buf_append_slice(&bytes, buf_slice(&log->members));
+	codec_append_u32(&bytes, crc32c(0, buf_slice(&bytes)));
+	error = store_put(
+	    txn, NODE_TABLE_STATE, node_log_members_key(), buf_slice(&bytes));
+	buf_release(&bytes);
+	return error;
+}
+
+int
+node_log_write_state(
+    struct node_log *log, struct store_txn *txn, uint64_t durable_chain)
+{
+	struct buf bytes = { 0 };
+	int error;
+
+	codec_append_u8(&bytes, NODE_LOG_STATE_VERSION);
 	codec_append_u64(&bytes, log->term);
 	codec_append_u64(&bytes, log->vote);
 	codec_append_u64(&bytes, log->commit_hint);
@@ -44,11 +63,13 @@ write_state(struct node_log *log, struct store_txn *txn, uint64_t durable_chain)
 	codec_append_u64(&bytes, log->data_generation);
 	codec_append_u64(&bytes, log->durable_index);
 	codec_append_u64(&bytes, durable_chain);
+	codec_append_u64(&bytes, log->repair_until);
+	codec_append_u64(&bytes, log->repair_term);
 	codec_append_u32(&bytes, crc32c(0, buf_slice(&bytes)));
-	error =
-	    store_put(txn, NODE_TABLE_STATE, state_key(), buf_slice(&bytes));
+	error = store_put(
+	    txn, NODE_TABLE_STATE, node_log_state_key(), buf_slice(&bytes));
 	buf_release(&bytes);
-	return error;
+	return error == 0 ? write_members(log, txn) : error;
 }
 
 static int
@@ -149,7 +170,8 @@ durable_chain(struct node_log *log, uint64_t *ret_chain)
 	return error;
 }
 
-/* What there was is of no use: the base is that of a snapshot. */
+/* What there was is of no use: the base is that of a snapshot. Unless only the
+ * state was lost, and the log goes on behind it. */
 static int
 reset(struct node_log *log, struct store_txn *txn,
     const struct raft_op_persist *persist)
@@ -158,6 +180,11 @@ reset(struct node_log *log, struct store_txn *txn,
 
 	ASSERT(log->reset.index == persist->reset_index);
 	ASSERT(log->reset.term == persist->reset_term);
+	if (persist->reset_keeps) {
+		ASSERT(persist->reset_index >= log->compacted_index);
+		log->data_generation = log->reset.data_generation;
+		return 0;
+	}
 	error = store_clear(txn, NODE_TABLE_LOG);
 	if (error == 0)
 		node_log_begin_at(log, &log->reset);
@@ -185,7 +212,7 @@ write_persist(struct node_log *log, struct store_txn *txn,
 	if (error == 0)
 		error = delete_front(log, txn, count_max);
 	if (error == 0)
-		error = write_state(log, txn, chain);
+		error = node_log_write_state(log, txn, chain);
 	return error;
 }
 
@@ -201,6 +228,8 @@ node_log_commit(struct node_log *log, const struct raft_op_persist *persist)
 	log->term = persist->term;
 	log->vote = persist->vote;
 	log->commit_hint = persist->commit_index;
+	log->repair_until = persist->repair_until;
+	log->repair_term = persist->repair_term;
 	error = write_persist(log, txn, persist);
 	if (error != 0) {
 		store_abort(txn);
@@ -244,7 +273,7 @@ node_log_distrust_data(struct node_log *log)
 	error = stored_chain(log, txn, &chain);
 	log->data_generation++;
 	if (error == 0)
-		error = write_state(log, txn, chain);
+		error = node_log_write_state(log, txn, chain);
 	if (error == 0)
 		return store_commit(txn);
 	store_abort(txn);
@@ -256,166 +285,4 @@ node_log_compact(struct node_log *log, raft_index index)
 {
 	ASSERT(index <= log->durable_index);
 	log->compact_until = MAX(log->compact_until, index);
-}
-
-/* ---- Open ---- */
-
-/* The hard state of an earlier commit; of none: all zero. */
-static int
-load_state(struct node_log *log, struct store_txn *txn, uint64_t *ret_chain)
-{
-	struct codec_reader reader;
-	struct slice bytes;
-	struct slice summed;
-	uint32_t crc;
-	int error;
-
-	*ret_chain = 0;
-	error = store_get(txn, NODE_TABLE_STATE, state_key(), &bytes);
-	if (error == ERR_NOT_FOUND)
-		return 0;
-	if (error != 0)
-		return error;
-	if (bytes.size < 5)
-		return ERR_CORRUPT;
-	summed = slice_of(bytes.data, bytes.size - 4);
-	crc = codec_load_u32(bytes.data + summed.size);
-	if (crc != crc32c(0, summed))
-		return ERR_CORRUPT;
-	codec_reader_init(&reader, summed);
-	if (codec_read_u8(&reader) != STATE_VERSION)
-		return ERR_VERSION;
-	log->term = codec_read_u64(&reader);
-	log->vote = codec_read_u64(&reader);
-	log->commit_hint = codec_read_u64(&reader);
-	log->compacted_index = codec_read_u64(&reader);
-	log->compacted_term = codec_read_u64(&reader);
-	log->compacted_chain = codec_read_u64(&reader);
-	log->compacted_time_us = codec_read_u64(&reader);
-	log->data_generation = codec_read_u64(&reader);
-	log->durable_index = codec_read_u64(&reader);
-	*ret_chain = codec_read_u64(&reader);
-	return codec_reader_done(&reader) ? 0 : ERR_CORRUPT;
-}
-
-/* One record of the scan: the next index, and a continuation. */
-static int
-check_record(struct node_log *log, struct slice key, struct slice bytes,
-    struct node_record *ret_record)
-{
-	int error = node_record_decode(bytes, ret_record);
-
-	if (error != 0)
-		return error;
-	if (key.size != 8 || codec_load_u64(key.data) != ret_record->index ||
-	    ret_record->index != log->last_index + 1 ||
-	    ret_record->chain != node_record_chain(bytes, log->last_chain) ||
-	    ret_record->time_us < log->last_time_us)
-		return ERR_CORRUPT;
-	return 0;
-}
-
-static int
-scan(struct node_log *log, struct store_cursor *cursor,
-    node_log_visit_fn *visit, void *context)
-{
-	enum store_move move = STORE_FIRST;
-	struct node_record record;
-	struct slice key = slice_of(NULL, 0);
-	struct slice bytes;
-	int error;
-
-	for (;; move = STORE_NEXT) {
-		error = store_cursor_move(cursor, move, key, &key, &bytes);
-		if (error == ERR_NOT_FOUND)
-			return 0;
-		if (error == 0)
-			error = check_record(log, key, bytes, &record);
-		if (error == 0)
-			error = visit(context, &record, (uint32_t)bytes.size);
-		if (error != 0)
-			return error;
-		log->last_index = record.index;
-		log->last_chain = record.chain;
-		log->last_time_us = record.time_us;
-		log->bytes += bytes.size;
-	}
-}
-
-static int
-load_entries(struct node_log *log, struct store_txn *txn,
-    node_log_visit_fn *visit, void *context)
-{
-	struct store_cursor *cursor;
-	int error;
-
-	log->last_index = log->compacted_index;
-	log->last_chain = log->compacted_chain;
-	log->last_time_us = log->compacted_time_us;
-	error = store_cursor_open(txn, NODE_TABLE_LOG, &cursor);
-	if (error != 0)
-		return error;
-	error = scan(log, cursor, visit, context);
-	store_cursor_close(cursor);
-	return error;
-}
-
-static int
-load(struct node_log *log, node_log_visit_fn *visit, void *context, char *why,
-    size_t size)
-{
-	struct store_txn *txn;
-	uint64_t chain;
-	int error;
-
-	error = store_begin(log->store, false, &txn);
-	if (error != 0) {
-		snprintf(why, size, "log: %s", err_text(error));
-		return error;
-	}
-	error = load_state(log, txn, &chain);
-	if (error != 0) {
-		snprintf(why, size, "hard state (term and vote): %s",
-		    err_text(error));
-		goto out;
-	}
-	error = load_entries(log, txn, visit, context);
-	if (error != 0) {
-		snprintf(why, size, "log entry %" PRIu64 ": %s",
-		    log->last_index + 1, err_text(error));
-		goto out;
-	}
-	if (log->last_index != log->durable_index || log->last_chain != chain) {
-		error = ERR_CORRUPT;
-		snprintf(why, size,
-		    "the log ends at entry %" PRIu64
-		    " but its hard state names %" PRIu64
-		    ": records are missing or foreign",
-		    log->last_index, log->durable_index);
-	}
-out:
-	store_abort(txn);
-	return error;
-}
-
-int
-node_log_open(struct store *store, uint64_t cache_bytes_max,
-    node_log_visit_fn *visit, void *context, struct node_log **ret_log,
-    char *why, size_t size)
-{
-	struct node_log *log = mem_zalloc(1, sizeof(*log));
-	int error;
-
-	log->store = store;
-	log->cache_bytes_max = cache_bytes_max;
-	log->ring_capacity = RING_CAPACITY_MIN;
-	log->ring = mem_zalloc(log->ring_capacity, sizeof(struct node_entry *));
-	error = load(log, visit, context, why, size);
-	log->cached_first = log->last_index + 1;
-	if (error != 0) {
-		node_log_free(log);
-		return error;
-	}
-	*ret_log = log;
-	return 0;
 }

@@ -18,7 +18,8 @@ struct node_receiver {
 	struct node_piece offer;
 	uint64_t generation;
 	raft_usec progress_at;
-	struct raft_members members; /* complete: as of the snapshot */
+	struct raft_members members; /* complete: as of the snapshot, */
+	struct buf members_note;     /* and as it notes them */
 	bool installing;             /* the core waits for its commit */
 };
 
@@ -29,6 +30,7 @@ node_receiver_free(struct node_receiver *receiver)
 		return;
 	kv_writer_close(receiver->writer);
 	store_close(receiver->store);
+	buf_release(&receiver->members_note);
 	free(receiver);
 }
 
@@ -99,12 +101,25 @@ is_present(const struct node *node, const struct node_piece *offer)
 	struct raft_status raft;
 	struct node_log_base base;
 
+	/* The log has it, but nothing to apply it to. */
+	if (node_state_lost(node))
+		return false;
 	raft_get_status(node->raft, &raft);
 	if (offer->id.index <= raft.commit_index)
 		return true;
 	/* All of it is in the log; a leader's appends will commit it. */
 	return node_log_get_base(node->log, offer->id.index, &base) == 0 &&
 	       base.term == offer->id.term && base.chain == offer->chain;
+}
+
+/* The log cannot go on from there. */
+static bool
+is_too_old(const struct node *node, const struct node_piece *offer)
+{
+	struct node_log_state state;
+
+	node_log_get_state(node->log, &state);
+	return offer->id.index < state.compacted_index;
 }
 
 /* Another snapshot is on its way. An older one takes its place only if its
@@ -152,6 +167,11 @@ take_offer(struct node *node, raft_usec now, const struct node_piece *offer,
 
 	if (is_present(node, offer)) {
 		answer->kind = NODE_ANSWER_DONE;
+		return 0;
+	}
+	if (is_too_old(node, offer)) {
+		answer->kind = NODE_ANSWER_REFUSED;
+		answer->reason = ERR_AGAIN;
 		return 0;
 	}
 	if (node_snapshot_id_equal(&offer->id, &node->snapshots.impossible)) {
@@ -211,7 +231,7 @@ check_base(struct kv_reader *reader, const struct node_piece *offer)
 
 static int
 read_members(
-    struct node *node, struct kv_reader *reader, struct raft_members *ret_roles)
+    struct node *node, struct kv_reader *reader, struct node_receiver *receiver)
 {
 	uint8_t cluster_id[NODE_NONCE_SIZE];
 	struct node_membership membership;
@@ -227,7 +247,9 @@ read_members(
 	if (node->cluster_id_known &&
 	    memcmp(cluster_id, node->cluster_id, NODE_NONCE_SIZE) != 0)
 		return ERR_MISMATCH;
-	*ret_roles = membership.roles;
+	receiver->members = membership.roles;
+	buf_reset(&receiver->members_note);
+	buf_append_slice(&receiver->members_note, bytes);
 	return 0;
 }
 
@@ -252,7 +274,7 @@ complete(struct node *node, struct node_receiver *receiver)
 		return error;
 	error = check_base(reader, offer);
 	if (error == 0)
-		error = read_members(node, reader, &receiver->members);
+		error = read_members(node, reader, receiver);
 	kv_reader_close(reader);
 	if (error != 0)
 		return error;
@@ -330,7 +352,8 @@ is_overtaken(const struct node *node, const struct node_receiver *receiver)
 	struct raft_status raft;
 
 	raft_get_status(node->raft, &raft);
-	return raft.commit_index >= receiver->offer.id.index;
+	return !node_state_lost(node) &&
+	       raft.commit_index >= receiver->offer.id.index;
 }
 
 /*
@@ -403,6 +426,7 @@ node_install_prepare(struct node *node, const struct raft_op_persist *persist)
 		.data_generation = receiver->generation,
 	};
 	node_log_reset(node->log, &base);
+	node_log_note_members(node->log, buf_slice(&receiver->members_note));
 }
 
 int

@@ -291,6 +291,7 @@ turn(struct node *node, raft_usec now)
 	/* A lease is judged by the time now, not by when the pass began: the
 	 * process may have been stopped in between. */
 	node_ask_reads(node, node->host.now(node->host.context));
+	node_renew_turn(node, now);
 	error = node_install_turn(node, now);
 	if (error == 0)
 		error = work(node, &now);

@@ -213,7 +213,8 @@ store_dir_free_bytes(const struct store_dir *dir, uint64_t *ret_bytes)
 
 /* ---- Generations ---- */
 
-static const char *const store_dir_files[] = { "data.mdb", "lock.mdb" };
+static const char *const store_dir_files[] = { "data.mdb", "lock.mdb",
+	"journal" };
 
 void
 store_dir_append_path(

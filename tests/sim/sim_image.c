@@ -20,7 +20,7 @@ sim_image_release(struct sim_image *image)
 /*
  * The hard state record as node_log_disk.c writes it: version, term, vote,
  * commit hint, the last cut entry (index, term, hash, time), the generation of
- * the data, the last entry (index, hash), CRC.
+ * the data, the last entry (index, hash), what was lost (index, term), CRC.
  */
 static void
 load_hard_state(struct sim_image *image)
@@ -41,7 +41,7 @@ load_hard_state(struct sim_image *image)
 	image->compacted_index = codec_read_u64(&reader);
 	(void)codec_read_raw(&reader, 4 * sizeof(uint64_t));
 	image->last_index = codec_read_u64(&reader);
-	(void)codec_read_u64(&reader);
+	(void)codec_read_raw(&reader, 3 * sizeof(uint64_t));
 	(void)codec_read_u32(&reader);
 	ASSERT(codec_reader_done(&reader));
 	image->formed = true;

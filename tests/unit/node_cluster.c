@@ -109,7 +109,10 @@ host_on_commit(void *context, bool checkpoint, raft_usec took)
 static void
 host_on_alarm(void *context, enum raft_alarm alarm, raft_id peer)
 {
-	(void)context;
+	if (alarm == RAFT_ALARM_REPAIRING) {
+		((struct machine *)context)->repairing_alarms++;
+		return;
+	}
 	ck_abort_msg("alarm %d about %d", (int)alarm, (int)peer);
 }
 
@@ -242,6 +245,7 @@ machine_params(const struct machine *machine)
 		},
 		.cluster = "test",
 		.boot_id = machine->boot_id,
+		.damaged = machine->damaged,
 		.checkpoint_bytes = 1 << 20,
 		.checkpoint_interval = 500000,
 		.cache_bytes_max = 1 << 20,
@@ -254,8 +258,9 @@ machine_params(const struct machine *machine)
 	snprintf(
 	    params.name, sizeof(params.name), "n%u", (unsigned)machine->id);
 	memcpy(params.address, machine->address, sizeof(params.address));
-	for (unsigned i = 0;
-	     !machine->joins && i < machine->cluster->founders_count; i++) {
+	for (unsigned i = 0; !machine->joins && !machine->damaged &&
+			     i < machine->cluster->founders_count;
+	     i++) {
 		struct node_member *entry = &params.members.member[i];
 
 		entry->id = i + 1;

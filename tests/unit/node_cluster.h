@@ -30,9 +30,11 @@ struct machine {
 	struct node *node; /* NULL: stopped */
 	uint64_t boot_id;
 	bool joins;    /* its configuration lists no members */
+	bool damaged;  /* as of node_params: it lists none either */
 	bool isolated; /* nothing goes out or in, with `dials` */
 	unsigned commits;
 	unsigned checkpoints;
+	unsigned repairing_alarms; /* about others */
 	bool sent_before_commit;
 	unsigned splits; /* as of host.on_difference, and the last one */
 	struct node_split split;

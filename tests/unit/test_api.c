@@ -391,8 +391,8 @@ START_TEST(health_of_a_leader)
 	assert_body(&reply, "ready\n");
 	reply_release(&reply);
 	reply = site_get(one, "/readyz?verbose");
-	assert_body(
-	    &reply, "[+]running\n[+]member\n[+]leader\n[+]quorum\nready\n");
+	assert_body(&reply,
+	    "[+]running\n[+]whole\n[+]member\n[+]leader\n[+]quorum\nready\n");
 	reply_release(&reply);
 	reply = site_get(one, "/livez");
 	assert_body(&reply, "alive\n");

@@ -337,7 +337,7 @@ START_TEST(forming_503)
 	assert_problem(site_get(one, "/leader"), 503, "not_leader");
 	assert_problem(site_get(one, "/readyz"), 503, "not_ready");
 	reply = site_get(one, "/readyz?verbose");
-	assert_contains(&reply, "[+]running\n[-]member: ");
+	assert_contains(&reply, "[+]running\n[+]whole\n[-]member: ");
 	reply_release(&reply);
 	reply = site_get(one, "/livez");
 	assert_status(&reply, 200);

@@ -1,0 +1,34 @@
+#ifndef SERVER_DAMAGE_H
+#define SERVER_DAMAGE_H
+
+/*
+ * What a node does with its directory when it does not know any more what it
+ * promised: the log and the data are set aside in `damaged`, and it begins
+ * again beside it. That directory is there until the node is a member again, so
+ * that a crash at any step goes on where it was; it can be looked into.
+ *
+ * The log is moved first: what is without it never counts.
+ */
+
+#include "common/err.h"
+#include "common/macros.h"
+
+#include <stdbool.h>
+
+/* Damage was found, and this node is no member again yet. */
+bool server_damage_pending(const char *data_dir);
+
+/* The log was moved, or lost, and some data may not be yet: go on. */
+bool server_damage_unfinished(const char *data_dir);
+
+/*
+ * Sets aside the log and all data, none of which is open, in the place of what
+ * was set aside before, durably. Errors as of store_dir_open and
+ * store_dir_remove; each is logged.
+ */
+int server_damage_set_aside(const char *data_dir) ATTR_MUST_CHECK;
+
+/* Removes what was set aside, if there is any. Errors as before, logged. */
+int server_damage_forget(const char *data_dir) ATTR_MUST_CHECK;
+
+#endif

@@ -1,0 +1,52 @@
+/* What the daemon tells of damage that was mended. */
+
+#include "server_impl.h"
+
+#include "common/log.h"
+#include "common/metrics.h"
+#include "server_damage.h"
+
+#include <stdio.h>
+
+void
+server_count_repair(const char *kind)
+{
+	char labels[32];
+
+	snprintf(labels, sizeof(labels), "kind=\"%s\"", kind);
+	metric_add(metric_register(METRIC_COUNTER, "luminous_repairs_total",
+		       labels, "Damage that was mended without an operator."),
+	    1);
+}
+
+void
+server_tell_repairs(struct server *server)
+{
+	static const char *const kinds[] = {
+		[NODE_REPAIR_LOG] = "log",
+		[NODE_REPAIR_DATA] = "data",
+	};
+
+	for (unsigned i = 0; i < NODE_REPAIRS_COUNT; i++) {
+		const char *text =
+		    node_get_repair(server->node, (enum node_repair)i);
+
+		if (text == NULL)
+			continue;
+		server_count_repair(kinds[i]);
+		log_warning("%s: %s", server->config->data_dir, text);
+	}
+}
+
+void
+server_judge_damage(struct server *server)
+{
+	if (!server->damaged || server->state != NODE_MEMBER)
+		return;
+	server->damaged = false;
+	/* If not, the reason is logged, and the next start tries again. */
+	if (server_damage_forget(server->config->data_dir) == 0)
+		log_notice("%s: what was damaged is removed: this node is a "
+			   "member again",
+		    server->config->data_dir);
+}
