@@ -98,6 +98,7 @@ def test_every_node_speaks_prometheus(test):
         "luminous_build_info", "luminous_raft_term",
         "luminous_raft_is_leader", "luminous_raft_has_leader",
         "luminous_raft_commit_index", "luminous_raft_applied_index",
+        "luminous_repairing",
         "luminous_raft_leader_changes_total", "luminous_keys",
         "luminous_data_bytes", "luminous_data_quota_bytes",
         "luminous_scrub_bytes_total", "luminous_scrub_passes_total",
