@@ -16,16 +16,23 @@
 /* Damage that comes again sooner is not mended by opening again. */
 #define REOPEN_INTERVAL_US 60000000u
 
+/* For good: this life never will. */
+static bool
+takes_no_part(const struct node_status *status)
+{
+	return status->state == NODE_REMOVED || status->state == NODE_OUTDATED;
+}
+
 void
 server_dial_members(struct server *server)
 {
 	struct node_status status;
 
 	node_get_status(server->node, loop_now(server->loop), &status);
-	/* Who was removed, or has lost its disk, has nobody to talk to; those
-	 * that remember it dial it. */
+	/* Who was removed, or is an old copy, or has lost its disk, has nobody
+	 * to talk to; those that remember it dial it. */
 	peers_set_members(server->peers, node_get_members(server->node),
-	    status.state == NODE_REMOVED ? 0 : status.id);
+	    takes_no_part(&status) ? 0 : status.id);
 }
 
 static void
@@ -123,6 +130,10 @@ describe(const struct server *server, const struct node_status *status,
 		    "takes no part");
 	else if (status->state == NODE_REMOVED)
 		snprintf(text, size, "removed from the cluster: takes no part");
+	else if (status->state == NODE_OUTDATED)
+		snprintf(text, size,
+		    "the data-dir is an old copy: takes no part; put back the "
+		    "newest one, or replace this node (POST /cluster/replace)");
 	else if (raft->role == RAFT_LEADER)
 		snprintf(text, size,
 		    "leader, term %llu, applied %llu, %u of %u members "
@@ -186,7 +197,7 @@ tell_status(struct server *server)
 	server->leader = status.raft.leader;
 	server->reached = status.reached;
 	server->repairing = status.repairing;
-	if (status.state == NODE_WIPED || status.state == NODE_REMOVED)
+	if (status.state == NODE_WIPED || takes_no_part(&status))
 		log_err("%s", text);
 	else if (status.raft.role == RAFT_PRECANDIDATE ||
 		 status.raft.role == RAFT_CANDIDATE)

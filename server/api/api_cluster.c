@@ -25,6 +25,7 @@ name_state(enum node_state state)
 	case NODE_JOINING: return "joining";
 	case NODE_WIPED: return "wiped";
 	case NODE_REMOVED: return "removed";
+	case NODE_OUTDATED: return "outdated";
 	case NODE_MEMBER: return "member";
 	}
 	return "";
@@ -183,6 +184,8 @@ append_cluster_json(struct buf *to, struct api *api)
 	append_text_member(to, "cluster", api->params.cluster);
 	buf_printf(to, ",\"id\":\"%.*s\",", (int)id.size,
 	    id.size == 0 ? "" : (const char *)id.data);
+	if (status.generation > 1)
+		buf_printf(to, "\"generation\":%u,", status.generation);
 	append_text_member(to, "node", api->params.node);
 	buf_printf(to, ",\"state\":\"%s\",", name_state(status.state));
 	append_text_member(
@@ -255,11 +258,14 @@ append_cluster_text(struct buf *to, struct api *api)
 
 	node_get_status(api->node, loop_now(api->loop), &status);
 	leader = api_member_name(api, status.raft.leader);
+	buf_printf(to, "cluster %s  id %.*s", api->params.cluster,
+	    id.size == 0 ? 1 : (int)id.size,
+	    id.size == 0 ? "-" : (const char *)id.data);
+	if (status.generation > 1)
+		buf_printf(to, "  generation %u", status.generation);
 	buf_printf(to,
-	    "cluster %s  id %.*s  leader %s  term %" PRIu64
-	    "  revision %" PRIu64 "  quorum %u  healthy %u of %u\n",
-	    api->params.cluster, id.size == 0 ? 1 : (int)id.size,
-	    id.size == 0 ? "-" : (const char *)id.data,
+	    "  leader %s  term %" PRIu64 "  revision %" PRIu64
+	    "  quorum %u  healthy %u of %u\n",
 	    leader[0] == '\0' ? "-" : leader, status.raft.term, status.revision,
 	    status.quorum, count_healthy(api, &status), members->count);
 	buf_printf(to,

@@ -47,6 +47,7 @@ static const struct row rows[] = {
 	[API_TOO_STALE] = { 503, "too_stale", "Too stale" },
 	[API_WIPED] = { 503, "wiped", "Data directory lost" },
 	[API_REMOVED] = { 503, "removed", "No longer a member" },
+	[API_OUTDATED] = { 503, "outdated", "Old copy of the data directory" },
 	[API_SHUTTING_DOWN] = { 503, "shutting_down", "Shutting down" },
 	[API_BUSY] = { 503, "busy", "Too busy" },
 	[API_TOO_MANY_CONNECTIONS] = { 503, "too_many_connections",

@@ -28,6 +28,8 @@ passes_member(struct api *api, struct buf *why)
 		[NODE_WIPED] = ("the data directory is empty, but the cluster "
 				"remembers what it held"),
 		[NODE_REMOVED] = "it was removed from the cluster",
+		[NODE_OUTDATED] = ("the data directory is an old copy: put "
+				   "back the newest, or replace this node"),
 		[NODE_MEMBER] = "",
 	};
 

@@ -109,6 +109,16 @@ fail_removed(struct api_call *call)
 	    "%s was removed from the cluster", call->api->params.node);
 }
 
+static void
+fail_outdated(struct api_call *call)
+{
+	api_fail(call, API_OUTDATED,
+	    "ask another member; put back the newest copy, or POST "
+	    "/cluster/replace",
+	    "the data directory of %s is an old copy: this node takes no part",
+	    call->api->params.node);
+}
+
 bool
 api_fail_unless_member(struct api_call *call)
 {
@@ -117,6 +127,7 @@ api_fail_unless_member(struct api_call *call)
 	case NODE_JOINING: fail_joining(call); return true;
 	case NODE_WIPED: fail_wiped(call); return true;
 	case NODE_REMOVED: fail_removed(call); return true;
+	case NODE_OUTDATED: fail_outdated(call); return true;
 	case NODE_MEMBER: return false;
 	}
 	return false;
@@ -266,7 +277,8 @@ api_ask_leader(struct api_call *call)
 			write_here(call);
 		return;
 	}
-	if (api->state == NODE_WIPED || api->state == NODE_REMOVED)
+	if (api->state == NODE_WIPED || api->state == NODE_REMOVED ||
+	    api->state == NODE_OUTDATED)
 		(void)api_fail_unless_member(call);
 	else if (call->local || leader == 0)
 		park_or_return(call);

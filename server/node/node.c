@@ -215,6 +215,8 @@ node_receive(struct node *node, raft_usec now,
 	if (node_is_gone(node, message->from) &&
 	    message->from != node_leader(node))
 		return ERR_AGAIN;
+	if (!node_is_newest_life(node, message->from, message->boot_id))
+		return ERR_AGAIN;
 	reserve_received(node, copy.entries_count);
 	for (uint32_t i = 0; i < copy.entries_count; i++) {
 		error = decode_received(node, message, records, i);
@@ -380,6 +382,7 @@ node_get_status(
 		.state = node->state,
 		.id = node->id,
 		.cluster_id_known = node->cluster_id_known,
+		.generation = node->identity.generation,
 		.revision = kv_revision(node->kv),
 		.snapshots_sent = node->snapshots.sent_count,
 		.snapshots_installed = node->snapshots.installed_count,

@@ -52,11 +52,12 @@ struct node_params {
 };
 
 enum node_state {
-	NODE_FORMING, /* waits to hear every listed member, empty as itself */
-	NODE_JOINING, /* empty, waits for a leader that makes it a member */
-	NODE_WIPED,   /* an empty directory, but the cluster remembers it */
-	NODE_REMOVED, /* the cluster goes on without it, for good */
-	NODE_MEMBER   /* takes part */
+	NODE_FORMING,  /* waits to hear every listed member, empty as itself */
+	NODE_JOINING,  /* empty, waits for a leader that makes it a member */
+	NODE_WIPED,    /* an empty directory, but the cluster remembers it */
+	NODE_REMOVED,  /* the cluster goes on without it, for good */
+	NODE_OUTDATED, /* an old copy of a member's directory; likewise */
+	NODE_MEMBER    /* takes part */
 };
 
 struct node;
@@ -67,9 +68,9 @@ struct node;
  * applies up to the stored commit hint. On failure
  * `why` (of `size` bytes) says what was found and what to do:
  * ERR_MISMATCH: the directory belongs to another node or cluster, or to a
- * member that was removed; ERR_INVALID: this node is none of the members;
- * ERR_VERSION: a newer format; or the store's error. Damage that the other
- * members can make good is mended: node_get_repair says so. Else
+ * member that was removed, or is an old copy; ERR_INVALID: this node is none
+ * of the members; ERR_VERSION: a newer format; or the store's error. Damage
+ * that the other members can make good is mended: node_get_repair says so. Else
  * ERR_CORRUPT: what this node promised is not known any more, and it must begin
  * again in another directory, see `damaged`; ERR_STOPPED: nobody else has what
  * is damaged, as there is no other voter.
@@ -260,6 +261,7 @@ struct node_status {
 	raft_id id;
 	bool cluster_id_known;
 	uint8_t cluster_id[NODE_NONCE_SIZE];
+	uint32_t generation;     /* above 1: made anew by force; 0: not known */
 	struct raft_status raft; /* zeros (follower) unless NODE_MEMBER */
 	unsigned quorum;         /* voters needed */
 	unsigned reached; /* leader: voters heard within an election timeout,

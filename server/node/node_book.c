@@ -14,17 +14,19 @@
 #include "node/node_impl.h"
 
 void
-node_base_membership(
-    const struct node *node, struct node_membership *ret_membership)
+node_identity_membership(const struct node_identity *identity,
+    struct node_membership *ret_membership)
 {
-	const struct node_identity *identity = &node->identity;
 	struct raft_members *roles = &ret_membership->roles;
+	/* Who joins is told of somebody else; who is alone has made the cluster
+	 * anew. */
+	bool joined =
+	    identity->members_index != 0 && identity->members.count > 1;
 
 	ret_membership->members = identity->members;
 	node_members_to_raft(&identity->members, roles);
 	roles->index = identity->members_index;
-	for (unsigned i = 0; identity->members_index != 0 && i < roles->count;
-	     i++) {
+	for (unsigned i = 0; joined && i < roles->count; i++) {
 		if (roles->member[i].id != identity->id)
 			continue;
 		roles->member[i].role_old = RAFT_MEMBER_LEARNER;
@@ -32,14 +34,24 @@ node_base_membership(
 	}
 }
 
+void
+node_base_membership(
+    const struct node *node, struct node_membership *ret_membership)
+{
+	node_identity_membership(&node->identity, ret_membership);
+}
+
 /* ---- Committed ---- */
 
+/* Memberships of before the cluster was made anew carry the id of before. */
 static void
-commit(struct node *node, const struct node_membership *membership)
+commit(struct node *node, const uint8_t cluster_id[NODE_NONCE_SIZE],
+    const struct node_membership *membership)
 {
-	node->cluster_id_known = true;
 	if (membership->roles.index < node->identity.members_index)
 		return;
+	memcpy(node->cluster_id, cluster_id, NODE_NONCE_SIZE);
+	node->cluster_id_known = true;
 	node->committed = *membership;
 	node->changed = true;
 	if (node_members_find(&membership->members, node->id) == NULL)
@@ -49,16 +61,17 @@ commit(struct node *node, const struct node_membership *membership)
 int
 node_take_membership(struct node *node, struct slice payload)
 {
+	uint8_t cluster_id[NODE_NONCE_SIZE];
 	struct node_membership membership;
 	struct buf bytes = { 0 };
 	int error;
 
 	error = node_membership_decode(
-	    payload, node->cluster_id, &membership.members, &membership.roles);
+	    payload, cluster_id, &membership.members, &membership.roles);
 	if (error != 0)
 		return error;
 	membership.roles.index = kv_applied_index(node->kv) + 1;
-	commit(node, &membership);
+	commit(node, cluster_id, &membership);
 	codec_append_u64(&bytes, membership.roles.index);
 	buf_append_slice(&bytes, payload);
 	error = kv_set_meta(node->kv, NODE_MEMBERSHIP_META, buf_slice(&bytes));
@@ -89,35 +102,38 @@ node_membership_note_decode(struct slice note,
 }
 
 int
-node_stored_membership(
-    struct node *node, struct node_membership *ret_membership)
+node_stored_membership(struct kv *kv, const struct node_log *log,
+    uint8_t ret_cluster_id[NODE_NONCE_SIZE],
+    struct node_membership *ret_membership)
 {
 	struct slice note;
 	int error;
 
-	error = kv_get_meta(node->kv, NODE_MEMBERSHIP_META, &note);
+	error = kv_get_meta(kv, NODE_MEMBERSHIP_META, &note);
 	if (error == ERR_NOT_FOUND) {
-		note = node_log_get_members(node->log);
+		note = node_log_get_members(log);
 		error = note.size == 0 ? ERR_NOT_FOUND : 0;
 	}
 	if (error != 0)
 		return error;
 	return node_membership_note_decode(
-	    note, node->cluster_id, ret_membership);
+	    note, ret_cluster_id, ret_membership);
 }
 
 int
 node_load_membership(struct node *node)
 {
+	uint8_t cluster_id[NODE_NONCE_SIZE];
 	struct node_membership membership;
 	int error;
 
-	error = node_stored_membership(node, &membership);
+	error = node_stored_membership(
+	    node->kv, node->log, cluster_id, &membership);
 	if (error == ERR_NOT_FOUND)
 		return 0;
 	if (error != 0)
 		return error;
-	commit(node, &membership);
+	commit(node, cluster_id, &membership);
 	return 0;
 }
 

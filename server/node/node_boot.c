@@ -98,12 +98,14 @@ static int
 load_base(struct node *node, raft_index compacted_index,
     struct raft_members *ret_roles)
 {
+	uint8_t cluster_id[NODE_NONCE_SIZE];
 	struct node_membership membership;
 	int error;
 
 	error = node_load_membership(node);
 	if (error == 0)
-		error = node_stored_membership(node, &membership);
+		error = node_stored_membership(
+		    node->kv, node->log, cluster_id, &membership);
 	if (error != 0 && error != ERR_NOT_FOUND)
 		return error;
 	if (error == ERR_NOT_FOUND ||

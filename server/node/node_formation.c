@@ -20,6 +20,8 @@
  * then another node may get this id after all.
  *
  * A removed member's directory is of no more use: its id never comes back.
+ * Neither is a copy of a member's directory that is older than what the others
+ * have heard of it since (node_fellows.c): MEMBER -> OUTDATED.
  */
 
 #include "node/node_impl.h"
@@ -54,6 +56,10 @@ check_owner(const struct node *node, char *why, size_t size)
 		    identity->name, params->address);
 		return ERR_MISMATCH;
 	}
+	if (identity->stage == NODE_STAGE_OUTDATED) {
+		node_refuse_outdated(node, why, size);
+		return ERR_MISMATCH;
+	}
 	return 0;
 }
 
@@ -65,7 +71,10 @@ begin_directory(struct node *node, char *why, size_t size)
 	const struct node_member *self;
 	int error;
 
-	*identity = (struct node_identity){ .members = params->members };
+	*identity = (struct node_identity){
+		.members = params->members,
+		.incarnation = 1,
+	};
 	memcpy(identity->cluster, params->cluster, sizeof(identity->cluster));
 	memcpy(identity->name, params->name, sizeof(identity->name));
 	memcpy(identity->directory, params->directory_nonce, NODE_NONCE_SIZE);
@@ -79,8 +88,22 @@ begin_directory(struct node *node, char *why, size_t size)
 		}
 		identity->stage = NODE_STAGE_FOUNDING;
 		identity->id = self->id;
+		identity->generation = 1;
 	}
 	error = node_identity_save(node->log_store, identity);
+	if (error != 0)
+		snprintf(why, size, "identity: %s", err_text(error));
+	return error;
+}
+
+/* Durable before anything is said: no other life has this number. */
+static int
+count_start(struct node *node, char *why, size_t size)
+{
+	int error;
+
+	node->identity.incarnation++;
+	error = node_identity_save(node->log_store, &node->identity);
 	if (error != 0)
 		snprintf(why, size, "identity: %s", err_text(error));
 	return error;
@@ -91,8 +114,10 @@ load_identity(struct node *node, char *why, size_t size)
 {
 	int error = node_identity_load(node->log_store, &node->identity);
 
-	if (error == 0)
-		return check_owner(node, why, size);
+	if (error == 0) {
+		error = check_owner(node, why, size);
+		return error != 0 ? error : count_start(node, why, size);
+	}
 	if (error == ERR_NOT_FOUND)
 		return begin_directory(node, why, size);
 	if (error == ERR_VERSION)
@@ -116,6 +141,7 @@ enter_stage(struct node *node)
 		[NODE_STAGE_JOINING] = NODE_JOINING,
 		[NODE_STAGE_MEMBER] = NODE_MEMBER,
 		[NODE_STAGE_REMOVED] = NODE_REMOVED,
+		[NODE_STAGE_OUTDATED] = NODE_OUTDATED,
 	};
 
 	node->id = identity->id;
@@ -130,6 +156,8 @@ enter_stage(struct node *node)
 		node->active = (struct node_membership){ .roles.index = 0 };
 		return;
 	}
+	if (node->state == NODE_OUTDATED)
+		return;
 	node_base_membership(node, &node->active);
 	node->committed = node->active;
 }
@@ -141,6 +169,8 @@ node_formation_open(struct node *node, char *why, size_t size)
 	int error;
 
 	error = load_identity(node, why, size);
+	if (error == 0)
+		error = node_fellows_open(node, why, size);
 	if (error != 0)
 		return error;
 	memcpy(node->cluster_id, node->params.cluster_id, NODE_NONCE_SIZE);
@@ -183,6 +213,7 @@ node_formation_join(struct node *node, const struct node_hello *hello)
 	memcpy(identity->cluster_id, hello->cluster_id, NODE_NONCE_SIZE);
 	identity->members_index = hello->members_index;
 	identity->members = hello->members;
+	identity->generation = MAX(hello->generation, 1);
 	node->identity_changed = true;
 	node->again = true;
 }
@@ -191,6 +222,14 @@ void
 node_formation_remove(struct node *node)
 {
 	node->identity.stage = NODE_STAGE_REMOVED;
+	node->identity_changed = true;
+	node->again = true;
+}
+
+void
+node_formation_outdate(struct node *node)
+{
+	node->identity.stage = NODE_STAGE_OUTDATED;
 	node->identity_changed = true;
 	node->again = true;
 }
@@ -223,7 +262,7 @@ node_formation_turn(struct node *node)
 		return node_set_fault(
 		    node, error, "identity: %s", err_text(error));
 	enter_stage(node);
-	if (node->state == NODE_REMOVED)
+	if (node->state == NODE_REMOVED || node->state == NODE_OUTDATED)
 		node_fail_reads(node);
 	return 0;
 }

@@ -37,6 +37,7 @@ stage_of(const struct node *node, raft_id to)
 	case NODE_WIPED: return NODE_HELLO_FOUNDING;
 	case NODE_JOINING: return NODE_HELLO_JOINING;
 	case NODE_REMOVED:
+	case NODE_OUTDATED:
 	case NODE_MEMBER: break;
 	}
 	return to == 0 ? NODE_HELLO_PROBE : NODE_HELLO_MEMBER;
@@ -54,6 +55,24 @@ is_voter(const struct raft_members *roles, raft_id id)
 			       member->role_new == RAFT_MEMBER_VOTER;
 	}
 	return false;
+}
+
+/* What shows whether a directory is the newest; who joins has none to show. */
+static void
+fill_life(const struct node *node, raft_id to, struct node_hello *hello)
+{
+	struct node_log_state log;
+
+	hello->generation = node->identity.generation;
+	if (hello->stage == NODE_HELLO_JOINING)
+		return;
+	node_log_get_state(node->log, &log);
+	hello->incarnation = node->identity.incarnation;
+	hello->term = log.term;
+	hello->last_index = log.durable_index;
+	hello->repairing = node_is_repairing(node);
+	if (hello->stage == NODE_HELLO_MEMBER)
+		node_fellows_tell(node, to, hello);
 }
 
 void
@@ -83,9 +102,37 @@ node_get_hello(
 	if (member != NULL && node->state == NODE_MEMBER)
 		memcpy(ret_hello->known_directory, member->directory,
 		    NODE_NONCE_SIZE);
+	fill_life(node, to, ret_hello);
 }
 
 /* ---- Theirs, whatever this node is ---- */
+
+/* The same name, but not the same cluster. */
+static int
+refuse_cluster_id(const struct node *node, const struct node_hello *hello,
+    char *why, size_t size)
+{
+	const char *own = node->identity.name;
+	const char *older =
+	    hello->generation < node->identity.generation ? hello->name : own;
+
+	if (hello->generation == node->identity.generation)
+		snprintf(why, size,
+		    "%s belongs to another cluster of the same name %s, "
+		    "founded by itself: check the addresses in [members] of "
+		    "%s and %s; whichever is in the wrong one starts with "
+		    "node.join and an empty node.data-dir",
+		    hello->name, hello->cluster, hello->name, own);
+	else
+		snprintf(why, size,
+		    "cluster %s was made anew by force since the data-dir of "
+		    "%s was a part of it (%s is of generation %u, %s of %u): "
+		    "start %s with an empty node.data-dir and node.join, to "
+		    "be a member of the new one",
+		    hello->cluster, older, hello->name, hello->generation, own,
+		    node->identity.generation, older);
+	return ERR_MISMATCH;
+}
 
 static int
 check_cluster(const struct node *node, const struct node_hello *hello,
@@ -99,12 +146,8 @@ check_cluster(const struct node *node, const struct node_hello *hello,
 		return ERR_MISMATCH;
 	}
 	if (node->cluster_id_known && is_nonce(hello->cluster_id) &&
-	    !nonce_equal(hello->cluster_id, node->cluster_id)) {
-		snprintf(why, size,
-		    "it belongs to another cluster of the same name %s",
-		    hello->cluster);
-		return ERR_MISMATCH;
-	}
+	    !nonce_equal(hello->cluster_id, node->cluster_id))
+		return refuse_cluster_id(node, hello, why, size);
 	return 0;
 }
 
@@ -191,7 +234,9 @@ hear_founded(
 		    hello->name, node->identity.name, node->params.address);
 		return ERR_MISMATCH;
 	}
-	if (!nonce_equal(hello->known_directory, node->identity.directory))
+	/* Or it is an old copy of its directory, from before it was founded. */
+	if (!nonce_equal(hello->known_directory, node->identity.directory) ||
+	    hello->known_incarnation != 0)
 		return become_wiped(node, hello, why, size);
 	if (node->state != NODE_FORMING)
 		return 0;
@@ -235,11 +280,16 @@ hear_forming(
 		return ERR_MISMATCH;
 	}
 	error = check_ids(node, hello, why, size);
+	if (error == 0)
+		error = node_judge_life(node, hello, why, size);
 	if (error != 0)
 		return error;
-	return hello->stage == NODE_HELLO_FOUNDING
-		   ? hear_founder(node, hello, why, size)
-		   : hear_founded(node, hello, why, size);
+	error = hello->stage == NODE_HELLO_FOUNDING
+		    ? hear_founder(node, hello, why, size)
+		    : hear_founded(node, hello, why, size);
+	if (error == 0)
+		node_remember_life(node, hello);
+	return error;
 }
 
 /* ---- While this node waits to be added ---- */
@@ -290,7 +340,7 @@ hear_joining(
 	}
 	/* It was a member and has lost that: an old copy of its directory. Not
 	 * for good, as the sender may not know our role. */
-	if (hello->to_votes)
+	if (hello->to_votes || hello->known_incarnation != 0)
 		return refuse_wiped(node, hello, why, size);
 	/* Told twice within a turn, the first one stays. */
 	if (!node->identity_changed)
@@ -372,11 +422,27 @@ hear_late(const struct node *node, const struct node_hello *hello, char *why,
 	return 0;
 }
 
+/*
+ * By its id, which was compared; or, to a founder that has not learned the id
+ * yet, by the directory of another founder, which it was founded with.
+ */
+static bool
+is_of_this_cluster(const struct node *node, const struct node_hello *hello)
+{
+	const struct node_member *founder =
+	    node_members_find(&node->identity.members, hello->from);
+
+	if (node->cluster_id_known)
+		return is_nonce(hello->cluster_id);
+	return founder != NULL && is_nonce(founder->directory) &&
+	       nonce_equal(founder->directory, hello->directory);
+}
+
 /* A committed membership newer than the last one here lacks this node. */
 static bool
 is_removed(const struct node *node, const struct node_hello *hello)
 {
-	return node->cluster_id_known && is_nonce(hello->cluster_id) &&
+	return is_of_this_cluster(node, hello) &&
 	       hello->members_index > node->committed.roles.index &&
 	       node_members_find(&hello->members, node->id) == NULL;
 }
@@ -421,7 +487,7 @@ hear_fellow(
 		    hello->name);
 		return ERR_MISMATCH;
 	}
-	return 0;
+	return node_hear_own_life(node, hello, why, size);
 }
 
 static int
@@ -433,11 +499,15 @@ hear_member(
 	if (hello->stage == NODE_HELLO_JOINING)
 		return hear_new(node, hello, why, size);
 	error = check_ids(node, hello, why, size);
-	if (error != 0)
-		return error;
-	return hello->stage == NODE_HELLO_FOUNDING
-		   ? hear_late(node, hello, why, size)
-		   : hear_fellow(node, hello, why, size);
+	if (error == 0)
+		error = hello->stage == NODE_HELLO_FOUNDING
+			    ? hear_late(node, hello, why, size)
+			    : hear_fellow(node, hello, why, size);
+	if (error == 0)
+		error = node_judge_life(node, hello, why, size);
+	if (error == 0)
+		node_remember_life(node, hello);
+	return error;
 }
 
 int
@@ -461,6 +531,9 @@ node_hear(
 	case NODE_WIPED: return hear_forming(node, hello, why, size);
 	case NODE_JOINING: return hear_joining(node, hello, why, size);
 	case NODE_REMOVED: return refuse_removed(node, why, size);
+	case NODE_OUTDATED:
+		node_refuse_outdated(node, why, size);
+		return ERR_MISMATCH;
 	case NODE_MEMBER: break;
 	}
 	return hear_member(node, hello, why, size);

@@ -5,7 +5,7 @@
 #include "node/node_log.h"
 #include "node/node_members.h"
 
-enum { IDENTITY_VERSION = 2 };
+enum { IDENTITY_VERSION = 3 };
 
 static struct slice
 identity_key(void)
@@ -41,7 +41,7 @@ read_identity(struct codec_reader *reader, struct node_identity *identity)
 {
 	uint8_t stage = codec_read_u8(reader);
 
-	if (stage > NODE_STAGE_REMOVED) {
+	if (stage > NODE_STAGE_OUTDATED) {
 		reader->failed = true;
 		return;
 	}
@@ -52,6 +52,8 @@ read_identity(struct codec_reader *reader, struct node_identity *identity)
 	identity->id = codec_read_u64(reader);
 	read_nonce(reader, identity->cluster_id);
 	identity->members_index = codec_read_u64(reader);
+	identity->incarnation = codec_read_u64(reader);
+	identity->generation = codec_read_u32(reader);
 	if (stage != NODE_STAGE_JOINING)
 		node_members_read(reader, &identity->members);
 }
@@ -118,25 +120,36 @@ encode(struct buf *to, const struct node_identity *identity)
 	codec_append_u64(to, identity->id);
 	buf_append(to, identity->cluster_id, NODE_NONCE_SIZE);
 	codec_append_u64(to, identity->members_index);
+	codec_append_u64(to, identity->incarnation);
+	codec_append_u32(to, identity->generation);
 	if (identity->stage != NODE_STAGE_JOINING)
 		node_members_append(to, &identity->members);
 	codec_append_u32(to, crc32c(0, buf_slice(to)));
 }
 
 int
-node_identity_save(struct store *log, const struct node_identity *identity)
+node_identity_write(struct store_txn *txn, const struct node_identity *identity)
 {
 	struct buf bytes = { 0 };
+	int error;
+
+	encode(&bytes, identity);
+	error = store_put(
+	    txn, NODE_TABLE_IDENTITY, identity_key(), buf_slice(&bytes));
+	buf_release(&bytes);
+	return error;
+}
+
+int
+node_identity_save(struct store *log, const struct node_identity *identity)
+{
 	struct store_txn *txn;
 	int error;
 
 	error = store_begin(log, true, &txn);
 	if (error != 0)
 		return error;
-	encode(&bytes, identity);
-	error = store_put(
-	    txn, NODE_TABLE_IDENTITY, identity_key(), buf_slice(&bytes));
-	buf_release(&bytes);
+	error = node_identity_write(txn, identity);
 	if (error != 0) {
 		store_abort(txn);
 		return error;

@@ -13,7 +13,8 @@ enum node_stage {
 	NODE_STAGE_FOUNDING, /* waits for all of `members` */
 	NODE_STAGE_JOINING,  /* waits for a leader that makes it a member */
 	NODE_STAGE_MEMBER,
-	NODE_STAGE_REMOVED
+	NODE_STAGE_REMOVED,
+	NODE_STAGE_OUTDATED /* an old copy: a newer one was a member since */
 };
 
 struct node_identity {
@@ -30,6 +31,10 @@ struct node_identity {
 	 */
 	raft_index members_index;
 	struct node_members members; /* JOINING: none */
+	uint64_t incarnation;        /* how often it was started: 1, 2, ... */
+	/* How often the cluster was made, 1 unless by force since; JOINING: 0,
+	 * not known. See node_recover.h. */
+	uint32_t generation;
 };
 
 /* ERR_NOT_FOUND: an empty directory. ERR_CORRUPT, ERR_VERSION, ... */
@@ -38,5 +43,8 @@ int node_identity_load(
 
 int node_identity_save(
     struct store *log, const struct node_identity *identity) ATTR_MUST_CHECK;
+/* The same, as a part of `txn`. */
+int node_identity_write(struct store_txn *txn,
+    const struct node_identity *identity) ATTR_MUST_CHECK;
 
 #endif

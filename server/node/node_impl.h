@@ -5,6 +5,7 @@
 
 #include "node/node.h"
 #include "node/node_compare.h"
+#include "node/node_fellows.h"
 #include "node/node_identity.h"
 #include "node/node_log.h"
 #include "node/node_members.h"
@@ -21,7 +22,9 @@ struct node {
 	struct store *data_store; /* of the log's data_generation */
 	struct node_identity identity;
 	bool identity_changed; /* to be made durable by the next turn */
-	raft_id id;            /* 0: it is no member yet */
+	struct node_fellows fellows;
+	bool fellows_changed; /* likewise */
+	raft_id id;           /* 0: it is no member yet */
 	enum node_state state;
 	raft_usec settle_at; /* RAFT_NEVER: the log store is settled */
 	int error;
@@ -136,10 +139,42 @@ bool node_waits_for_place(const struct node *node);
 void node_formation_join(struct node *node, const struct node_hello *hello);
 /* The cluster has removed this member, for good. */
 void node_formation_remove(struct node *node);
-/* What the three above changed is to be made durable by the next turn. */
+/* The directory of this member is an old copy: it takes no part any more. */
+void node_formation_outdate(struct node *node);
+/* What the four above changed is to be made durable by the next turn. */
 bool node_formation_due(const struct node *node);
-/* Makes durable what the three above changed; only then it takes effect. */
+/* Makes durable what the four above changed; only then it takes effect. */
 int node_formation_turn(struct node *node) ATTR_MUST_CHECK;
+
+/* ---- node_fellows.c: copies of directories, and those put back ---- */
+
+int
+node_fellows_open(struct node *node, char *why, size_t size) ATTR_MUST_CHECK;
+/* Makes durable what was learned since the last turn. */
+int node_fellows_turn(struct node *node) ATTR_MUST_CHECK;
+/* What this node knows of the receiver of a hello, for that one to judge. */
+void node_fellows_tell(
+    const struct node *node, raft_id to, struct node_hello *hello);
+/*
+ * Judges the life of a fellow that is a member, or waits to found the cluster.
+ * ERR_MISMATCH: its directory is older than what is known of it; `why` says so.
+ */
+int node_judge_life(const struct node *node, const struct node_hello *hello,
+    char *why, size_t size) ATTR_MUST_CHECK;
+/* It was accepted: earlier lives are not any more. */
+void node_remember_life(struct node *node, const struct node_hello *hello);
+/*
+ * Judges by what a fellow knows of this member whether our directory is an old
+ * copy: then it takes no part any more. ERR_MISMATCH.
+ */
+int node_hear_own_life(struct node *node, const struct node_hello *hello,
+    char *why, size_t size) ATTR_MUST_CHECK;
+/* Its log lost what it acknowledged, and gets it again. */
+bool node_is_repairing(const struct node *node);
+/* Of a member's message. False: of a life of `id` that has been replaced. */
+bool node_is_newest_life(struct node *node, raft_id id, uint64_t boot_id);
+/* The sentence of a directory that is outdated. */
+void node_refuse_outdated(const struct node *node, char *why, size_t size);
 
 /* ---- node_boot.c ---- */
 
@@ -193,10 +228,11 @@ node_take_membership(struct node *node, struct slice payload) ATTR_MUST_CHECK;
 /* Takes over the committed membership that the state machine holds, if it has
  * one: of a boot, or of an installed snapshot. */
 int node_load_membership(struct node *node) ATTR_MUST_CHECK;
-/* The same as it is stored; the log's note if the state was lost.
+/* The same as `kv` has stored it, or if that lost its state as `log` has.
  * ERR_NOT_FOUND. */
-int node_stored_membership(
-    struct node *node, struct node_membership *ret_membership) ATTR_MUST_CHECK;
+int node_stored_membership(struct kv *kv, const struct node_log *log,
+    uint8_t ret_cluster_id[NODE_NONCE_SIZE],
+    struct node_membership *ret_membership) ATTR_MUST_CHECK;
 /* RAFT_OP_MEMBERS: takes over the one that the core says is in effect. */
 int node_update_membership(struct node *node) ATTR_MUST_CHECK;
 /* This id was a member's, or nobody's, and will never be one again. */
@@ -206,6 +242,8 @@ bool node_is_gone(const struct node *node, raft_id id);
 void node_append_membership(struct node *node, raft_usec now,
     const struct raft_entry *entry, const struct node_members *book);
 /* The members a node begins with, as voters; but it learns, if it joined. */
+void node_identity_membership(const struct node_identity *identity,
+    struct node_membership *ret_membership);
 void node_base_membership(
     const struct node *node, struct node_membership *ret_membership);
 

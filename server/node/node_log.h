@@ -141,6 +141,10 @@ int node_log_get_base(struct node_log *log, raft_index index,
  */
 int node_log_commit(struct node_log *log,
     const struct raft_op_persist *persist) ATTR_MUST_CHECK;
+/* The same as a part of `txn`: what the log says of itself is true only when
+ * that is committed, and the log is to be freed if it is not. */
+int node_log_write(struct node_log *log, struct store_txn *txn,
+    const struct raft_op_persist *persist) ATTR_MUST_CHECK;
 
 /*
  * The data store is not what it should be: the generation that is next, and

@@ -217,6 +217,18 @@ write_persist(struct node_log *log, struct store_txn *txn,
 }
 
 int
+node_log_write(struct node_log *log, struct store_txn *txn,
+    const struct raft_op_persist *persist)
+{
+	log->term = persist->term;
+	log->vote = persist->vote;
+	log->commit_hint = persist->commit_index;
+	log->repair_until = persist->repair_until;
+	log->repair_term = persist->repair_term;
+	return write_persist(log, txn, persist);
+}
+
+int
 node_log_commit(struct node_log *log, const struct raft_op_persist *persist)
 {
 	struct store_txn *txn;
@@ -225,12 +237,7 @@ node_log_commit(struct node_log *log, const struct raft_op_persist *persist)
 	error = store_begin(log->store, true, &txn);
 	if (error != 0)
 		return error;
-	log->term = persist->term;
-	log->vote = persist->vote;
-	log->commit_hint = persist->commit_index;
-	log->repair_until = persist->repair_until;
-	log->repair_term = persist->repair_term;
-	error = write_persist(log, txn, persist);
+	error = node_log_write(log, txn, persist);
 	if (error != 0) {
 		store_abort(txn);
 		return error;

@@ -273,6 +273,8 @@ turn(struct node *node, raft_usec now)
 	int error;
 
 	error = node_formation_turn(node);
+	if (error == 0)
+		error = node_fellows_turn(node);
 	if (error != 0)
 		return error;
 	if (node->state != NODE_MEMBER)

@@ -79,6 +79,12 @@ struct node_hello {
 	uint8_t directory[NODE_NONCE_SIZE];  /* of the sender's directory */
 	/* The receiver's directory as the sender knows it; zeros: not yet. */
 	uint8_t known_directory[NODE_NONCE_SIZE];
+	/* The newest life of the receiver that the sender has heard as a
+	 * member (0: none), and, from a leader, which entry the receiver
+	 * acknowledged in `term`: so that an old copy sees that it is one. */
+	uint64_t known_incarnation;
+	uint64_t known_boot_id;
+	raft_index known_last_index;
 	char cluster[NODE_CLUSTER_SIZE_MAX + 1];
 	char name[NODE_NAME_SIZE_MAX + 1]; /* the sender's */
 	/* FOUNDING: as in its configuration. MEMBER and PROBE: as of the

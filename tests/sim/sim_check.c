@@ -212,6 +212,10 @@ check_state(struct sim *sim, struct sim_node *node, enum node_state state)
 			    "node %" PRIu64 " was wiped and takes part",
 			    node->id);
 	}
+	if (state == NODE_OUTDATED)
+		sim_fail(sim,
+		    "node %" PRIu64 " takes its directory for an old copy",
+		    node->id);
 	if (state == NODE_WIPED) {
 		sim->counters.wiped_noticed++;
 		if (!node->wiped)

@@ -61,17 +61,32 @@ sim_net_dial(
 	plan_dial(sim, node->id, peer, sim->config.raft.election_timeout / 2);
 }
 
-static void
-note_hearing(struct sim *sim, struct sim_node *node, raft_id peer,
-    bool accepted, const char *why)
+/* It was on its way when its sender was started again. */
+static bool
+is_of_the_past(struct sim *sim, const struct sim_packet *packet)
 {
+	const struct sim_node *from = sim_node_get(sim, packet->from);
+	struct node_hello hello;
+
+	if (from->node == NULL)
+		return true;
+	node_get_hello(from->node, 0, &hello);
+	return hello.boot_id != packet->hello->boot_id;
+}
+
+static void
+note_hearing(struct sim *sim, struct sim_node *node,
+    const struct sim_packet *packet, bool accepted, const char *why)
+{
+	raft_id peer = packet->from;
+
 	if (accepted)
 		node->heard[peer] = true;
 	sim_trace(sim, node->id, "hello of %" PRIu64 "%s%s", peer,
 	    accepted ? "" : " refused: ", accepted ? "" : why);
 	sim->counters.hellos_refused += !accepted;
 	if (accepted || node->wiped || sim_node_get(sim, peer)->wiped ||
-	    sim->config.churns)
+	    sim->config.churns || is_of_the_past(sim, packet))
 		return;
 	sim_fail(sim, "node %" PRIu64 " refuses the hello of %" PRIu64 ": %s",
 	    node->id, peer, why);
@@ -84,7 +99,7 @@ hear(struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
 	bool accepted =
 	    node_hear(node->node, packet->hello, why, sizeof(why)) == 0;
 
-	note_hearing(sim, node, packet->from, accepted, why);
+	note_hearing(sim, node, packet, accepted, why);
 	return accepted;
 }
 

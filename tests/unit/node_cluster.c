@@ -289,6 +289,24 @@ cut_links(struct machine *machine)
 	}
 }
 
+/* A member that was started again says hello to the others, as it would with
+ * `dials`; what a test is about, it says itself. */
+static void
+greet(struct machine *machine)
+{
+	struct node_cluster *cluster = machine->cluster;
+
+	for (unsigned i = 0; i < cluster->count; i++) {
+		struct machine *other = &cluster->machine[i];
+
+		if (other == machine || other->node == NULL ||
+		    machine_state(other) != NODE_MEMBER)
+			continue;
+		(void)machine_hear(machine, other);
+		(void)machine_hear(other, machine);
+	}
+}
+
 int
 machine_start_with(struct machine *machine, const struct node_params *params)
 {
@@ -312,8 +330,12 @@ machine_start_with(struct machine *machine, const struct node_params *params)
 	machine->log = store_mem_open(machine->log_disk);
 	error = node_new(&machine->node, params, machine->log, &host,
 	    machine->cluster->now, machine->why, sizeof(machine->why));
-	if (error == 0)
+	if (error == 0) {
+		if (!machine->cluster->dials &&
+		    machine_state(machine) == NODE_MEMBER)
+			greet(machine);
 		return 0;
+	}
 	machine->node = NULL;
 	store_close(machine->log);
 	machine->log = NULL;

@@ -6,7 +6,8 @@
  * says so, and each commit takes none.
  *
  * Without `dials`, messages go to the machine whose place is their receiver's
- * id, and hellos are exchanged by the test. With it, machines find each other
+ * id, and hellos are exchanged by the test, but by a member that is started
+ * again, which says its own. With it, machines find each other
  * as daemons do: by the addresses of the members they know, and messages pass
  * only where both have accepted the other's hello.
  */

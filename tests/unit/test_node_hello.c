@@ -361,10 +361,22 @@ START_TEST(member_accepts_what_may_be_newer_than_what_it_knows)
 	ck_assert_int_eq(hear(n1, &hello), 0);
 	memset(hello.known_directory, 0, NODE_NONCE_SIZE);
 	ck_assert_int_eq(hear(n1, &hello), 0);
-	/* A founder that has not heard all the others yet. */
-	hello = hello_of(&cluster->machine[1], 1);
-	hello.stage = NODE_HELLO_FOUNDING;
-	ck_assert_int_eq(hear(n1, &hello), 0);
+	node_cluster_free(cluster);
+}
+END_TEST
+
+START_TEST(member_waits_for_a_founder_that_has_not_heard_all_yet)
+{
+	struct node_cluster *cluster = node_cluster_new(3);
+	struct machine *n1 = &cluster->machine[0];
+	struct machine *n2 = &cluster->machine[1];
+
+	ck_assert_int_eq(machine_hear(n2, n1), 0);
+	ck_assert_int_eq(machine_hear(&cluster->machine[2], n1), 0);
+	node_cluster_settle(cluster);
+	ck_assert_int_eq(machine_state(n1), NODE_MEMBER);
+	ck_assert_int_eq(machine_state(n2), NODE_FORMING);
+	ck_assert_int_eq(machine_hear(n2, n1), 0);
 	node_cluster_free(cluster);
 }
 END_TEST
@@ -391,6 +403,37 @@ START_TEST(H21_member_believes_a_newer_membership_that_lacks_it)
 	ck_assert_ptr_nonnull(strstr(n1->why, "empty node.data-dir"));
 	machine_wipe(n1);
 	ck_assert_int_eq(machine_start(n1), 0);
+	node_cluster_free(cluster);
+}
+END_TEST
+
+/* It was removed before the first entry came to it, and with it the id. */
+START_TEST(H21_removed_founder_knows_the_cluster_by_another_founder)
+{
+	struct node_cluster *cluster = node_cluster_new(3);
+	struct machine *n3 = &cluster->machine[2];
+	struct node_status status;
+	struct node_hello hello;
+
+	node_cluster_hear_all(cluster);
+	ck_assert_int_eq(node_turn(n3->node, cluster->now), 0);
+	node_get_status(n3->node, cluster->now, &status);
+	ck_assert_int_eq(status.state, NODE_MEMBER);
+	ck_assert(!status.cluster_id_known);
+	hello = hello_of(&cluster->machine[0], 3);
+	hello.stage = NODE_HELLO_MEMBER;
+	memset(hello.cluster_id, 7, NODE_NONCE_SIZE);
+	hello.members_index = 5;
+	node_members_drop(&hello.members, 3);
+	/* Whoever it is, it is not that founder. */
+	hello.directory[3]++;
+	ck_assert_int_eq(hear(n3, &hello), ERR_MISMATCH);
+	ck_assert_int_eq(node_turn(n3->node, cluster->now), 0);
+	ck_assert_int_eq(machine_state(n3), NODE_MEMBER);
+	hello.directory[3]--;
+	expect_refusal(n3, &hello, "was removed from cluster test");
+	ck_assert_int_eq(node_turn(n3->node, cluster->now), 0);
+	ck_assert_int_eq(machine_state(n3), NODE_REMOVED);
 	node_cluster_free(cluster);
 }
 END_TEST
@@ -602,8 +645,12 @@ node_hello_suite(void)
 	tcase_add_test(
 	    member, member_accepts_what_may_be_newer_than_what_it_knows);
 	tcase_add_test(
+	    member, member_waits_for_a_founder_that_has_not_heard_all_yet);
+	tcase_add_test(
 	    member, H21_member_believes_a_newer_membership_that_lacks_it);
 	suite_add_tcase(suite, member);
+	tcase_add_test(
+	    member, H21_removed_founder_knows_the_cluster_by_another_founder);
 	add_record(suite);
 	return suite;
 }
