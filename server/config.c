@@ -12,13 +12,18 @@
 
 /* Values beyond those of the short options. */
 enum { OPTION_NAME = 256, OPTION_DATA_DIR, OPTION_LISTEN, OPTION_SET };
-enum { OPTION_VERSION = OPTION_SET + 1, OPTION_HELP };
+enum { OPTION_VERSION = OPTION_SET + 1, OPTION_HELP, OPTION_RECOVER };
+enum { OPTION_FORCE = OPTION_RECOVER + 1, OPTION_SEEN, OPTION_ACCEPT_LOSS };
 
 static const struct option long_options[] = {
 	{ "name", required_argument, NULL, OPTION_NAME },
 	{ "data-dir", required_argument, NULL, OPTION_DATA_DIR },
 	{ "listen", required_argument, NULL, OPTION_LISTEN },
 	{ "set", required_argument, NULL, OPTION_SET },
+	{ "recover", no_argument, NULL, OPTION_RECOVER },
+	{ "force-new-cluster", no_argument, NULL, OPTION_FORCE },
+	{ "seen", required_argument, NULL, OPTION_SEEN },
+	{ "accept-loss", no_argument, NULL, OPTION_ACCEPT_LOSS },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -40,6 +45,15 @@ static const char usage[] =
     "  --version        print the version and exit\n"
     "  --help           print this and exit\n"
     "\n"
+    "When a majority of the members is lost for good, with this one stopped:\n"
+    "  --recover        say what the data directory holds, and what to do\n"
+    "  --recover --force-new-cluster\n"
+    "                   make it the only voter of a new cluster, to which\n"
+    "                   others are added; for every other voter it needs\n"
+    "    --seen NAME=TERM:INDEX\n"
+    "                   the last log entry that --recover says there, or\n"
+    "    --accept-loss  once, for all whose disks are lost\n"
+    "\n"
     "Exit status: 0 after SIGTERM or SIGINT, 78 for a wrong configuration or\n"
     "data directory, 75 for a disk that is full, 70 for a disk or data that\n"
     "cannot be trusted, 1 for what else keeps it from running.\n"
@@ -54,6 +68,10 @@ struct override {
 
 struct command_line {
 	const char *file; /* NULL: the usual one, if it exists */
+	bool recover;
+	struct config_recover recovery;
+	const char **seen; /* as given */
+	size_t seen_count;
 	bool test;
 	bool list;
 	bool version;
@@ -83,10 +101,43 @@ take_option(struct command_line *line, int option)
 		return true;
 	case OPTION_LISTEN: add_override(line, "listen", optarg); return true;
 	case OPTION_SET: add_override(line, NULL, optarg); return true;
+	case OPTION_RECOVER: line->recover = true; return true;
+	case OPTION_FORCE: line->recovery.force = true; return true;
+	case OPTION_ACCEPT_LOSS: line->recovery.accept_loss = true; return true;
+	case OPTION_SEEN: line->seen[line->seen_count++] = optarg; return true;
 	case OPTION_VERSION: line->version = true; return true;
 	case OPTION_HELP: line->help = true; return true;
 	default: return false;
 	}
+}
+
+/* Neither is of use alone, and nobody shall think that it was. */
+static int
+check_recovery(struct command_line *line, struct buf *complaint)
+{
+	struct config_recover *recovery = &line->recovery;
+	const char *alone = recovery->force         ? "--force-new-cluster"
+			    : recovery->accept_loss ? "--accept-loss"
+			    : line->seen_count > 0  ? "--seen"
+						    : NULL;
+
+	if (alone != NULL && !(line->recover && recovery->force)) {
+		buf_printf(complaint,
+		    "luminousd: %s needs %s; see luminousd --help\n", alone,
+		    line->recover ? "--force-new-cluster" : "--recover");
+		return ERR_INVALID;
+	}
+	for (size_t i = 0; i < line->seen_count; i++) {
+		if (config_add_seen(recovery, line->seen[i]) == 0)
+			continue;
+		buf_printf(complaint,
+		    "luminousd: --seen wants NAME=TERM:INDEX, as --recover "
+		    "prints it on that member, not \"%s\"\n",
+		    line->seen[i]);
+		return ERR_INVALID;
+	}
+	recovery->file = line->file;
+	return 0;
 }
 
 static int
@@ -116,7 +167,7 @@ parse_command_line(
 		    argv[optind]);
 		return ERR_INVALID;
 	}
-	return 0;
+	return check_recovery(line, complaint);
 }
 
 static void
@@ -214,7 +265,11 @@ load_and_check(const struct command_line *line, const struct config_host *host,
 		outcome = CONFIG_DONE;
 	}
 	conf_free(conf);
-	if (outcome == CONFIG_RUN)
+	if (outcome == CONFIG_RUN && line->recover) {
+		config.recover = line->recovery;
+		outcome = CONFIG_RECOVER;
+	}
+	if (outcome == CONFIG_RUN || outcome == CONFIG_RECOVER)
 		*ret_config = config;
 	else
 		config_release(&config);
@@ -229,6 +284,7 @@ config_load(int argc, char **argv, const struct config_host *host,
 	enum config_outcome outcome = CONFIG_DONE;
 
 	line.overrides = mem_zalloc((size_t)argc, sizeof(*line.overrides));
+	line.seen = mem_zalloc((size_t)argc, sizeof(*line.seen));
 	if (parse_command_line(argc, argv, &line, output) != 0)
 		outcome = CONFIG_REFUSED;
 	else if (line.help)
@@ -238,6 +294,7 @@ config_load(int argc, char **argv, const struct config_host *host,
 	else
 		outcome = load_and_check(&line, host, ret_config, output);
 	free(line.overrides);
+	free(line.seen);
 	return outcome;
 }
 

@@ -13,6 +13,8 @@
 
 #define CONFIG_FILE               "/etc/luminous/luminous.conf"
 #define CONFIG_MEMBERS_MAX        7
+#define CONFIG_NAME_SIZE_MAX      32
+#define CONFIG_SEEN_MAX           16
 #define CONFIG_SECRET_SIZE_MIN    16
 #define CONFIG_SECRET_SIZE_MAX    1024
 #define CONFIG_HOST_ADDRESSES_MAX 64
@@ -27,6 +29,19 @@
 struct config_member {
 	char *name;    /* 1 to 32 characters of a-z0-9- */
 	char *address; /* canonical, as common/address.h writes it */
+};
+
+/* What --recover is to do; see server_recover.h. */
+struct config_recover {
+	bool force; /* --force-new-cluster */
+	bool accept_loss;
+	unsigned seen_count;
+	struct config_seen {
+		char name[CONFIG_NAME_SIZE_MAX + 1];
+		uint64_t term;
+		uint64_t index;
+	} seen[CONFIG_SEEN_MAX];
+	const char *file; /* as given by -c; NULL: none was */
 };
 
 struct config {
@@ -87,6 +102,8 @@ struct config {
 	/* What secret_file holds, without a final newline; empty if none. */
 	uint8_t secret[CONFIG_SECRET_SIZE_MAX];
 	size_t secret_size;
+
+	struct config_recover recover; /* with CONFIG_RECOVER */
 };
 
 /* What tells a node which member it is, when nothing else does. */
@@ -97,8 +114,9 @@ struct config_host {
 };
 
 enum config_outcome {
-	CONFIG_RUN,    /* start with *ret_config */
-	CONFIG_DONE,   /* *output answers what was asked; exit status 0 */
+	CONFIG_RUN,     /* start with *ret_config */
+	CONFIG_RECOVER, /* look into the directory, as ret_config->recover says */
+	CONFIG_DONE,    /* *output answers what was asked; exit status 0 */
 	CONFIG_REFUSED /* *output says all that is wrong */
 };
 
@@ -107,7 +125,7 @@ void config_read_host(struct config_host *ret_host);
 
 /*
  * Reads command line, file and secret, and appends to `output` what the
- * outcome says. *ret_config is set for CONFIG_RUN alone.
+ * outcome says. *ret_config is set for CONFIG_RUN and CONFIG_RECOVER alone.
  */
 enum config_outcome
 config_load(int argc, char **argv, const struct config_host *host,

@@ -28,4 +28,8 @@ void config_check_here(struct conf *conf, const struct config_host *host,
 /* Reads config->secret_file, if there is one; needed with several members. */
 void config_read_secret(struct conf *conf, struct config *config);
 
+/* Adds "NAME=TERM:INDEX". ERR_INVALID: it is not so, or there are too many. */
+int config_add_seen(
+    struct config_recover *recovery, const char *text) ATTR_MUST_CHECK;
+
 #endif

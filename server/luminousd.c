@@ -3,6 +3,7 @@
 #include "config.h"
 #include "net/http_server.h"
 #include "server.h"
+#include "server_recover.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -88,6 +89,19 @@ serve(const struct config *config)
 	return status;
 }
 
+static int
+recover(const struct config *config)
+{
+	struct buf text = { 0 };
+	int status;
+
+	log_init(config->log_level, config->log_format);
+	status = server_recover(config, &text);
+	print(stdout, &text);
+	buf_release(&text);
+	return status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -104,6 +118,10 @@ main(int argc, char **argv)
 	case CONFIG_REFUSED:
 		print(stderr, &output);
 		status = CONFIG_EXIT_STATUS;
+		break;
+	case CONFIG_RECOVER:
+		status = recover(&config);
+		config_release(&config);
 		break;
 	case CONFIG_RUN:
 		status = serve(&config);

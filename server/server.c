@@ -155,8 +155,8 @@ host_remove_data_but(void *context, uint64_t generation)
 
 /* ---- Opening ---- */
 
-static void
-fill_random(void *to, size_t size)
+void
+server_fill_random(void *to, size_t size)
 {
 	/* Up to 256 bytes come whole once the kernel's pool is ready. */
 	if (getrandom(to, size, 0) != (ssize_t)size)
@@ -188,8 +188,8 @@ open_store(const char *data_dir, const char *name, const char *const *tables,
 	return error;
 }
 
-static int
-open_log(struct server *server)
+int
+server_open_log(struct server *server)
 {
 	const struct config *config = server->config;
 	const char *tables[NODE_LOG_TABLES_COUNT + 1];
@@ -210,7 +210,7 @@ open_log(struct server *server)
 		return error;
 	buf_printf(&path, "%s/log", config->data_dir);
 	params.directory = (const char *)path.data;
-	fill_random(&params.random_id, sizeof(params.random_id));
+	server_fill_random(&params.random_id, sizeof(params.random_id));
 	params.random_id |= 1; /* not 0 */
 	error = store_journal_open(
 	    &params, lmdb, &server->log_store, why, sizeof(why));
@@ -221,8 +221,8 @@ open_log(struct server *server)
 	return error;
 }
 
-static int
-open_directory(struct server *server)
+int
+server_open_directory(struct server *server)
 {
 	const struct config *config = server->config;
 	int error;
@@ -328,9 +328,10 @@ open_node(struct server *server)
 	params.damaged = server_damage_pending(config->data_dir);
 	if (!params.damaged)
 		fill_members(config, &params.members);
-	fill_random(params.directory_nonce, sizeof(params.directory_nonce));
-	fill_random(params.cluster_id, sizeof(params.cluster_id));
-	fill_random(&params.boot_id, sizeof(params.boot_id));
+	server_fill_random(
+	    params.directory_nonce, sizeof(params.directory_nonce));
+	server_fill_random(params.cluster_id, sizeof(params.cluster_id));
+	server_fill_random(&params.boot_id, sizeof(params.boot_id));
 	params.boot_id = (params.boot_id >> 1) | 1;
 	error = node_new(&server->node, &params, server->log_store, &host,
 	    loop_update_now(server->loop), why, sizeof(why));
@@ -350,9 +351,9 @@ open_parts(struct server *server)
 
 	error = data_dir_check(server->config->data_dir);
 	if (error == 0)
-		error = open_directory(server);
+		error = server_open_directory(server);
 	if (error == 0)
-		error = open_log(server);
+		error = server_open_log(server);
 	if (error == 0)
 		error = open_node(server);
 	return error;
@@ -379,7 +380,7 @@ begin_again(struct server *server)
 	server_count_repair("identity");
 	store_close(server->log_store);
 	server->log_store = NULL;
-	error = open_directory(server);
+	error = server_open_directory(server);
 	if (error == 0)
 		error = server_damage_set_aside(data_dir);
 	if (error == 0)
@@ -447,7 +448,7 @@ make_peers(struct server *server)
 	/* Base64 with room for quotes, commas and the members around it. */
 	params.body_bytes_max =
 	    records_bytes * 3 / 2 + config->batch_entries_max * 128u + 65536;
-	fill_random(&params.seed, sizeof(params.seed));
+	server_fill_random(&params.seed, sizeof(params.seed));
 	server->peers =
 	    peers_new(server->loop, &params, &server_peers_ops, &server->glue);
 	server_dial_members(server);

@@ -46,6 +46,14 @@ struct server {
 	bool repairing;
 };
 
+/* Takes the lock of the data directory, and opens the log store in it; what is
+ * wrong is logged. Both need the configuration only. */
+int server_open_directory(struct server *server);
+int server_open_log(struct server *server);
+
+/* Random bytes of the operating system; up to 256. */
+void server_fill_random(void *to, size_t size);
+
 /* Of a node that stops with `error`, or of a directory that cannot be opened. */
 int server_exit_status(int error);
 

@@ -361,12 +361,27 @@ drained(struct server *server)
 	return http_server_connections(server->http) == 0;
 }
 
+/* Whoever reads this log later shall know that writes may be missing. */
+static void
+tell_generation(const struct server *server)
+{
+	struct node_status status;
+
+	node_get_status(server->node, loop_now(server->loop), &status);
+	if (status.generation > 1)
+		log_warning("cluster %s was made anew by force "
+			    "(--force-new-cluster): generation %u; members of "
+			    "before are refused",
+		    server->config->cluster_name, status.generation);
+}
+
 int
 server_run(struct server *server)
 {
 	log_info("%s listens on %s, cluster %s, data in %s",
 	    server->config->node_name, server->config->listen,
 	    server->config->cluster_name, server->config->data_dir);
+	tell_generation(server);
 	notify_ready(&server->notify);
 	tell_status(server);
 	while (!drained(server)) {
