@@ -5,7 +5,7 @@
 #include "common/json.h"
 #include "common/text.h"
 
-#define HELLO_MEMBERS_COUNT  22
+#define HELLO_MEMBERS_COUNT  25
 #define MEMBER_MEMBERS_COUNT 4
 
 static const char *const purposes[] = {
@@ -83,8 +83,10 @@ wire_append_hello(struct buf *to, const struct wire_hello *hello)
 {
 	const struct node_hello *node = &hello->node;
 	uint8_t boot[8];
+	uint8_t known_boot[8];
 
 	codec_store_u64(boot, node->boot_id);
+	codec_store_u64(known_boot, node->known_boot_id);
 	buf_append_text(to, "{\"version\":");
 	buf_append_u64(to, WIRE_VERSION);
 	append_text(to, "purpose", purposes[hello->purpose]);
@@ -106,6 +108,9 @@ wire_append_hello(struct buf *to, const struct wire_hello *hello)
 	append_hex(to, "directory", node->directory, NODE_NONCE_SIZE);
 	append_hex(
 	    to, "known_directory", node->known_directory, NODE_NONCE_SIZE);
+	append_u64(to, "known_incarnation", node->known_incarnation);
+	append_hex(to, "known_boot", known_boot, sizeof(known_boot));
+	append_u64(to, "known_last_index", node->known_last_index);
 	append_u64(to, "members_index", node->members_index);
 	append_members(to, &node->members);
 	append_flag(to, "to_votes", node->to_votes);
@@ -286,6 +291,24 @@ get_progress(const json_t *object, struct node_hello *node)
 	return 0;
 }
 
+/* What the sender knows of the receiver; nothing: zeros. */
+static int
+get_known(const json_t *object, struct node_hello *node)
+{
+	uint8_t boot[8];
+
+	if (json_get_hex(object, "known_directory", node->known_directory,
+		NODE_NONCE_SIZE) != 0 ||
+	    get_number(object, "known_incarnation", &node->known_incarnation) !=
+		0 ||
+	    json_get_hex(object, "known_boot", boot, sizeof(boot)) != 0 ||
+	    get_number(object, "known_last_index", &node->known_last_index) !=
+		0)
+		return ERR_INVALID;
+	node->known_boot_id = codec_load_u64(boot);
+	return 0;
+}
+
 static int
 get_node(const json_t *object, struct node_hello *node)
 {
@@ -302,8 +325,7 @@ get_node(const json_t *object, struct node_hello *node)
 	    get_text(object, "name", node->name, sizeof(node->name)) != 0 ||
 	    json_get_hex(
 		object, "directory", node->directory, NODE_NONCE_SIZE) != 0 ||
-	    json_get_hex(object, "known_directory", node->known_directory,
-		NODE_NONCE_SIZE) != 0 ||
+	    get_known(object, node) != 0 ||
 	    get_number(object, "members_index", &node->members_index) != 0 ||
 	    get_members(object, &node->members) != 0 ||
 	    json_get_bool(object, "to_votes", &node->to_votes) != 0)

@@ -519,7 +519,8 @@ node_hear(
 	/* Our hello is the answer; the prober judges it. */
 	if (hello->stage == NODE_HELLO_PROBE)
 		return 0;
-	if (hello->boot_id == 0) {
+	if (hello->boot_id == 0 ||
+	    (hello->incarnation == 0 && hello->stage != NODE_HELLO_JOINING)) {
 		snprintf(why, size, "its hello is malformed");
 		return ERR_MISMATCH;
 	}

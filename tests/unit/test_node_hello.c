@@ -115,6 +115,9 @@ START_TEST(founding_node_refuses_what_does_not_fit)
 	hello.boot_id = 0;
 	expect_refusal(n1, &hello, "malformed");
 	hello = hello_of(n2, 1);
+	hello.incarnation = 0;
+	expect_refusal(n1, &hello, "malformed");
+	hello = hello_of(n2, 1);
 	snprintf(hello.members.member[0].address, NODE_ADDRESS_SIZE_MAX,
 	    "10.0.0.9:5864");
 	expect_refusal(n1, &hello, "another [members] list");

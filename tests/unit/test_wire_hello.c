@@ -19,7 +19,8 @@ static const char golden_hello[] =
     "\"cluster_id\":\"11111111111111111111111111111111\",\"name\":\"n2\","
     "\"directory\":\"22222222222222222222222222222222\","
     "\"known_directory\":\"00000000000000000000000000000000\","
-    "\"members_index\":40,\"members\":["
+    "\"known_incarnation\":3,\"known_boot\":\"00000000feedface\","
+    "\"known_last_index\":99,\"members_index\":40,\"members\":["
     "{\"id\":1,\"name\":\"n1\",\"address\":\"127.0.0.1:5864\","
     "\"directory\":\"33333333333333333333333333333333\"},"
     "{\"id\":2,\"name\":\"n2\",\"address\":\"[::1]:5865\","
@@ -36,7 +37,9 @@ static const char golden_joining[] =
     "\"cluster_id\":\"00000000000000000000000000000000\",\"name\":\"n9\","
     "\"directory\":\"22222222222222222222222222222222\","
     "\"known_directory\":\"00000000000000000000000000000000\","
-    "\"members_index\":0,\"members\":[],\"to_votes\":false}";
+    "\"known_incarnation\":0,\"known_boot\":\"0000000000000000\","
+    "\"known_last_index\":0,\"members_index\":0,\"members\":[],\"to_votes\":"
+    "false}";
 
 static void
 make_hello(struct wire_hello *hello)
@@ -56,6 +59,9 @@ make_hello(struct wire_hello *hello)
 			.repairing = true,
 			.cluster = "prod",
 			.name = "n2",
+			.known_incarnation = 3,
+			.known_boot_id = 0xfeedface,
+			.known_last_index = 99,
 			.members_index = 40,
 			.to_votes = true,
 			.members = {
@@ -94,6 +100,9 @@ make_joining(struct wire_hello *hello)
 	hello->node.generation = 0;
 	hello->node.damaged = true;
 	hello->node.repairing = false;
+	hello->node.known_incarnation = 0;
+	hello->node.known_boot_id = 0;
+	hello->node.known_last_index = 0;
 	hello->node.name[1] = '9';
 	hello->node.members_index = 0;
 	hello->node.to_votes = false;
@@ -399,6 +408,12 @@ static const struct {
 	{ "name", "null" },
 	{ "directory", "\"2222\"" },
 	{ "known_directory", "null" },
+	{ "known_incarnation", "-1" },
+	{ "known_incarnation", "\"1\"" },
+	{ "known_boot", "\"feedface\"" },
+	{ "known_boot", "1" },
+	{ "known_last_index", "null" },
+	{ "known_last_index", "9223372036854775808" },
 	{ "members_index", "-1" },
 	{ "members_index", "9223372036854775807" },
 	{ "members_index", "\"1\"" },
