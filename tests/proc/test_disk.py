@@ -312,12 +312,13 @@ def test_E19_directory_without_its_log(test):
     node.wait_ready()
 
 
-def expect_outside(cluster, node, sentence):
+def expect_outside(cluster, node, *sentences):
     """The node takes no part and says so; the others go on."""
     others = [other for other in cluster if other is not node]
     cluster.wait_ready(others)
-    wait_for(f"a log says {sentence!r}", lambda: any(
-        sentence in each.read_log() for each in cluster))
+    wait_for(f"a log says one of {sentences}", lambda: any(
+        sentence in each.read_log() for each in cluster
+        for sentence in sentences))
     expect_equal(node.fetch("GET", "/readyz").status, 503,
                  f"/readyz of {node.name}")
     others[0].put("on", b"they go")
@@ -346,7 +347,9 @@ def test_D15_directory_of_a_namesake(test):
     shutil.copytree(other["n1"].data, node.data)
     for each in cluster:
         each.restart()
-    expect_outside(cluster, node, "another directory than the cluster knows")
+    # By the cluster's id, or before that is known by the directory's.
+    expect_outside(cluster, node, "another cluster of the same name",
+                   "another directory than the cluster knows")
 
 
 def test_E22_wiped_member_takes_no_part(test):
@@ -374,7 +377,7 @@ def test_E22_wiped_member_takes_no_part(test):
 
 
 def test_D17_directory_of_an_earlier_time(test):
-    """An old copy has forgotten what it acknowledged: the leader says so."""
+    """An old copy has forgotten what it acknowledged: both sides say so."""
     cluster = Cluster(test).start()
     leader = cluster.leader()
     node = first_follower(cluster)
@@ -390,7 +393,8 @@ def test_D17_directory_of_an_earlier_time(test):
     node.wipe()
     shutil.copytree(test.directory / "copy", node.data)
     node.restart()
-    leader.wait_log(f"{node.name} lost entries that it had acknowledged")
+    leader.wait_log(f"the data-dir of {node.name} is an old copy")
+    node.wait_log(f"this directory of node {node.name} is an old copy")
     leader.put("later", b"value")
     expect_equal(leader.get("late"), b"value", "the value")
 

@@ -567,12 +567,72 @@ static const struct {
 	    "command line: [node] listen: \"db7:1\": host names are not "
 	    "looked up; use a numeric address, e.g. 10.0.0.1:5864\n"
 	    "1 error; luminousd not started\n" },
+	{ "--accept-loss", "luminousd: --accept-loss needs --recover; see "
+			   "luminousd --help\n" },
+	{ "--seen=n1=1:2",
+	    "luminousd: --seen needs --recover; see luminousd --help\n" },
+	{ "--force-new-cluster", "luminousd: --force-new-cluster needs "
+				 "--recover; see luminousd --help\n" },
 };
 
 START_TEST(command_line_is_refused)
 {
 	ck_assert_int_eq(load("", command_lines[_i].argument), CONFIG_REFUSED);
 	expect_output(command_lines[_i].message);
+}
+END_TEST
+
+static enum config_outcome
+run_recovery(const char *seen, bool force)
+{
+	static char forced[] = "--force-new-cluster";
+	static char looks[] = "--seen";
+	char path[256];
+	char *arguments[8] = { (char[]){ "-c" }, path,
+		(char[]){ "--recover" } };
+	int count = 3;
+
+	snprintf(path, sizeof(path), "%s/x.conf", directory);
+	if (force)
+		arguments[count++] = forced;
+	if (seen != NULL) {
+		arguments[count++] = looks;
+		arguments[count++] = (char *)(uintptr_t)seen;
+	}
+	return run(arguments);
+}
+
+START_TEST(H36_recovery_is_told_what_was_seen)
+{
+	ck_assert_int_eq(load("", NULL), CONFIG_RUN);
+	config_release(&config);
+	ck_assert_int_eq(run_recovery(NULL, false), CONFIG_RECOVER);
+	ck_assert(!config.recover.force);
+	ck_assert_ptr_nonnull(config.recover.file);
+	config_release(&config);
+	ck_assert_int_eq(run_recovery("n1=7:1931", true), CONFIG_RECOVER);
+	ck_assert(config.recover.force);
+	ck_assert(!config.recover.accept_loss);
+	ck_assert_uint_eq(config.recover.seen_count, 1);
+	ck_assert_str_eq(config.recover.seen[0].name, "n1");
+	ck_assert_uint_eq(config.recover.seen[0].term, 7);
+	ck_assert_uint_eq(config.recover.seen[0].index, 1931);
+	ck_assert_int_eq(run_recovery("n1=7:1931", false), CONFIG_REFUSED);
+	expect_output("luminousd: --seen needs --force-new-cluster; see "
+		      "luminousd --help\n");
+}
+END_TEST
+
+static const char *const bad_seen[] = { "", "n1", "n1=", "n1=7",
+	"n1=7:", "n1=:7", "=7:1", "n1=7:1x", "n1=-7:1", "n1:7=1",
+	"n1=7:18446744073709551616", "n12345678901234567890123456789012=7:1" };
+
+START_TEST(H36_what_was_seen_is_malformed)
+{
+	(void)load("", NULL);
+	config_release(&config);
+	ck_assert_int_eq(run_recovery(bad_seen[_i], true), CONFIG_REFUSED);
+	expect_in_output("--seen wants NAME=TERM:INDEX");
 }
 END_TEST
 
@@ -711,6 +771,9 @@ config_suite(void)
 	    tcase, command_line_is_refused, 0, (int)ARRAY_COUNT(command_lines));
 	tcase_add_test(tcase, help_lists_every_option);
 	tcase_add_test(tcase, version_is_printed);
+	tcase_add_test(tcase, H36_recovery_is_told_what_was_seen);
+	tcase_add_loop_test(tcase, H36_what_was_seen_is_malformed, 0,
+	    (int)ARRAY_COUNT(bad_seen));
 	tcase_add_test(tcase, host_is_read);
 	tcase_add_loop_test(tcase, shipped_file_has_every_default, 0,
 	    (int)config_options_count);

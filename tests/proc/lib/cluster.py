@@ -85,6 +85,7 @@ class Node:
         command = [*wrapper, daemon_path(), "-c", str(self.config), *arguments]
         with open(self.log, "ab") as log:
             log.write(f"-- {' '.join(command)}\n".encode())
+            log.flush()  # before what the daemon writes
             self.log_start = log.tell()
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

@@ -32,6 +32,7 @@ class Peer:
         self.sender = cluster.nodes.index(sender) + 1
         self.receiver = cluster.nodes.index(node) + 1
         self.boot = secrets.token_hex(8).replace("0", "1")
+        self.incarnation = 1
         self.client = http.Client(node.address)
 
     def __enter__(self):
@@ -54,7 +55,7 @@ class Peer:
             "stage": "member" if answer else "founding",
             "from": self.sender, "to": self.receiver,
             "to_address": self.node.member_address, "boot": self.boot,
-            "incarnation": known.get("known_incarnation", 0) + 1,
+            "incarnation": self.incarnation,
             "term": known.get("term", 0),
             "last_index": known.get("last_index", 0),
             "generation": known.get("generation", 0),
@@ -80,8 +81,20 @@ class Peer:
         self.client.close()
         return answer.json()
 
+    def take_life(self):
+        """That of the sender: another one would be taken for a newer one, or
+        for a copy, and one of the two would be shut out."""
+        sender = self.cluster.nodes[self.sender - 1]
+        if not sender.is_running():
+            return
+        with Peer(self.cluster, sender, self.node) as peer:
+            life = peer.learn()
+        self.boot = life["boot"]
+        self.incarnation = life["incarnation"]
+
     def prove(self, secret=None):
         """Hello and proof; the answer to the proof."""
+        self.take_life()
         hello = json.dumps(self.make_hello(self.learn()),
                            separators=(",", ":")).encode()
         answer = self.post("/raft/hello", hello)
