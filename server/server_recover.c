@@ -137,6 +137,10 @@ append_report(struct buf *to, const struct node_recover_report *report)
 	    ":%" PRIu64 ")\n",
 	    "last log entry", report->last_term, report->last_index,
 	    report->name, report->last_term, report->last_index);
+	if (report->repair_until > report->last_index)
+		buf_printf(to,
+		    "%-15s entries %" PRIu64 " to %" PRIu64 ", to damage\n",
+		    "lost", report->last_index + 1, report->repair_until);
 	buf_printf(to, "%-15s at least to index %" PRIu64 "\n", "committed",
 	    MAX(report->commit_index, report->applied_index));
 	buf_printf(to, "%-15s index %" PRIu64 ", revision %" PRIu64 "\n",

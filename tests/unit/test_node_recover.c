@@ -498,6 +498,44 @@ START_TEST(damaged_log_is_refused_with_the_reason)
 }
 END_TEST
 
+/* It was cut at a start, and nobody has sent it what was lost: the last resort
+ * of an operator, who has to say so. */
+START_TEST(log_that_lacks_entries_takes_accept_loss)
+{
+	struct node_cluster *cluster = formed(3);
+	struct node_recover_seen seen[2] = { { .name = "n1" },
+		{ .name = "n2" } };
+	struct machine *n3 = &cluster->machine[2];
+	uint8_t key[8] = { 0 };
+	struct node_status status;
+	struct look look;
+
+	put(cluster, "a");
+	stop_all(cluster);
+	key[7] = (uint8_t)seen_of(n3).index;
+	ck_assert(store_mem_flip_bit(
+	    n3->log_disk, NODE_TABLE_LOG, slice_of(key, sizeof(key)), 100));
+	for (unsigned i = 0; i < MACHINE_GENERATIONS; i++) {
+		store_mem_disk_free(n3->data_disks[i]);
+		n3->data_disks[i] = NULL;
+	}
+	ck_assert_int_eq(machine_start(n3), 0);
+	machine_stop(n3);
+	ck_assert_int_eq(look_into(n3, &look), 0);
+	expect_refusal(&look, seen, 2, ERR_INVALID, "damage took entries");
+	ck_assert_int_eq(check(&look, seen, 2, true), 0);
+	ck_assert_ptr_nonnull(strstr(look.why, "may be lost"));
+	ck_assert_int_eq(node_recover_force(look.recover, new_id), 0);
+	look_away(&look);
+	ck_assert_int_eq(machine_start(n3), 0);
+	node_cluster_pass(cluster, 1000000);
+	node_get_status(n3->node, cluster->now, &status);
+	ck_assert(!status.repairing);
+	ck_assert(node_is_leader(n3->node));
+	node_cluster_free(cluster);
+}
+END_TEST
+
 Suite *
 node_recover_suite(void)
 {
@@ -514,6 +552,7 @@ node_recover_suite(void)
 	tcase_add_test(tcase, H36_every_other_voter_is_asked_for);
 	tcase_add_test(tcase, directory_without_a_member_is_refused);
 	tcase_add_test(tcase, damaged_log_is_refused_with_the_reason);
+	tcase_add_test(tcase, log_that_lacks_entries_takes_accept_loss);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
