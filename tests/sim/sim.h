@@ -19,8 +19,9 @@
  * sim_disk        the disks of a node
  * sim_client      clients and the history of what they saw
  * sim_nemesis     faults
+ * sim_moment      faults at the worst of moments
  * sim_operator    changes of the members and of the leadership
- * sim_check       invariants after each event: of nodes, logs and members
+ * sim_check       invariants after each event: of nodes, logs, commits and members
  * sim_image       what the durable image of a log holds
  * sim_replay      the history against the committed log, linearizability
  * sim_run         phases of one run

@@ -264,6 +264,7 @@ sim_check_turn(struct sim *sim, struct sim_node *node)
 	check_applied(sim, node, &status.raft);
 	check_acknowledged(sim, node);
 	watch->role = status.raft.role;
+	watch->members_index = status.raft.members_index;
 	count_events(sim, node, &status);
 	trace_state(sim, node, &status.raft);
 }
@@ -279,6 +280,7 @@ sim_check_start(struct sim *sim, struct sim_node *node)
 	watch->role = RAFT_FOLLOWER;
 	watch->commit_index = 0;
 	watch->compared_index = 0;
+	watch->members_index = 0;
 	watch->applied_index = 0;
 	watch->revision = 0;
 	watch->elections = 0;
@@ -415,16 +417,6 @@ sim_check_promise(
 	case RAFT_READ_REQUEST:
 	case RAFT_READ_RESPONSE: break;
 	}
-}
-
-void
-sim_check_acknowledged(
-    struct sim *sim, struct sim_node *node, const struct sim_op *op)
-{
-	struct sim_watch *watch = watch_of(sim, node);
-
-	sim->counters.acknowledgements_checked++;
-	watch->acknowledged_index = MAX(watch->acknowledged_index, op->index);
 }
 
 void

@@ -20,7 +20,9 @@ struct sim_log {
 struct sim_watch {
 	struct sim_image image;
 	struct sim_log log; /* of the durable image, with what was cut */
-	raft_term term;     /* durable */
+	/* The newest in that log; NULL: it holds nothing yet. */
+	const struct raft_members *members;
+	raft_term term; /* durable */
 	raft_id vote;
 	raft_term promised_term; /* the newest vote that was told anyone */
 	raft_id promised_vote;
@@ -32,6 +34,7 @@ struct sim_watch {
 	raft_index compared_index; /* to the committed log */
 	raft_index applied_index;
 	raft_index compacted_index;
+	raft_index members_index; /* of the membership in effect */
 	uint64_t revision;
 	uint64_t elections;
 	enum node_state state;
@@ -88,6 +91,8 @@ void sim_check_alarm(struct sim *sim, struct sim_node *node,
 /* The membership with this payload, kept to the end of the run. */
 const struct node_membership *
 sim_check_membership(struct sim *sim, uint64_t hash, struct slice payload);
+/* Is the membership in effect at the node, who leads, a joint one? */
+bool sim_check_is_joint(struct sim *sim, struct sim_node *node);
 /* Is the node in the membership that was committed last? */
 bool sim_check_is_committed(struct sim *sim, const struct sim_node *node);
 /* Is the node in what was committed last, or in any log behind that? */
@@ -109,6 +114,8 @@ struct sim_entry *sim_log_at(struct sim_log *log, raft_index index);
 /* Looks at what changed in the node's image since the last time. */
 void sim_check_log(
     struct sim *sim, struct sim_node *node, const struct raft_status *raft);
+/* The same for a node that is down: what did its last turn leave? */
+void sim_check_died(struct sim *sim, struct sim_node *node);
 /* The founders vote before any membership is in a log. */
 void sim_check_members_init(struct sim *sim);
 void sim_check_members_release(struct sim *sim);
@@ -122,6 +129,8 @@ bool sim_check_quorum(struct sim *sim, const struct raft_members *members,
     const void *context);
 /* A MEMBERS entry became committed: counts what it does. */
 void sim_check_members_committed(struct sim *sim, raft_index index);
+/* ---- sim_check_commit.c ---- */
+
 /* Entries up to the node's commit index are the same for all, for ever. */
 void sim_check_commit(
     struct sim *sim, struct sim_node *node, const struct raft_status *raft);
@@ -130,5 +139,10 @@ void sim_check_leader(struct sim *sim, struct sim_node *node, raft_term term);
 /* Nobody but `node` does, and not in another life. */
 void
 sim_check_one_leader(struct sim *sim, struct sim_node *node, raft_term term);
+
+/* ---- sim_check_disjoint.c ---- */
+
+/* Nobody but `node` could be elected by voters that `node` does not need. */
+void sim_check_disjoint(struct sim *sim, const struct sim_node *node);
 
 #endif

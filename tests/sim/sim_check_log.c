@@ -1,4 +1,4 @@
-/* Log matching, leader completeness, and the committed log. */
+/* Log matching: what changes on the disks of the logs. */
 
 #include "common/mem.h"
 #include "common/panic.h"
@@ -128,7 +128,7 @@ follow_reset(struct sim *sim, struct sim_node *node, struct sim_watch *watch)
 	watch->log.last_index = MAX(watch->log.last_index, compacted);
 }
 
-/* How many entries that had been on the disk before are there no more. */
+/* As follow_log, for what the image holds. */
 static uint64_t
 follow_image(struct sim *sim, struct sim_node *node, struct sim_watch *watch)
 {
@@ -161,15 +161,63 @@ follow_image(struct sim *sim, struct sim_node *node, struct sim_watch *watch)
 	return cut;
 }
 
+/* The newest membership in the log, of which entries up to `same` stayed. */
+static void
+follow_members(struct sim *sim, struct sim_watch *watch, raft_index same)
+{
+	raft_index i = watch->log.last_index;
+
+	for (; i > same; i--) {
+		const struct sim_entry *entry = sim_log_at(&watch->log, i);
+
+		if (entry->membership == NULL)
+			continue;
+		watch->members = &entry->membership->roles;
+		return;
+	}
+	if (same == 0)
+		watch->members = &sim->checks->founders;
+}
+
+/* How many entries that had been on the disk before are there no more. */
+static uint64_t
+follow_log(struct sim *sim, struct sim_node *node)
+{
+	struct sim_watch *watch = &sim->checks->watches[node->id];
+	raft_index last = watch->log.last_index;
+	raft_index compacted = watch->compacted_index;
+	uint64_t cut;
+
+	follow_reset(sim, node, watch);
+	cut = follow_image(sim, node, watch);
+	if (cut > 0 || last < watch->image.compacted_index)
+		last = 0;
+	if (last == 0 || last != watch->log.last_index)
+		follow_members(sim, watch, last);
+	watch->compacted_index = watch->image.compacted_index;
+	sim->counters.log_trims += watch->compacted_index > compacted;
+	if (watch->image.formed &&
+	    (cut > 0 || last == 0 || last != watch->log.last_index))
+		sim_check_disjoint(sim, node);
+	return cut;
+}
+
+void
+sim_check_died(struct sim *sim, struct sim_node *node)
+{
+	struct sim_watch *watch = &sim->checks->watches[node->id];
+
+	sim_image_load(&watch->image, node);
+	if (watch->image.formed)
+		(void)follow_log(sim, node);
+}
+
 void
 sim_check_log(
     struct sim *sim, struct sim_node *node, const struct raft_status *raft)
 {
 	struct sim_watch *watch = &sim->checks->watches[node->id];
-	uint64_t cut;
-
-	follow_reset(sim, node, watch);
-	cut = follow_image(sim, node, watch);
+	uint64_t cut = follow_log(sim, node);
 
 	sim->counters.truncations += cut > 0;
 	sim->counters.truncations_of_many += cut > 1;
@@ -177,238 +225,4 @@ sim_check_log(
 	    raft->role == RAFT_LEADER && watch->life_term == raft->term)
 		sim_fail(sim, "node %" PRIu64 " leads and cuts its own log",
 		    node->id);
-	if (watch->image.compacted_index > watch->compacted_index)
-		sim->counters.log_trims++;
-	watch->compacted_index = watch->image.compacted_index;
-}
-
-/* ---- Commit ---- */
-
-struct held {
-	raft_index index;
-	uint64_t hash;
-};
-
-/* Is the entry on the node's disk as committed? */
-static bool
-holds(struct sim *sim, struct sim_node *node, const void *context)
-{
-	const struct held *held = context;
-	struct sim_image *image = &sim->checks->watches[node->id].image;
-	struct sim_entry entry;
-
-	sim_image_load(image, node);
-	if (held->index <= image->compacted_index)
-		return true;
-	return sim_image_entry(sim, image, held->index, &entry) &&
-	       entry.hash == held->hash;
-}
-
-/* The membership in effect, which need not be on the leader's own disk yet;
- * the incoming half of it. */
-static struct raft_members
-members_in_effect(const struct sim_node *node)
-{
-	const struct node_members *book = node_get_members(node->node);
-	struct raft_members members = { .count = book->count };
-
-	for (unsigned i = 0; i < book->count; i++) {
-		raft_id id = book->member[i].id;
-
-		members.member[i].id = id;
-		members.member[i].role_new = node_get_role(node->node, id);
-	}
-	return members;
-}
-
-/* In the membership of then, or in any newer one of the leader's. */
-static bool
-is_held(struct sim *sim, const struct sim_node *node, struct sim_log *log,
-    raft_index index)
-{
-	const struct held held = { index, sim_log_at(log, index)->hash };
-	const struct raft_members members = members_in_effect(node);
-
-	if (sim_check_quorum(
-		sim, sim_check_members_at(sim, log, index), holds, &held))
-		return true;
-	for (raft_index i = index + 1; i <= log->last_index; i++) {
-		const struct sim_entry *entry = sim_log_at(log, i);
-
-		if (entry->membership != NULL &&
-		    sim_check_quorum(
-			sim, &entry->membership->roles, holds, &held))
-			return true;
-	}
-	return sim_check_quorum(sim, &members, holds, &held);
-}
-
-/* Section 5.4.2: a leader commits by an entry of its own term. */
-static void
-check_own_term(struct sim *sim, const struct sim_node *node,
-    const struct raft_status *raft, raft_term term)
-{
-	const struct sim_watch *watch = &sim->checks->watches[node->id];
-
-	/* It led before this turn, so that nobody else told it. */
-	if (raft->role == RAFT_LEADER && watch->role == RAFT_LEADER &&
-	    watch->life_term == raft->term && term != raft->term)
-		sim_fail(sim,
-		    "node %" PRIu64 " leads in term %" PRIu64
-		    " and commits up to an entry of term %" PRIu64,
-		    node->id, raft->term, term);
-}
-
-static void
-commit_more(struct sim *sim, const struct sim_node *node, struct sim_log *log,
-    raft_index until, const struct raft_status *raft)
-{
-	struct sim_log *committed = &sim->checks->committed;
-
-	if (until <= committed->last_index)
-		return;
-	for (raft_index i = committed->last_index + 1; i <= until; i++) {
-		struct sim_entry entry = *sim_log_at(log, i);
-
-		entry.committed_in = raft->term;
-		*sim_log_at(committed, i) = entry;
-		sim_check_members_committed(sim, i);
-	}
-	committed->last_index = until;
-	check_own_term(sim, node, raft, sim_log_at(committed, until)->term);
-	if (raft->role == RAFT_LEADER && !is_held(sim, node, log, until))
-		sim_fail(sim,
-		    "node %" PRIu64 " takes entry %" PRIu64
-		    " for committed, which no quorum of disks holds",
-		    node->id, until);
-}
-
-void
-sim_check_commit(
-    struct sim *sim, struct sim_node *node, const struct raft_status *raft)
-{
-	struct sim_watch *watch = &sim->checks->watches[node->id];
-	struct sim_log *committed = &sim->checks->committed;
-	raft_index until = MIN(raft->commit_index, watch->log.last_index);
-
-	if (raft->commit_index < watch->commit_index)
-		sim_fail(sim,
-		    "commit index of node %" PRIu64 " falls to %" PRIu64,
-		    node->id, raft->commit_index);
-	watch->commit_index = raft->commit_index;
-	commit_more(sim, node, &watch->log, until, raft);
-	for (raft_index i = watch->compared_index + 1; i <= until; i++) {
-		if (sim_log_at(&watch->log, i)->hash ==
-		    sim_log_at(committed, i)->hash)
-			continue;
-		sim_fail(sim,
-		    "node %" PRIu64 " has committed another entry %" PRIu64,
-		    node->id, i);
-		return;
-	}
-	watch->compared_index = MAX(watch->compared_index, until);
-}
-
-/* ---- Leaders ---- */
-
-static struct sim_leader *
-leader_at(struct sim_checks *checks, raft_term term)
-{
-	size_t capacity = checks->leaders_capacity;
-
-	if (term >= capacity) {
-		capacity = MAX(64, capacity);
-		while (term >= capacity)
-			capacity *= 2;
-		checks->leaders = mem_realloc(
-		    checks->leaders, capacity, sizeof(*checks->leaders));
-		memset(checks->leaders + checks->leaders_capacity, 0,
-		    (capacity - checks->leaders_capacity) *
-			sizeof(*checks->leaders));
-		checks->leaders_capacity = capacity;
-	}
-	return &checks->leaders[term];
-}
-
-void
-sim_check_one_leader(struct sim *sim, struct sim_node *node, raft_term term)
-{
-	struct sim_leader *leader = leader_at(sim->checks, term);
-
-	if (leader->node == 0) {
-		*leader = (struct sim_leader){
-			.node = node->id,
-			.life = node->life,
-		};
-		sim->counters.leaders++;
-		sim->counters.leaders_alone += sim->config.nodes_count == 1;
-	} else if (leader->node != node->id || leader->life != node->life) {
-		sim_fail(sim,
-		    "two leaders in term %" PRIu64 ": node %" PRIu64
-		    ", life %" PRIu64 ", and node %" PRIu64 ", life %" PRIu64,
-		    term, leader->node, leader->life, node->id, node->life);
-	}
-}
-
-struct election {
-	const struct sim_node *node;
-	raft_term term;
-};
-
-/* Who has voted in a newer term may have voted in this one before. */
-static bool
-voted(struct sim *sim, struct sim_node *node, const void *context)
-{
-	const struct election *election = context;
-	const struct sim_watch *watch = &sim->checks->watches[node->id];
-
-	return node == election->node ||
-	       watch->promised_term > election->term ||
-	       (watch->promised_term == election->term &&
-		   watch->promised_vote == election->node->member_id);
-}
-
-/* By a quorum of voters in the newest membership that it did not make. */
-static void
-check_election(struct sim *sim, const struct sim_node *node, raft_term term)
-{
-	struct sim_log *log = &sim->checks->watches[node->id].log;
-	const struct election election = { node, term };
-	raft_index index = log->last_index;
-
-	while (index > 0 && sim_log_at(log, index)->term >= term)
-		index--;
-	sim->counters.elections_checked++;
-	if (!sim_check_quorum(
-		sim, sim_check_members_at(sim, log, index), voted, &election))
-		sim_fail(sim,
-		    "node %" PRIu64 " leads in term %" PRIu64
-		    " without a quorum of votes",
-		    node->id, term);
-}
-
-void
-sim_check_leader(struct sim *sim, struct sim_node *node, raft_term term)
-{
-	struct sim_watch *watch = &sim->checks->watches[node->id];
-	struct sim_log *committed = &sim->checks->committed;
-
-	sim_check_one_leader(sim, node, term);
-	if (watch->role == RAFT_LEADER && watch->life_term == term)
-		return;
-	check_election(sim, node, term);
-	for (raft_index i = 1; i <= committed->last_index; i++) {
-		/* Votes that come late make leaders of terms long past. */
-		if (sim_log_at(committed, i)->committed_in >= term)
-			return;
-		if (i <= watch->log.last_index &&
-		    sim_log_at(&watch->log, i)->hash ==
-			sim_log_at(committed, i)->hash)
-			continue;
-		sim_fail(sim,
-		    "node %" PRIu64 " leads in term %" PRIu64
-		    " without entry %" PRIu64 ", which is committed",
-		    node->id, term, i);
-		return;
-	}
 }

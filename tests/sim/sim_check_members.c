@@ -198,7 +198,8 @@ sim_check_members_committed(struct sim *sim, raft_index index)
 	for (unsigned i = 0; i < before->count; i++)
 		count_old_member(sim, &before->member[i], after);
 	/* The same members with the same roles, at another address. */
-	if (before->count == after->count && before->joint == after->joint &&
+	if (last > 0 && before->count == after->count &&
+	    before->joint == after->joint &&
 	    memcmp(before->member, after->member,
 		after->count * sizeof(after->member[0])) == 0)
 		counters->members_moved++;

@@ -48,6 +48,8 @@
 	COVERED(checkpoints)                                                   \
 	COVERED(replays_at_boot)                                               \
 	/* members and leadership */                                           \
+	COVERED(probes)                                                        \
+	COVERED(probes_refused)                                                \
 	COVERED(changes_begun)                                                 \
 	COVERED(changes_done)                                                  \
 	COVERED(changes_lost)                                                  \
@@ -58,13 +60,15 @@
 	COVERED(changes_refused)                                               \
 	COVERED(joints_entered)                                                \
 	COVERED(joints_left)                                                   \
-	COUNTED(joints_left_by_another)                                        \
+	COVERED(changes_spoiled)                                               \
+	COVERED(joints_left_by_another)                                        \
 	COVERED(members_added)                                                 \
 	COVERED(members_promoted)                                              \
 	COVERED(members_removed)                                               \
 	COVERED(leaders_removed)                                               \
 	COVERED(members_moved)                                                 \
 	COVERED(transfers_begun)                                               \
+	COVERED(transfers_spoiled)                                             \
 	COVERED(transfers_done)                                                \
 	COVERED(transfers_aborted)                                             \
 	COVERED(elections_checked)                                             \
@@ -76,7 +80,7 @@
 	COVERED(snapshots_late)                                                \
 	COVERED(snapshots_sent)                                                \
 	COVERED(snapshots_installed)                                           \
-	COUNTED(snapshots_refused)                                             \
+	COVERED(snapshots_refused)                                             \
 	COVERED(snapshot_links_broken)                                         \
 	COVERED(snapshot_senders_crashed)                                      \
 	COVERED(snapshot_receivers_crashed)                                    \
@@ -112,7 +116,9 @@
 	/* the checkers */                                                     \
 	COVERED(records_compared)                                              \
 	COVERED(promises_checked)                                              \
+	COVERED(disjoint_checked)                                              \
 	COVERED(acknowledgements_checked)                                      \
+	COVERED(acknowledgements_held)                                         \
 	COVERED(histories_checked)                                             \
 	COUNTED(histories_undecided)                                           \
 	COUNTED(vacuous_runs)                                                  \
