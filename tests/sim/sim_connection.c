@@ -1,6 +1,7 @@
 /* Dialling, the hello each way, and how connections end. */
 
 #include "tests/sim/sim_net_impl.h"
+#include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_pieces.h"
 #include <inttypes.h>
 
@@ -218,6 +219,38 @@ receive_refusal(
 	plan_redial(sim, node->id, packet->from);
 }
 
+/* ---- Probes: a connection of their own, for one hello each way ---- */
+
+void
+sim_net_probe(
+    struct sim *sim, struct sim_node *node, raft_id place, uint64_t number)
+{
+	struct sim_packet *packet =
+	    sim_packet_new(SIM_PACKET_PROBE, node->id, place);
+
+	packet->dialer = node->id;
+	packet->session = ++sim->net->session;
+	packet->number = number;
+	node_get_hello(node->node, 0, packet->hello);
+	sim_net_transmit(sim, packet, node->turn_at);
+}
+
+static void
+receive_probe(
+    struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
+{
+	struct sim_packet *answer = answer_new(node, SIM_PACKET_PROBED, packet);
+	char why[512] = "";
+
+	/* It comes from a member, be that ever so old a one. */
+	if (node_hear(node->node, packet->hello, why, sizeof(why)) != 0)
+		sim_fail(sim, "node %" PRIu64 " does not answer a probe: %s",
+		    node->id, why);
+	answer->number = packet->number;
+	node_get_hello(node->node, packet->hello->from, answer->hello);
+	sim_net_transmit(sim, answer, node->turn_at);
+}
+
 /* ---- Lives ---- */
 
 static bool
@@ -317,6 +350,8 @@ sim_net_receive(
 	case SIM_PACKET_ACCEPTED: receive_accepted(sim, node, packet); break;
 	case SIM_PACKET_RESET: receive_reset(sim, node, packet); break;
 	case SIM_PACKET_REFUSAL: receive_refusal(sim, node, packet); break;
+	case SIM_PACKET_PROBE: receive_probe(sim, node, packet); break;
+	case SIM_PACKET_PROBED: sim_operator_probed(sim, node, packet); break;
 	case SIM_PACKET_MESSAGE:
 		sim_net_receive_message(sim, node, packet);
 		break;

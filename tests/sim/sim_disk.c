@@ -22,6 +22,16 @@ sim_disks_release(struct sim_disks *disks)
 	*disks = (struct sim_disks){ 0 };
 }
 
+/* What found no room is gone, or has come to its end. */
+static void
+make_room(struct sim_disks *disks)
+{
+	for (unsigned i = 0; i < SIM_GENERATIONS_MAX; i++) {
+		if (disks->data[i].disk != NULL)
+			store_mem_set_capacity(disks->data[i].disk, UINT64_MAX);
+	}
+}
+
 void
 sim_disks_mend(struct sim_disks *disks)
 {
@@ -31,6 +41,8 @@ sim_disks_mend(struct sim_disks *disks)
 			store_mem_fail_operation(disks->data[i].disk, 0, 0);
 	}
 	disks->faulty = NULL;
+	disks->room = 0;
+	make_room(disks);
 }
 
 /* ---- Generations ---- */
@@ -77,6 +89,9 @@ sim_disks_open_data(struct sim_disks *disks, uint64_t generation, bool empty)
 	}
 	if (data->disk == NULL)
 		data->disk = store_mem_disk_new(KV_TABLES_COUNT);
+	if (empty && disks->room != 0)
+		store_mem_set_capacity(data->disk, disks->room);
+	disks->room = empty ? 0 : disks->room;
 	return store_mem_open(data->disk);
 }
 
@@ -87,6 +102,7 @@ sim_disks_remove_data_but(struct sim_disks *disks, uint64_t generation)
 		if (disks->data[i].generation != generation)
 			drop(disks, &disks->data[i]);
 	}
+	make_room(disks);
 }
 
 uint64_t

@@ -16,6 +16,8 @@ struct sim_data_disk {
 struct sim_disks {
 	struct store_mem_disk *log;
 	struct sim_data_disk data[SIM_GENERATIONS_MAX];
+	/* Bytes, for what the next generation is filled with; 0: enough. */
+	uint64_t room;
 	uint64_t commits_dropped; /* of disks that are gone */
 	/* The disk on which an operation is to fail, and which one. */
 	struct store_mem_disk *faulty;

@@ -383,6 +383,34 @@ strike_partition(struct sim *sim)
 }
 
 static void
+begin_partition(
+    struct sim *sim, enum partition_kind kind, raft_id node, raft_usec until)
+{
+	struct sim_nemesis *nemesis = sim->nemesis;
+
+	nemesis->partition = kind;
+	nemesis->partition_random = rng_next(rng_of(sim));
+	nemesis->partition_node = node;
+	nemesis->partition_flaps = false;
+	nemesis->partition_until = until;
+	sim->counters.partitions++;
+	set_partition(sim, true);
+	plan_partition_change(sim);
+}
+
+void
+sim_nemesis_isolate(struct sim *sim, raft_id node, raft_usec until)
+{
+	begin_partition(sim, PARTITION_NODE, node, until);
+}
+
+void
+sim_nemesis_divide(struct sim *sim, raft_usec until)
+{
+	begin_partition(sim, PARTITION_HALVES, 0, until);
+}
+
+static void
 relieve_partition(struct sim *sim)
 {
 	struct sim_nemesis *nemesis = sim->nemesis;
@@ -434,13 +462,8 @@ strike_reset(struct sim *sim)
 
 /* While a snapshot is sent, one of the three that it needs goes. */
 static void
-strike_snapshot(struct sim *sim)
+break_snapshot(struct sim *sim, raft_id sender, raft_id receiver)
 {
-	raft_id sender;
-	raft_id receiver;
-
-	if (!sim_pieces_find(sim, &sender, &receiver))
-		return;
 	switch (rng_below(rng_of(sim), 4)) {
 	case 0:
 		sim->counters.snapshot_senders_crashed++;
@@ -455,6 +478,38 @@ strike_snapshot(struct sim *sim)
 		sim_net_reset(sim, sender, receiver);
 		break;
 	}
+}
+
+/* Or the next one finds no room where it arrives. */
+static void
+strike_snapshot(struct sim *sim)
+{
+	struct sim_node *node = choose_node(sim);
+	raft_id sender;
+	raft_id receiver;
+
+	if (sim_pieces_find(sim, &sender, &receiver))
+		break_snapshot(sim, sender, receiver);
+	else
+		node->disks.room = rng_between(rng_of(sim), 1, 400);
+}
+
+/* Of a transfer that was seen beginning. */
+static void
+break_seen(struct sim *sim)
+{
+	raft_id sender;
+	raft_id receiver;
+
+	if (sim_pieces_find(sim, &sender, &receiver))
+		break_snapshot(sim, sender, receiver);
+}
+
+void
+sim_nemesis_break_snapshot(struct sim *sim)
+{
+	plan_relief(sim, SIM_FAULT_SNAPSHOT,
+	    rng_below(rng_of(sim), 2 * sim->config.delay_min + 2000));
 }
 
 static void
@@ -502,7 +557,7 @@ static const struct {
 	[SIM_FAULT_REFUSAL] = { strike_refusal, NULL },
 	[SIM_FAULT_CHANGE] = { strike_change, NULL },
 	[SIM_FAULT_TRANSFER] = { strike_transfer, NULL },
-	[SIM_FAULT_SNAPSHOT] = { strike_snapshot, NULL },
+	[SIM_FAULT_SNAPSHOT] = { strike_snapshot, break_seen },
 };
 
 void

@@ -25,6 +25,9 @@ void sim_net_send(struct sim *sim, struct sim_node *node,
 void sim_net_flush(struct sim *sim, struct sim_node *node);
 /* A turn that ended in a crash: some of what was not flushed may be gone. */
 void sim_net_flush_some(struct sim *sim, struct sim_node *node);
+/* Asks who is at a place; sim_operator_probed() gets the answer, if any. */
+void sim_net_probe(
+    struct sim *sim, struct sim_node *node, raft_id place, uint64_t number);
 /* What a node finds in its inbox: SIM_EVENT_PACKET, SIM_EVENT_DIAL. */
 void sim_net_receive(
     struct sim *sim, struct sim_node *node, const struct sim_event *event);

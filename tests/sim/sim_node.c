@@ -5,6 +5,7 @@
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_client.h"
 #include "tests/sim/sim_host.h"
+#include "tests/sim/sim_moment.h"
 #include "tests/sim/sim_net.h"
 #include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_pieces.h"
@@ -163,6 +164,7 @@ close_stores(struct sim_node *node)
 	node->node = NULL;
 	node->log = NULL;
 	node->told = false;
+	node->doomed = false;
 	sim_disks_mend(&node->disks);
 }
 
@@ -223,6 +225,7 @@ bury(struct sim *sim, struct sim_node *node)
 	sim_client_node_died(sim, node);
 	sim_pieces_drop(sim, node);
 	close_stores(node);
+	sim_check_died(sim, node);
 	sim_operator_node_died(node);
 	sim_net_node_died(sim, node);
 	node->wake_at = RAFT_NEVER;
@@ -457,6 +460,7 @@ turn(struct sim *sim, struct sim_node *node)
 	node->turn_at = sim->now;
 	count_wake(sim, node, before);
 	read_inbox(sim, node);
+	sim_moment_read(sim, node);
 	error = node_turn(node->node, sim_node_clock(node, node->turn_at));
 	if (error != 0) {
 		stop(sim, node);
@@ -476,6 +480,7 @@ turn(struct sim *sim, struct sim_node *node)
 	sim_net_members_changed(sim, node);
 	sim_mix(sim, node_digest(node->node));
 	plan_wake(sim, node, real_time(node, node_deadline(node->node)));
+	sim_moment_turned(sim, node);
 }
 
 void

@@ -53,7 +53,8 @@ struct sim_node {
 	raft_usec stall;        /* added to the next commit */
 	raft_usec slow_until;   /* commits take so many times as long */
 	uint32_t slow_factor;
-	bool told; /* node_fail was called: the next turn fails */
+	bool doomed; /* it crashes when its turn has ended */
+	bool told;   /* node_fail was called: the next turn fails */
 };
 
 void sim_nodes_init(struct sim *sim);

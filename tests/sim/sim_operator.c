@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_moment.h"
 #include "tests/sim/sim_net.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,14 +17,19 @@ enum request {
 	REQUESTS_COUNT
 };
 
-static const char *const request_names[REQUESTS_COUNT] = {
-	[REQUEST_ADD] = "add",
-	[REQUEST_REMOVE] = "remove",
-	[REQUEST_REPLACE] = "replace",
-	[REQUEST_MOVE] = "move",
-	[REQUEST_TRANSFER_BEST] = "transfer to the best",
-	[REQUEST_TRANSFER] = "transfer",
+static const char *const change_names[] = {
+	[NODE_ADD] = "add",
+	[NODE_REMOVE] = "remove",
+	[NODE_REPLACE] = "replace",
+	[NODE_RENEW] = "renew",
+	[NODE_MOVE] = "move",
 };
+
+static struct rng *
+rng_of(struct sim *sim)
+{
+	return &sim->rng[SIM_RNG_NEMESIS];
+}
 
 /* ---- Asking ---- */
 
@@ -82,20 +88,26 @@ static const enum request requests[] = { REQUEST_ADD, REQUEST_ADD, REQUEST_ADD,
 	REQUEST_REMOVE, REQUEST_REMOVE, REQUEST_REPLACE, REQUEST_REPLACE,
 	REQUEST_MOVE };
 
+/* At once, or any time within `span`. */
+static void
+ask_soon(struct sim *sim, const struct sim_node *node, raft_usec span)
+{
+	struct rng *rng = rng_of(sim);
+	raft_usec after = rng_below(rng, 2) == 0 ? 0 : rng_below(rng, span);
+	uint64_t random = rng_next(rng) >> 32;
+
+	sim_schedule(sim, sim->now + after, SIM_EVENT_OPERATE, node->id,
+	    random << 8 | requests[rng_below(rng, ARRAY_COUNT(requests))],
+	    NULL);
+}
+
 void
 sim_operator_hurry(struct sim *sim, struct sim_node *leader)
 {
-	struct rng *rng = &sim->rng[SIM_RNG_NEMESIS];
-	raft_usec after;
-
 	if (!sim->config.churns || sim->phase != SIM_FAULTS ||
-	    sim->now < sim->config.warm_up || rng_below(rng, 3) != 0)
+	    sim->now < sim->config.warm_up || rng_below(rng_of(sim), 2) != 0)
 		return;
-	after = rng_below(rng, sim->config.raft.election_timeout / 20);
-	sim_schedule(sim, sim->now + after, SIM_EVENT_OPERATE, leader->id,
-	    rng_next(rng) >> 32 << 8 |
-		requests[rng_below(rng, ARRAY_COUNT(requests))],
-	    NULL);
+	ask_soon(sim, leader, sim->config.raft.election_timeout / 20);
 }
 
 void
@@ -136,21 +148,22 @@ sim_operator_node_died(struct sim_node *node)
 		node->change->waiting = false;
 }
 
-/* A place at random that begins with `random`; 0: nobody fits. */
-static struct sim_node *
+/* A place where somebody waits to be added, from `random` on; now and then any
+ * place, where that may be somebody who is a member. */
+static raft_id
 choose_joiner(struct sim *sim, uint64_t random)
 {
 	unsigned count = sim->config.hosts_count;
 
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i < count && random % 16 != 0; i++) {
 		struct sim_node *node =
 		    sim_node_get(sim, (random + i) % count + 1);
 
 		if (node->node != NULL && node->state == NODE_JOINING &&
 		    !node->wiped)
-			return node;
+			return node->id;
 	}
-	return NULL;
+	return random / 16 % count + 1;
 }
 
 static const struct node_member *
@@ -170,44 +183,12 @@ choose_member(struct sim *sim, const struct sim_node *node, uint64_t random)
 				   : &members->member[random % members->count];
 }
 
-/* The hello of a node that joins is judged; that of a member has to fail. */
-static bool
-probe(struct sim *sim, struct sim_node *node, struct sim_node *joiner,
-    struct node_change *change)
-{
-	struct node_hello hello;
-	char why[512];
-	struct sim_node *other = sim_node_get(sim, node->id);
-
-	node_get_hello(other->node, 0, &hello);
-	if (node_judge_joining(node->node, &hello, other->params.name, why,
-		sizeof(why)) == 0) {
-		sim_fail(
-		    sim, "node %" PRIu64 " takes a member for empty", node->id);
-		return false;
-	}
-	node_get_hello(joiner->node, 0, &hello);
-	if (node_judge_joining(node->node, &hello, joiner->params.name, why,
-		sizeof(why)) != 0) {
-		sim_fail(sim, "node %" PRIu64 " does not let %s join: %s",
-		    node->id, joiner->params.name, why);
-		return false;
-	}
-	snprintf(change->member.name, sizeof(change->member.name), "%s",
-	    joiner->params.name);
-	snprintf(change->member.address, sizeof(change->member.address), "%s",
-	    joiner->params.address);
-	memcpy(change->member.directory, hello.directory, NODE_NONCE_SIZE);
-	return true;
-}
-
 static bool
 fill_change(struct sim *sim, struct sim_node *node, enum request request,
     uint64_t random, struct node_change *change)
 {
 	static const int kinds[] = { NODE_ADD, NODE_REMOVE, NODE_REPLACE,
 		NODE_MOVE };
-	struct sim_node *joiner = choose_joiner(sim, random >> 8);
 	const struct node_member *member =
 	    choose_member(sim, node, random >> 16);
 
@@ -224,8 +205,35 @@ fill_change(struct sim *sim, struct sim_node *node, enum request request,
 		    "192.0.2.%" PRIu64 ":%u",
 		    sim_node_at(sim, member->address)->id,
 		    (unsigned)(5000 + random % 1000));
-	if (request == REQUEST_ADD || request == REQUEST_REPLACE)
-		return joiner != NULL && probe(sim, node, joiner, change);
+	return true;
+}
+
+/* Only who waits to be added may be; the name is what the operator knows. */
+static bool
+judge(struct sim *sim, struct sim_node *node, const struct sim_packet *packet,
+    struct node_change *change)
+{
+	const struct node_params *params =
+	    &sim_node_get(sim, packet->from)->params;
+	const struct node_hello *hello = packet->hello;
+	bool joins = hello->stage == NODE_HELLO_JOINING &&
+		     strcmp(hello->name, params->name) == 0;
+	char why[512] = "";
+	int error = node_judge_joining(
+	    node->node, hello, params->name, why, sizeof(why));
+
+	if ((error == 0) != joins)
+		sim_fail(sim, "node %" PRIu64 " judges of %s, who %s: %s",
+		    node->id, params->name, joins ? "waits" : "does not wait",
+		    why);
+	sim->counters.probes_refused += error != 0;
+	if (error != 0)
+		return false;
+	snprintf(change->member.name, sizeof(change->member.name), "%s",
+	    params->name);
+	snprintf(change->member.address, sizeof(change->member.address), "%s",
+	    params->address);
+	memcpy(change->member.directory, hello->directory, NODE_NONCE_SIZE);
 	return true;
 }
 
@@ -251,16 +259,13 @@ count_refusal(
 }
 
 static void
-receive_change(struct sim *sim, struct sim_node *node, enum request request,
-    uint64_t random)
+begin_change(
+    struct sim *sim, struct sim_node *node, const struct node_change *change)
 {
 	raft_usec now = sim_node_clock(node, node->turn_at);
-	struct node_change change;
 	char why[512] = "";
 	int error;
 
-	if (!fill_change(sim, node, request, random, &change))
-		return;
 	if (node->change == NULL)
 		node->change = mem_zalloc(1, sizeof(*node->change));
 	if (node->change->waiting)
@@ -268,15 +273,51 @@ receive_change(struct sim *sim, struct sim_node *node, enum request request,
 	*node->change = (struct sim_change){ .server = node };
 	node->change->write.done = on_done;
 	error = node_change_members(
-	    node->node, now, &change, &node->change->write, why, sizeof(why));
+	    node->node, now, change, &node->change->write, why, sizeof(why));
 	node->change->waiting = error == 0;
 	sim_trace(sim, node->id, "is asked to %s %s %s: %s %s",
-	    request_names[request], change.name, change.member.name,
+	    change_names[change->kind], change->name, change->member.name,
 	    error == 0 ? "" : err_text(error), why);
-	if (error == 0)
-		sim->counters.changes_begun++;
-	else
+	if (error != 0) {
 		count_refusal(sim, node, error, why);
+		return;
+	}
+	sim->counters.changes_begun++;
+	/* Somebody else wants something at the same time. */
+	if (rng_below(rng_of(sim), 3) == 0)
+		ask_soon(sim, node, sim->config.raft.election_timeout / 10);
+}
+
+/* Who is to be added is asked first. */
+static void
+receive_change(struct sim *sim, struct sim_node *node, enum request request,
+    uint64_t random)
+{
+	struct node_change change;
+
+	if (request == REQUEST_ADD || request == REQUEST_REPLACE) {
+		raft_id place = choose_joiner(sim, random >> 8);
+
+		if (place != node->id)
+			sim_net_probe(sim, node, place, random << 8 | request);
+		return;
+	}
+	if (fill_change(sim, node, request, random, &change))
+		begin_change(sim, node, &change);
+}
+
+void
+sim_operator_probed(
+    struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
+{
+	enum request request = (enum request)(packet->number & 0xff);
+	struct node_change change;
+
+	sim->counters.probes++;
+	if (node->state == NODE_MEMBER &&
+	    fill_change(sim, node, request, packet->number >> 8, &change) &&
+	    judge(sim, node, packet, &change))
+		begin_change(sim, node, &change);
 }
 
 static void
@@ -296,10 +337,12 @@ receive_transfer(struct sim *sim, struct sim_node *node, enum request request,
 	sim_trace(sim, node->id, "is asked to transfer to %s: %s",
 	    name == NULL ? "the best" : name,
 	    error == 0 ? "" : err_text(error));
-	if (error == 0)
-		sim->counters.transfers_begun++;
-	else
+	if (error != 0) {
 		count_refusal(sim, node, error, "transfer");
+		return;
+	}
+	sim->counters.transfers_begun++;
+	sim_moment_transfer(sim, node);
 }
 
 void

@@ -4,6 +4,7 @@
 /* An operator, who changes the members and moves the leadership. */
 
 #include "tests/sim/sim_node.h"
+#include "tests/sim/sim_packet.h"
 
 /* One that a node was asked for. */
 struct sim_change {
@@ -22,6 +23,10 @@ void sim_operator_hurry(struct sim *sim, struct sim_node *leader);
 /* SIM_EVENT_OPERATE, in the inbox of a node. */
 void sim_operator_receive(
     struct sim *sim, struct sim_node *node, const struct sim_event *event);
+/* Somebody has answered to sim_net_probe(), which an operator's request needs
+ * before it is done. */
+void sim_operator_probed(
+    struct sim *sim, struct sim_node *node, const struct sim_packet *packet);
 /* Nobody will be answered. */
 void sim_operator_node_died(struct sim_node *node);
 

@@ -16,7 +16,8 @@ sim_packet_new(enum sim_packet_kind kind, raft_id from, raft_id to)
 	packet->from = from;
 	packet->to = to;
 	if (kind == SIM_PACKET_HELLO || kind == SIM_PACKET_WELCOME ||
-	    kind == SIM_PACKET_PROOF)
+	    kind == SIM_PACKET_PROOF || kind == SIM_PACKET_PROBE ||
+	    kind == SIM_PACKET_PROBED)
 		packet->hello = mem_zalloc(1, sizeof(*packet->hello));
 	return packet;
 }

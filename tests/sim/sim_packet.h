@@ -12,6 +12,8 @@ enum sim_packet_kind {
 	SIM_PACKET_ACCEPTED, /* the connection may be used */
 	SIM_PACKET_RESET,    /* the connection is no more */
 	SIM_PACKET_REFUSAL,  /* nobody listens there */
+	SIM_PACKET_PROBE,    /* of a member: who is there? */
+	SIM_PACKET_PROBED,   /* the hello of whoever is */
 	SIM_PACKET_MESSAGE,
 	SIM_PACKET_PIECE,       /* of a snapshot */
 	SIM_PACKET_PIECE_ANSWER /* to the piece of this number */
@@ -26,8 +28,8 @@ struct sim_packet {
 	uint64_t session;
 	bool replayed;
 	bool damaged;
-	uint64_t number;          /* of a piece */
-	struct node_hello *hello; /* of HELLO, WELCOME and PROOF */
+	uint64_t number;          /* of a piece, or of a probe */
+	struct node_hello *hello; /* of those that carry one */
 	struct raft_message message;
 	struct slice *records; /* of the message's entries */
 	uint8_t *bytes;        /* they point in here; or the piece */

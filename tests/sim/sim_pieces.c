@@ -6,6 +6,7 @@
 #include "tests/sim/sim_pieces.h"
 
 #include "node/node_snapshot.h"
+#include "tests/sim/sim_moment.h"
 #include "tests/sim/sim_net_impl.h"
 #include <inttypes.h>
 
@@ -89,6 +90,7 @@ sim_pieces_send(
 	}
 	plan_loss(sim, node, slot->number, sim->config.piece_patience);
 	sim_net_transmit(sim, packet, node->turn_at);
+	sim_moment_piece(sim);
 }
 
 void
