@@ -106,26 +106,31 @@ check_cut(struct sim *sim, const struct sim_node *node, raft_index index,
 		    node->id, index);
 }
 
-/* A snapshot took the place of what the log begins behind. */
-static void
+/* A snapshot took the place of what the log begins behind: true if some of that
+ * was something else before, or not there. */
+static bool
 follow_reset(struct sim *sim, struct sim_node *node, struct sim_watch *watch)
 {
 	struct sim_log *committed = &sim->checks->committed;
 	raft_index compacted = watch->image.compacted_index;
+	bool changed = false;
 
 	if (compacted > committed->last_index) {
 		sim_fail(sim,
 		    "the log of node %" PRIu64 " begins behind entry %" PRIu64
 		    ", which is not committed",
 		    node->id, compacted);
-		return;
+		return false;
 	}
 	for (raft_index i = watch->compacted_index + 1; i <= compacted; i++) {
 		const struct sim_entry entry = *sim_log_at(committed, i);
 
+		changed = changed || i > watch->log.last_index ||
+			  sim_log_at(&watch->log, i)->hash != entry.hash;
 		*sim_log_at(&watch->log, i) = entry;
 	}
 	watch->log.last_index = MAX(watch->log.last_index, compacted);
+	return changed;
 }
 
 /* As follow_log, for what the image holds. */
@@ -186,11 +191,10 @@ follow_log(struct sim *sim, struct sim_node *node)
 	struct sim_watch *watch = &sim->checks->watches[node->id];
 	raft_index last = watch->log.last_index;
 	raft_index compacted = watch->compacted_index;
-	uint64_t cut;
+	bool reset = follow_reset(sim, node, watch);
+	uint64_t cut = follow_image(sim, node, watch);
 
-	follow_reset(sim, node, watch);
-	cut = follow_image(sim, node, watch);
-	if (cut > 0 || last < watch->image.compacted_index)
+	if (cut > 0 || reset)
 		last = 0;
 	if (last == 0 || last != watch->log.last_index)
 		follow_members(sim, watch, last);

@@ -95,10 +95,13 @@ ask_soon(struct sim *sim, const struct sim_node *node, raft_usec span)
 	struct rng *rng = rng_of(sim);
 	raft_usec after = rng_below(rng, 2) == 0 ? 0 : rng_below(rng, span);
 	uint64_t random = rng_next(rng) >> 32;
+	enum request request = requests[rng_below(rng, ARRAY_COUNT(requests))];
 
+	/* No other needs an answer of somebody else first. */
+	if (rng_below(rng, 2) == 0)
+		request = REQUEST_REMOVE;
 	sim_schedule(sim, sim->now + after, SIM_EVENT_OPERATE, node->id,
-	    random << 8 | requests[rng_below(rng, ARRAY_COUNT(requests))],
-	    NULL);
+	    random << 8 | request, NULL);
 }
 
 void
@@ -183,6 +186,17 @@ choose_member(struct sim *sim, const struct sim_node *node, uint64_t random)
 				   : &members->member[random % members->count];
 }
 
+/* Whoever cannot come back counts among those that are not heard. */
+static bool
+is_any_wiped(struct sim *sim)
+{
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
+		if (sim_node_get(sim, id)->wiped)
+			return true;
+	}
+	return false;
+}
+
 static bool
 fill_change(struct sim *sim, struct sim_node *node, enum request request,
     uint64_t random, struct node_change *change)
@@ -200,6 +214,8 @@ fill_change(struct sim *sim, struct sim_node *node, enum request request,
 		snprintf(
 		    change->name, sizeof(change->name), "%s", member->name);
 	}
+	if (request == REQUEST_REMOVE)
+		change->force = random % 2 == 0 && !is_any_wiped(sim);
 	if (request == REQUEST_MOVE)
 		snprintf(change->member.address, sizeof(change->member.address),
 		    "192.0.2.%" PRIu64 ":%u",
