@@ -478,6 +478,48 @@ store_mem_flip_bit(struct store_mem_disk *disk, store_table table,
 	return flip_in_tree(&disk->tables[table], key, bit);
 }
 
+static bool
+replace_in_tree(struct mem_tree *tree, struct slice key, struct slice value)
+{
+	if (mem_tree_find(tree, key) == NULL)
+		return false;
+	if (value.data == NULL)
+		return mem_tree_delete(tree, key);
+	mem_tree_put(tree, key, value);
+	return true;
+}
+
+bool
+store_mem_replace(struct store_mem_disk *disk, store_table table,
+    struct slice key, struct slice value)
+{
+	struct store_txn *writer =
+	    disk->opened == NULL ? NULL : disk->opened->writer;
+
+	ASSERT(table < disk->tables_count);
+	if (writer != NULL)
+		(void)replace_in_tree(mem_table(writer, table), key, value);
+	return replace_in_tree(&disk->tables[table], key, value);
+}
+
+bool
+store_mem_pick(const struct store_mem_disk *disk, store_table table,
+    uint64_t random, struct buf *ret_key, struct buf *ret_value)
+{
+	const struct mem_tree *tree = &disk->tables[table];
+	const struct mem_record *record = mem_tree_first(tree);
+	uint64_t skip = tree->count == 0 ? 0 : random % tree->count;
+
+	ASSERT(table < disk->tables_count);
+	if (record == NULL)
+		return false;
+	for (; skip > 0; skip--)
+		record = mem_tree_above(tree, mem_record_key(record));
+	buf_append_slice(ret_key, mem_record_key(record));
+	buf_append_slice(ret_value, mem_record_value(record));
+	return true;
+}
+
 uint64_t
 store_mem_commits_count(const struct store_mem_disk *disk)
 {

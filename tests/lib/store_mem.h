@@ -14,6 +14,7 @@
  * as the seed says.
  */
 
+#include "common/buf.h"
 #include "common/macros.h"
 #include "store/store.h"
 
@@ -62,6 +63,20 @@ void store_mem_set_capacity(struct store_mem_disk *disk, uint64_t bytes);
  */
 bool store_mem_flip_bit(struct store_mem_disk *disk, store_table table,
     struct slice key, uint64_t bit);
+
+/*
+ * Puts `value` under a committed key, behind the back of whoever has the store
+ * open, or removes the key (value.data NULL). False if it is not committed.
+ */
+bool store_mem_replace(struct store_mem_disk *disk, store_table table,
+    struct slice key, struct slice value);
+
+/*
+ * Appends one committed key, whichever `random` hits, and its value; false if
+ * the table is empty. Takes time with the size of the table.
+ */
+bool store_mem_pick(const struct store_mem_disk *disk, store_table table,
+    uint64_t random, struct buf *ret_key, struct buf *ret_value);
 
 /* Operations, failed ones too, since the disk was made; for the simulator. */
 uint64_t store_mem_operations_count(const struct store_mem_disk *disk);

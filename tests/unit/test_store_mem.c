@@ -186,6 +186,52 @@ START_TEST(store_mem_flip_changes_one_bit)
 }
 END_TEST
 
+START_TEST(store_mem_replaces_and_removes)
+{
+	struct place place;
+
+	place_init(&place);
+	commit_one(&place, "k", "a");
+	ck_assert(!store_mem_replace(
+	    place.disk, TABLE_A, slice_from_text("x"), slice_from_text("b")));
+	ck_assert(store_mem_replace(
+	    place.disk, TABLE_A, slice_from_text("k"), slice_from_text("b")));
+	ck_assert_int_eq(first_byte(&place, "k"), 'b');
+	ck_assert(store_mem_replace(
+	    place.disk, TABLE_A, slice_from_text("k"), slice_of(NULL, 0)));
+	ck_assert(
+	    !store_mem_flip_bit(place.disk, TABLE_A, slice_from_text("k"), 0));
+	place_release(&place);
+}
+END_TEST
+
+START_TEST(store_mem_picks_every_record)
+{
+	static const char *const keys[] = { "a", "b", "c" };
+	struct place place;
+	struct buf key = { 0 };
+	struct buf value = { 0 };
+
+	place_init(&place);
+	ck_assert(!store_mem_pick(place.disk, TABLE_A, 5, &key, &value));
+	for (unsigned i = 0; i < ARRAY_COUNT(keys); i++)
+		commit_one(&place, keys[i], keys[i]);
+	for (unsigned i = 0; i < 2 * ARRAY_COUNT(keys); i++) {
+		struct slice wanted =
+		    slice_from_text(keys[i % ARRAY_COUNT(keys)]);
+
+		buf_reset(&key);
+		buf_reset(&value);
+		ck_assert(store_mem_pick(place.disk, TABLE_A, i, &key, &value));
+		ck_assert(slice_equal(buf_slice(&key), wanted));
+		ck_assert(slice_equal(buf_slice(&value), wanted));
+	}
+	buf_release(&key);
+	buf_release(&value);
+	place_release(&place);
+}
+END_TEST
+
 Suite *
 store_mem_suite(void)
 {
@@ -198,6 +244,8 @@ store_mem_suite(void)
 	tcase_add_test(faults, store_mem_capacity);
 	tcase_add_test(faults, store_mem_clone_is_independent);
 	tcase_add_test(faults, store_mem_flip_changes_one_bit);
+	tcase_add_test(faults, store_mem_replaces_and_removes);
+	tcase_add_test(faults, store_mem_picks_every_record);
 	suite_add_tcase(suite, faults);
 	return suite;
 }
