@@ -84,6 +84,7 @@
 	COVERED(snapshot_links_broken)                                         \
 	COVERED(snapshot_senders_crashed)                                      \
 	COVERED(snapshot_receivers_crashed)                                    \
+	COVERED(snapshot_receivers_diverted)                                   \
 	COVERED(pieces_sent)                                                   \
 	COVERED(pieces_lost)                                                   \
 	COVERED(pieces_damaged)                                                \

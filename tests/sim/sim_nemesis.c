@@ -460,11 +460,25 @@ strike_reset(struct sim *sim)
 		sim_net_reset(sim, a, b);
 }
 
+/* The sender reaches nobody but the receiver, who is led by another one before
+ * the snapshot is complete. */
+static void
+divert_receiver(struct sim *sim, raft_id sender, raft_id receiver)
+{
+	sim->counters.snapshot_receivers_diverted++;
+	begin_partition(
+	    sim, PARTITION_BRIDGE, receiver, sim->now + timeouts(sim, 10, 40));
+	sim->nemesis->partition_random = UINT64_C(1) << sender;
+	set_partition(sim, true);
+}
+
 /* While a snapshot is sent, one of the three that it needs goes. */
 static void
 break_snapshot(struct sim *sim, raft_id sender, raft_id receiver)
 {
-	switch (rng_below(rng_of(sim), 4)) {
+	switch (rng_below(rng_of(sim), 6)) {
+	case 4:
+	case 5: divert_receiver(sim, sender, receiver); break;
 	case 0:
 		sim->counters.snapshot_senders_crashed++;
 		crash(sim, sim_node_get(sim, sender), true, draw_outage(sim));
