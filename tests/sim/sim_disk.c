@@ -148,6 +148,7 @@ sim_disks_break(
 	store_mem_fail_operation(disk, n, code);
 	disks->faulty = disk;
 	disks->faulty_operation = store_mem_operations_count(disk) + n;
+	disks->faulty_code = code;
 }
 
 bool
@@ -156,4 +157,18 @@ sim_disks_failed(const struct sim_disks *disks)
 	return disks->faulty != NULL &&
 	       store_mem_operations_count(disks->faulty) >=
 		   disks->faulty_operation;
+}
+
+bool
+sim_disks_are_full(const struct sim_disks *disks, uint64_t generation)
+{
+	if (disks->faulty_code != ERR_NO_SPACE)
+		return false;
+	for (unsigned i = 0; i < SIM_GENERATIONS_MAX; i++) {
+		const struct sim_data_disk *data = &disks->data[i];
+
+		if (data->disk != NULL && data->disk == disks->faulty)
+			return data->generation > generation;
+	}
+	return false;
 }

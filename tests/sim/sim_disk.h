@@ -22,6 +22,7 @@ struct sim_disks {
 	/* The disk on which an operation is to fail, and which one. */
 	struct store_mem_disk *faulty;
 	uint64_t faulty_operation;
+	int faulty_code;
 };
 
 /* Empty ones. */
@@ -44,5 +45,8 @@ uint64_t sim_disks_commits_count(const struct sim_disks *disks);
 void sim_disks_break(
     struct sim_disks *disks, bool log, uint64_t seed, uint64_t n, int code);
 bool sim_disks_failed(const struct sim_disks *disks);
+/* It was one that has no room for what it is filled with, while the data of
+ * `generation` is in use. */
+bool sim_disks_are_full(const struct sim_disks *disks, uint64_t generation);
 
 #endif

@@ -449,6 +449,16 @@ count_wake(struct sim *sim, struct sim_node *node, raft_usec before)
 		sim_fail(sim, "node %" PRIu64 " never comes to rest", node->id);
 }
 
+/* A snapshot found no room: its sender is told so with the next piece. */
+static bool
+is_refusing(const struct sim_node *node)
+{
+	struct node_status status;
+
+	node_get_status(node->node, 0, &status);
+	return sim_disks_are_full(&node->disks, status.data_generation);
+}
+
 static void
 turn(struct sim *sim, struct sim_node *node)
 {
@@ -466,7 +476,7 @@ turn(struct sim *sim, struct sim_node *node)
 		stop(sim, node);
 		return;
 	}
-	if (sim_node_disk_failed(node) && !node->told) {
+	if (sim_node_disk_failed(node) && !node->told && !is_refusing(node)) {
 		sim_fail(sim, "node %" PRIu64 " went on after a disk error",
 		    node->id);
 		return;
