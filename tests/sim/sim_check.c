@@ -2,6 +2,7 @@
 
 #include "common/hash.h"
 #include "common/mem.h"
+#include "tests/sim/sim_damage.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -120,7 +121,8 @@ check_applied(
 		    sim, "revision of node %" PRIu64 " went back", node->id);
 	watch->applied_index = raft->applied_index;
 	watch->revision = revision;
-	check_state_hash(sim, node, raft->applied_index);
+	if (node->false_state == 0)
+		check_state_hash(sim, node, raft->applied_index);
 }
 
 /* ---- After a turn ---- */
@@ -251,11 +253,13 @@ sim_check_turn(struct sim *sim, struct sim_node *node)
 	    node->node, sim_node_clock(node, node->turn_at), &status);
 	node->state = status.state;
 	node->member_id = status.id;
+	node->generation = status.data_generation;
 	check_state(sim, node, status.state);
 	sim_image_load(&watch->image, node);
 	if (status.state != NODE_MEMBER)
 		return;
 	check_hard_state(sim, node);
+	sim_damage_look(sim, node, &status);
 	sim_check_log(sim, node, &status.raft);
 	if (status.raft.role == RAFT_LEADER)
 		sim_check_leader(sim, node, status.raft.term);
@@ -425,7 +429,7 @@ sim_check_alarm(
 {
 	const struct sim_node *node_peer = sim_node_of_member(sim, peer);
 
-	if (node_peer == NULL || node_peer->wiped)
+	if (node_peer == NULL || node_peer->wiped || node_peer->wounds > 0)
 		return;
 	sim_fail(sim, "node %" PRIu64 " says that %" PRIu64 " %s", node->id,
 	    peer,
@@ -466,7 +470,7 @@ has_converged(struct sim *sim, struct sim_node *leader, raft_id id)
 	    node_get_role(leader->node, id) != RAFT_MEMBER_VOTER)
 		return false;
 	node_get_status(node->node, 0, &status);
-	return status.state == NODE_MEMBER &&
+	return status.state == NODE_MEMBER && !node->broken &&
 	       raft->leader == leader->member_id &&
 	       raft->applied_index == raft->last_index &&
 	       raft->commit_index == raft->last_index &&

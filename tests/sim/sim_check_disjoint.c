@@ -37,7 +37,7 @@ granting(
 		    sim_node_of_member(sim, members->member[i].id);
 		struct position own;
 
-		if (node == NULL || node->wiped)
+		if (node == NULL || node->wiped || node->broken)
 			continue;
 		own = log_end(sim, node);
 		if (own.term < end.term ||
@@ -92,7 +92,7 @@ candidacy(struct sim *sim, const struct sim_node *node)
 	struct sim_watch *watch = &sim->checks->watches[node->id];
 	const struct raft_members *members = watch->members;
 
-	if (members == NULL || node->wiped || node->removed ||
+	if (members == NULL || node->wiped || node->broken || node->removed ||
 	    node->member_id == 0)
 		return NULL;
 	for (unsigned i = 0; i < members->count; i++) {

@@ -91,15 +91,21 @@ check_matching(struct sim *sim, const struct sim_node *node, raft_index index,
 	}
 }
 
-/* An entry is cut from the end of a log: it must not be a committed one. */
+/*
+ * Entries from `from` on are cut from the end of a log: none must be committed,
+ * unless a leader of an earlier term than that in which it was, who speaks late,
+ * puts its own there: `term` is that of the entry that takes the first place.
+ */
 static void
 check_cut(struct sim *sim, const struct sim_node *node, raft_index index,
-    const struct sim_entry *old)
+    raft_term term)
 {
+	struct sim_log *log = &sim->checks->watches[node->id].log;
 	struct sim_log *committed = &sim->checks->committed;
 
-	if (index <= committed->last_index &&
-	    sim_log_at(committed, index)->hash == old->hash)
+	if (!node->broken && index <= committed->last_index &&
+	    sim_log_at(committed, index)->committed_in <= term &&
+	    sim_log_at(committed, index)->hash == sim_log_at(log, index)->hash)
 		sim_fail(sim,
 		    "node %" PRIu64 " cut entry %" PRIu64
 		    ", which is committed",
@@ -115,6 +121,12 @@ follow_reset(struct sim *sim, struct sim_node *node, struct sim_watch *watch)
 	raft_index compacted = watch->image.compacted_index;
 	bool changed = false;
 
+	/* Damage was cut from the front up to a state that has more applied than
+	 * was seen: the turn that did so ended in a crash. It counts as
+	 * committed now, by what the node says. */
+	if (compacted > committed->last_index && node->wounds > 0 &&
+	    compacted <= watch->log.last_index)
+		return false;
 	if (compacted > committed->last_index) {
 		sim_fail(sim,
 		    "the log of node %" PRIu64 " begins behind entry %" PRIu64
@@ -133,37 +145,45 @@ follow_reset(struct sim *sim, struct sim_node *node, struct sim_watch *watch)
 	return changed;
 }
 
+/* The first entry that is not as it was on the disk before; one behind the last
+ * if all are. Records are chained: all before an equal one are equal, too. */
+static raft_index
+first_changed(
+    struct sim *sim, const struct sim_watch *watch, struct sim_log *log)
+{
+	raft_index last = MIN(watch->image.last_index, log->last_index);
+	struct sim_entry entry;
+
+	while (last > watch->image.compacted_index &&
+	       sim_image_entry(sim, &watch->image, last, &entry) &&
+	       sim_log_at(log, last)->hash != entry.hash)
+		last--;
+	return last + 1;
+}
+
 /* As follow_log, for what the image holds. */
 static uint64_t
 follow_image(struct sim *sim, struct sim_node *node, struct sim_watch *watch)
 {
 	const struct sim_image *image = &watch->image;
 	struct sim_log *log = &watch->log;
-	struct sim_entry entry;
-	uint64_t cut = 0;
+	raft_index first = first_changed(sim, watch, log);
+	raft_index last = log->last_index;
+	struct sim_entry entry = { .term = UINT64_MAX };
 
-	for (raft_index i = image->last_index + 1; i <= log->last_index; i++) {
-		check_cut(sim, node, i, sim_log_at(log, i));
-		cut++;
-	}
-	for (raft_index i = image->last_index; i > image->compacted_index;
-	     i--) {
-		struct sim_entry *place = sim_log_at(log, i);
-
+	if (first <= image->last_index && first <= last)
+		(void)sim_image_entry(sim, image, first, &entry);
+	for (raft_index i = first; i <= last; i++)
+		check_cut(sim, node, i, entry.term);
+	for (raft_index i = MAX(first, image->compacted_index + 1);
+	     i <= image->last_index; i++) {
 		if (!sim_image_entry(sim, image, i, &entry))
 			break;
-		/* Records are chained: all before are the same, too. */
-		if (i <= log->last_index && place->hash == entry.hash)
-			break;
-		if (i <= log->last_index) {
-			check_cut(sim, node, i, place);
-			cut++;
-		}
 		check_matching(sim, node, i, &entry);
-		*place = entry;
+		*sim_log_at(log, i) = entry;
 	}
 	log->last_index = image->last_index;
-	return cut;
+	return last + 1 - MIN(first, last + 1);
 }
 
 /* The newest membership in the log, of which entries up to `same` stayed. */
@@ -211,6 +231,9 @@ sim_check_died(struct sim *sim, struct sim_node *node)
 {
 	struct sim_watch *watch = &sim->checks->watches[node->id];
 
+	/* Nobody knows what is left of it. */
+	if (node->broken)
+		return;
 	sim_image_load(&watch->image, node);
 	if (watch->image.formed)
 		(void)follow_log(sim, node);

@@ -127,8 +127,8 @@ sim_check_quorum(struct sim *sim, const struct raft_members *members,
 		struct sim_node *node = sim_node_of_member(sim, member->id);
 		bool old = member->role_old == RAFT_MEMBER_VOTER;
 		bool new = member->role_new == RAFT_MEMBER_VOTER;
-		bool yes =
-		    node == NULL || node->wiped || has(sim, node, context);
+		bool yes = node == NULL || node->wiped || node->broken ||
+			   has(sim, node, context);
 
 		voters[0] += old;
 		voters[1] += new;

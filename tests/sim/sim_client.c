@@ -264,7 +264,8 @@ answer(struct sim *sim, const struct sim_node *node, struct sim_op *op,
 
 	op->waiting = false;
 	op->answer = status;
-	if (op->status != SIM_OP_PENDING)
+	/* Nobody can know yet that it is wrong: it is not judged by that. */
+	if (op->status != SIM_OP_PENDING || node->false_state != 0)
 		return;
 	if (sim->phase == SIM_FAULTS &&
 	    sim_chance(rng_of(sim), sim->config.reply_loss_ppm))

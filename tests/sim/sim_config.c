@@ -12,6 +12,7 @@ static const char *const fault_names[SIM_FAULTS_COUNT] = {
 	[SIM_FAULT_CRASH] = "crash",
 	[SIM_FAULT_POWER_CUT] = "power",
 	[SIM_FAULT_DISK_ERROR] = "disk",
+	[SIM_FAULT_DAMAGE] = "damage",
 	[SIM_FAULT_WIPE] = "wipe",
 	[SIM_FAULT_PARTITION] = "cut",
 	[SIM_FAULT_LOSS] = "loss",
@@ -38,6 +39,7 @@ static const struct {
 	[SIM_FAULT_CRASH] = { 55, 4, 40 },
 	[SIM_FAULT_POWER_CUT] = { 30, 10, 60 },
 	[SIM_FAULT_DISK_ERROR] = { 45, 4, 40 },
+	[SIM_FAULT_DAMAGE] = { 25, 4, 30 },
 	[SIM_FAULT_WIPE] = { 6, 20, 60 },
 	[SIM_FAULT_PARTITION] = { 60, 4, 30 },
 	[SIM_FAULT_LOSS] = { 30, 6, 40 },
@@ -222,7 +224,8 @@ static const struct {
 } profiles[SIM_PROFILES_COUNT] = {
 	[SIM_PROFILE_CHURN] = { BIT(CHANGE) | BIT(TRANSFER), 0 },
 	[SIM_PROFILE_SNAPSHOT] = { BIT(SNAPSHOT) | BIT(CRASH), BIT(SLOW) },
-	[SIM_PROFILE_DISK] = { BIT(DISK_ERROR) | BIT(STALL) | BIT(POWER_CUT),
+	[SIM_PROFILE_DISK] = { BIT(DISK_ERROR) | BIT(STALL) | BIT(POWER_CUT) |
+				   BIT(DAMAGE),
 	    BIT(DELAY) | BIT(LOSS) },
 	[SIM_PROFILE_NET] = { BIT(PARTITION) | BIT(RESET) | BIT(REPLAY),
 	    BIT(DISK_ERROR) | BIT(SLOW) },

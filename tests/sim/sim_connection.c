@@ -87,7 +87,8 @@ note_hearing(struct sim *sim, struct sim_node *node,
 	    accepted ? "" : " refused: ", accepted ? "" : why);
 	sim->counters.hellos_refused += !accepted;
 	if (accepted || node->wiped || sim_node_get(sim, peer)->wiped ||
-	    sim->config.churns || is_of_the_past(sim, packet))
+	    sim->config.churns || sim->counters.damages > 0 ||
+	    is_of_the_past(sim, packet))
 		return;
 	sim_fail(sim, "node %" PRIu64 " refuses the hello of %" PRIu64 ": %s",
 	    node->id, peer, why);

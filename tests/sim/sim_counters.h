@@ -97,6 +97,21 @@
 	COVERED(crashes_at_boot)                                               \
 	COVERED(restarts)                                                      \
 	COVERED(wipes)                                                         \
+	COVERED(damages)                                                       \
+	COVERED(damages_of_leader)                                             \
+	COVERED(damages_of_log)                                                \
+	COVERED(damages_of_data)                                               \
+	COVERED(damages_of_memory)                                             \
+	COVERED(states_falsified)                                              \
+	COUNTED(states_exposed)                                                \
+	COVERED(states_mended)                                                 \
+	COVERED(damages_while_running)                                         \
+	COVERED(damages_found_running)                                         \
+	COVERED(damages_log_cut)                                               \
+	COVERED(damages_state_lost)                                            \
+	COVERED(damages_set_aside)                                             \
+	COVERED(damages_made_good)                                             \
+	COVERED(members_renewed)                                               \
 	COVERED(pauses)                                                        \
 	COVERED(disk_stalls)                                                   \
 	COVERED(partitions)                                                    \

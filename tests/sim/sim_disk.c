@@ -121,8 +121,8 @@ sim_disks_commits_count(const struct sim_disks *disks)
 /* ---- Faults ---- */
 
 /* The newest one: it is in use, or is being filled. */
-static struct store_mem_disk *
-newest_data(const struct sim_disks *disks)
+struct store_mem_disk *
+sim_disks_data(const struct sim_disks *disks)
 {
 	const struct sim_data_disk *newest = NULL;
 
@@ -140,7 +140,7 @@ void
 sim_disks_break(
     struct sim_disks *disks, bool log, uint64_t seed, uint64_t n, int code)
 {
-	struct store_mem_disk *disk = log ? disks->log : newest_data(disks);
+	struct store_mem_disk *disk = log ? disks->log : sim_disks_data(disks);
 
 	if (disks->faulty != NULL || disk == NULL)
 		return;

@@ -15,6 +15,7 @@ struct sim_image {
 	struct store_txn *txn;
 	const struct store_mem_disk *source;
 	uint64_t commits_count; /* of the source when it was copied */
+	bool broken;            /* entries may be missing, or damaged */
 	bool formed;            /* there is a hard state */
 	raft_term term;
 	raft_id vote;

@@ -156,10 +156,12 @@ sim_net_is_expected(
 	bool heard = node->heard[packet->from];
 	bool bound = sim->config.bound_to_sessions;
 
-	/* For a node that was here before. */
+	/* For a node that was here before: of it, nobody accepted this. */
 	if (packet->kind == SIM_PACKET_MESSAGE &&
-	    packet->message.to != node->member_id)
+	    packet->message.to != node->member_id) {
+		sim_net_hang_up_on(sim, node, packet);
 		return false;
+	}
 	if (packet->replayed)
 		return heard;
 	if (packet->dialer == node->id)
@@ -195,8 +197,10 @@ sim_net_receive_message(
 	    &packet->message, error);
 	if (error == ERR_AGAIN)
 		sim_net_hang_up_on(sim, node, packet);
-	/* After a disk error the next turn says that the node must stop. */
-	if (error == 0 || error == ERR_AGAIN || sim_node_disk_failed(node))
+	/* After a disk error, or damage that a client's read has found, the
+	 * next turn says that the node must stop. */
+	if (error == 0 || error == ERR_AGAIN || node->told ||
+	    sim_node_disk_failed(node))
 		return;
 	sim_packet_describe(&packet->message, text, sizeof(text));
 	if (!packet->damaged || error != ERR_INVALID)

@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_damage.h"
 #include "tests/sim/sim_net.h"
 #include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_pieces.h"
@@ -168,6 +169,7 @@ may_lose(struct sim *sim, const struct sim_node *victim)
 
 		voters += members->member[i].role_new == RAFT_MEMBER_VOTER;
 		if (node == NULL || node->state != NODE_MEMBER ||
+		    node->broken ||
 		    members->member[i].role_new == RAFT_MEMBER_JOINING)
 			return false;
 	}
@@ -202,6 +204,12 @@ strike_wipe(struct sim *sim)
 	sim->counters.wipes++;
 	sim_node_wipe(node);
 	sim_check_wiped(sim, node);
+}
+
+static void
+strike_damage(struct sim *sim)
+{
+	sim_damage_strike(sim, rng_of(sim));
 }
 
 static void
@@ -558,6 +566,7 @@ static const struct {
 	[SIM_FAULT_CRASH] = { strike_crash, crash_bridge },
 	[SIM_FAULT_POWER_CUT] = { strike_power_cut, NULL },
 	[SIM_FAULT_DISK_ERROR] = { strike_disk_error, NULL },
+	[SIM_FAULT_DAMAGE] = { strike_damage, NULL },
 	[SIM_FAULT_WIPE] = { strike_wipe, NULL },
 	[SIM_FAULT_PARTITION] = { strike_partition, relieve_partition },
 	[SIM_FAULT_LOSS] = { strike_loss, relieve_loss },
@@ -596,6 +605,7 @@ sim_nemesis_heal(struct sim *sim)
 	sim_net_mend_all(sim);
 	sim_net_set_loss(sim, 0);
 	sim_net_set_delay(sim, 0);
+	sim_damage_heal(sim);
 	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
 		struct sim_node *node = sim_node_get(sim, id);
 

@@ -4,6 +4,7 @@
 #include "common/panic.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_client.h"
+#include "tests/sim/sim_damage.h"
 #include "tests/sim/sim_host.h"
 #include "tests/sim/sim_moment.h"
 #include "tests/sim/sim_net.h"
@@ -248,12 +249,12 @@ start_failed(struct sim *sim, struct sim_node *node, int error, const char *why)
 		node->removed = true;
 		return;
 	}
-	if (!failed) {
+	if (!failed && !sim_damage_explains(sim, node, error)) {
 		sim_fail(
 		    sim, "node %" PRIu64 " does not start: %s", node->id, why);
 		return;
 	}
-	sim->counters.crashes_at_boot++;
+	sim->counters.crashes_at_boot += failed;
 	sim_trace(sim, node->id, "crash at start: %s", why);
 	sim_schedule(
 	    sim, sim->now + pause, SIM_EVENT_RESTART, node->id, 0, NULL);
@@ -289,6 +290,7 @@ start(struct sim *sim, struct sim_node *node)
 	sim_net_flush(sim, node);
 	sim_trace(sim, node->id, "start, life %" PRIu64, node->life);
 	sim->counters.restarts += node->life > 1;
+	sim_damage_started(sim, node);
 	sim_check_start(sim, node);
 	sim_net_members_changed(sim, node);
 	plan_wake(sim, node, real_time(node, node_deadline(node->node)));
@@ -421,12 +423,19 @@ read_inbox(struct sim *sim, struct sim_node *node)
 
 /* The node says that it must stop: was a disk told to fail? */
 static void
-stop(struct sim *sim, struct sim_node *node)
+stop(struct sim *sim, struct sim_node *node, int error)
 {
 	struct rng *rng = &sim->rng[SIM_RNG_NODE];
 	bool was_log = node->disks.faulty == node->disks.log;
 	raft_usec pause = rng_below(rng, 4 * sim->config.raft.election_timeout);
 
+	if (!sim_node_disk_failed(node) &&
+	    sim_damage_explains(sim, node, error)) {
+		sim_trace(
+		    sim, node->id, "opens again: %s", node_fault(node->node));
+		sim_node_crash(sim, node, true, pause);
+		return;
+	}
 	if (!sim_node_disk_failed(node)) {
 		sim_fail(sim, "node %" PRIu64 " stopped: %s", node->id,
 		    node_fault(node->node));
@@ -473,7 +482,7 @@ turn(struct sim *sim, struct sim_node *node)
 	sim_moment_read(sim, node);
 	error = node_turn(node->node, sim_node_clock(node, node->turn_at));
 	if (error != 0) {
-		stop(sim, node);
+		stop(sim, node, error);
 		return;
 	}
 	if (sim_node_disk_failed(node) && !node->told && !is_refusing(node)) {

@@ -28,7 +28,17 @@ struct sim_node {
 	bool powered;      /* down, but its host refuses connections */
 	bool wiped;        /* its disks were emptied after the formation */
 	bool removed;      /* it knows so */
-	struct node *node; /* NULL: down */
+	/* Damage was done to its disks: until it is whole again they may hold
+	 * less than it has promised. */
+	bool broken;
+	unsigned wounds; /* how often that was */
+	bool latent;     /* and nobody has noticed yet */
+	/* Its state is not that of the others, though sound: the generation of
+	 * the data in which it is, plus one; 0: it is the same. */
+	uint64_t false_state;
+	uint64_t generation;    /* of the data in use */
+	raft_index whole_index; /* it is not whole before it has this */
+	struct node *node;      /* NULL: down */
 	struct store *log;
 	struct sim_disks disks;
 	struct node_members book; /* as of host.on_members */

@@ -197,6 +197,18 @@ is_any_wiped(struct sim *sim)
 	return false;
 }
 
+/* Nor does who is not whole, for a while, though an old message may make it
+ * seem to be heard: an operator sees that, and waits. */
+static bool
+is_any_broken(struct sim *sim)
+{
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
+		if (sim_node_get(sim, id)->broken)
+			return true;
+	}
+	return false;
+}
+
 static bool
 fill_change(struct sim *sim, struct sim_node *node, enum request request,
     uint64_t random, struct node_change *change)
@@ -214,6 +226,9 @@ fill_change(struct sim *sim, struct sim_node *node, enum request request,
 		snprintf(
 		    change->name, sizeof(change->name), "%s", member->name);
 	}
+	if (request <= REQUEST_REPLACE && request != REQUEST_ADD &&
+	    is_any_broken(sim))
+		return false;
 	if (request == REQUEST_REMOVE)
 		change->force = random % 2 == 0 && !is_any_wiped(sim);
 	if (request == REQUEST_MOVE)

@@ -6,6 +6,7 @@
 #include "tests/sim/sim_pieces.h"
 
 #include "node/node_snapshot.h"
+#include "tests/sim/sim_damage.h"
 #include "tests/sim/sim_moment.h"
 #include "tests/sim/sim_net_impl.h"
 #include <inttypes.h>
@@ -71,7 +72,9 @@ sim_pieces_send(
 	sim_trace(sim, node->id, "sends piece %" PRIu64 " to %" PRIu64,
 	    slot->number, to);
 	connection = connection_to(sim, node, to, &peer);
-	if (connection == NULL) {
+	if (node->false_state != 0)
+		sim_damage_expose(sim, node);
+	if (connection == NULL || node->false_state != 0) {
 		plan_loss(sim, node, slot->number, 1000);
 		return;
 	}
@@ -177,7 +180,8 @@ sim_pieces_receive(
 		sim_net_transmit(sim, reply, node->turn_at);
 	} else if (error == ERR_AGAIN) {
 		sim_net_hang_up_on(sim, node, packet);
-	} else if (!packet->damaged && !sim_node_disk_failed(node)) {
+	} else if (!packet->damaged && !node->told &&
+		   !sim_node_disk_failed(node)) {
 		sim_fail(sim,
 		    "node %" PRIu64 " does not take a piece of a snapshot: %s",
 		    node->id, err_text(error));

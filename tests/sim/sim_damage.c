@@ -1,0 +1,341 @@
+#include "tests/sim/sim_damage.h"
+
+#include "common/codec.h"
+#include "kv/kv_impl.h"
+#include "node/node_log.h"
+#include "tests/sim/sim_check.h"
+#include "tests/sim/sim_operator.h"
+#include <inttypes.h>
+
+enum wound {
+	WOUND_ENTRY,    /* a bit of one */
+	WOUND_GAP,      /* one is gone */
+	WOUND_TAIL,     /* the last ones are gone */
+	WOUND_DATA,     /* a bit of a record of the state */
+	WOUND_DATA_GAP, /* one is gone */
+	WOUND_STATE,    /* it is sound, but another than that of the others */
+	WOUND_HARD,     /* a bit of term, vote, and the log's ends */
+	WOUND_IDENTITY, /* a bit of who it is */
+	WOUNDS_COUNT
+};
+
+static const char *const wound_names[WOUNDS_COUNT] = {
+	[WOUND_ENTRY] = "a bit of an entry",
+	[WOUND_GAP] = "an entry",
+	[WOUND_TAIL] = "the last entries",
+	[WOUND_DATA] = "a bit of the state",
+	[WOUND_DATA_GAP] = "a record of the state",
+	[WOUND_STATE] = "the revision of the state",
+	[WOUND_HARD] = "a bit of the hard state",
+	[WOUND_IDENTITY] = "a bit of the identity",
+};
+
+/* ---- What can be borne ---- */
+
+static bool
+is_change_under_way(struct sim *sim)
+{
+	struct sim_log *committed = &sim->checks->committed;
+
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
+		struct sim_node *node = sim_node_get(sim, id);
+		struct sim_watch *watch = &sim->checks->watches[id];
+
+		if (node->change != NULL && node->change->waiting)
+			return true;
+		for (raft_index i = committed->last_index + 1;
+		     i <= watch->log.last_index; i++) {
+			if (sim_log_at(&watch->log, i)->membership != NULL)
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * All voters but fewer than half are whole, and no change of the members is
+ * under way that would count them otherwise.
+ */
+static bool
+may_damage(struct sim *sim, const struct sim_node *victim)
+{
+	struct sim_log *committed = &sim->checks->committed;
+	const struct raft_members *members =
+	    sim_check_members_at(sim, committed, committed->last_index);
+	unsigned voters = 0;
+	unsigned lost = 0;
+	bool votes = false;
+
+	for (unsigned i = 0; i < members->count; i++) {
+		const struct raft_member *member = &members->member[i];
+		const struct sim_node *node =
+		    sim_node_of_member(sim, member->id);
+
+		if (member->role_new == RAFT_MEMBER_JOINING)
+			return false;
+		votes = votes || node == victim;
+		voters += member->role_new == RAFT_MEMBER_VOTER;
+		lost += node == NULL || node->wiped || node->broken ||
+			node->state != NODE_MEMBER;
+	}
+	return votes && !members->joint && 2 * (lost + 1) < voters &&
+	       !victim->broken && victim->state == NODE_MEMBER &&
+	       !victim->wiped && !victim->removed && !is_change_under_way(sim);
+}
+
+/* ---- Wounds ---- */
+
+static bool
+flip(struct store_mem_disk *disk, store_table table, uint64_t random)
+{
+	struct buf key = { 0 };
+	struct buf value = { 0 };
+	bool done =
+	    store_mem_pick(disk, table, random >> 20, &key, &value) &&
+	    store_mem_flip_bit(disk, table, buf_slice(&key), random & 0xfffff);
+
+	buf_release(&key);
+	buf_release(&value);
+	return done;
+}
+
+static bool
+lose(struct store_mem_disk *disk, store_table table, uint64_t random)
+{
+	struct buf key = { 0 };
+	struct buf value = { 0 };
+	bool done =
+	    store_mem_pick(disk, table, random, &key, &value) &&
+	    store_mem_replace(disk, table, buf_slice(&key), slice_of(NULL, 0));
+
+	buf_release(&key);
+	buf_release(&value);
+	return done;
+}
+
+static bool
+lose_tail(struct sim *sim, struct sim_node *node, uint64_t random)
+{
+	const struct sim_image *image = &sim->checks->watches[node->id].image;
+	uint64_t count = 1 + random % 8;
+	bool done = false;
+	uint8_t key[8];
+
+	for (raft_index i = image->last_index;
+	     i > image->compacted_index && count > 0; i--, count--) {
+		codec_store_u64(key, i);
+		done = store_mem_replace(node->disks.log, NODE_TABLE_LOG,
+			   slice_of(key, sizeof(key)), slice_of(NULL, 0)) ||
+		       done;
+	}
+	return done;
+}
+
+/* One revision more than there was, with its checksum: whatever is read there
+ * is right, but only those who have the true one know that it is not. */
+static bool
+falsify_state(struct store_mem_disk *data)
+{
+	struct kv_state state;
+	struct buf key = { 0 };
+	struct buf record = { 0 };
+	uint64_t place = 0;
+	bool done = false;
+
+	/* It is one of few in its table. */
+	while (!done && place < 8 &&
+	       store_mem_pick(data, KV_TABLE_META, place++, &key, &record)) {
+		if (slice_equal(buf_slice(&key), kv_state_key()) &&
+		    kv_state_decode(buf_slice(&record), &state) == 0 &&
+		    state.revision < state.applied_index) {
+			state.revision++;
+			buf_reset(&record);
+			kv_state_encode(&record, &state);
+			done = store_mem_replace(data, KV_TABLE_META,
+			    kv_state_key(), buf_slice(&record));
+		}
+		buf_reset(&key);
+		buf_reset(&record);
+	}
+	buf_release(&key);
+	buf_release(&record);
+	return done;
+}
+
+static bool
+hurt(struct sim *sim, struct sim_node *node, enum wound wound, uint64_t random)
+{
+	struct store_mem_disk *log = node->disks.log;
+	struct store_mem_disk *data = sim_disks_data(&node->disks);
+	store_table table = random >> 60 == 0 ? 0 : 1;
+
+	switch (wound) {
+	case WOUND_ENTRY: return flip(log, NODE_TABLE_LOG, random);
+	case WOUND_GAP: return lose(log, NODE_TABLE_LOG, random);
+	case WOUND_TAIL: return lose_tail(sim, node, random);
+	case WOUND_DATA: return data != NULL && flip(data, table, random);
+	case WOUND_DATA_GAP: return data != NULL && lose(data, table, random);
+	case WOUND_STATE: return data != NULL && falsify_state(data);
+	case WOUND_HARD: return flip(log, NODE_TABLE_STATE, random);
+	case WOUND_IDENTITY: return flip(log, NODE_TABLE_IDENTITY, random);
+	case WOUNDS_COUNT: break;
+	}
+	return false;
+}
+
+/* ---- Striking ---- */
+
+/* It runs on, and finds out when it reads that, or is started again. */
+static bool
+is_found_while_running(enum wound wound)
+{
+	return wound == WOUND_ENTRY || wound == WOUND_GAP ||
+	       wound == WOUND_DATA;
+}
+
+static void
+count_wound(struct sim *sim, const struct sim_node *node, enum wound wound)
+{
+	struct sim_counters *counters = &sim->counters;
+
+	counters->damages++;
+	counters->damages_while_running += node->latent;
+	switch (wound) {
+	case WOUND_ENTRY:
+	case WOUND_GAP:
+	case WOUND_TAIL: counters->damages_of_log++; break;
+	case WOUND_DATA:
+	case WOUND_DATA_GAP: counters->damages_of_data++; break;
+	case WOUND_STATE: counters->states_falsified++; break;
+	case WOUND_HARD:
+	case WOUND_IDENTITY: counters->damages_of_memory++; break;
+	case WOUNDS_COUNT: break;
+	}
+}
+
+void
+sim_damage_strike(struct sim *sim, struct rng *rng)
+{
+	raft_id id = rng_between(rng, 1, sim->config.hosts_count);
+	enum wound wound = (enum wound)rng_below(rng, WOUNDS_COUNT);
+	raft_usec outage =
+	    rng_between(rng, 0, 3 * sim->config.raft.election_timeout);
+	bool runs_on = is_found_while_running(wound) && rng_below(rng, 2) == 0;
+	uint64_t random = rng_next(rng);
+	struct sim_node *node = sim_node_get(sim, id);
+
+	if (!may_damage(sim, node) || sim->now < node->busy_until ||
+	    (runs_on && node->node == NULL))
+		return;
+	if (runs_on)
+		sim->counters.damages_of_leader += node_is_leader(node->node);
+	else
+		sim_node_crash(sim, node, true, outage);
+	node->broken = hurt(sim, node, wound, random);
+	if (!node->broken)
+		return;
+	node->latent = runs_on;
+	node->false_state = wound == WOUND_STATE ? node->generation + 1 : 0;
+	node->wounds++;
+	node->whole_index = sim->checks->committed.last_index;
+	count_wound(sim, node, wound);
+	sim_trace(sim, id, "%s is damaged%s", wound_names[wound],
+	    runs_on ? ", unnoticed" : "");
+}
+
+/* ---- Coming back ---- */
+
+/* Its memory is lost: it begins again in an empty directory. */
+static void
+set_aside(struct sim *sim, struct sim_node *node)
+{
+	sim->counters.damages_set_aside++;
+	sim_trace(sim, node->id, "begins again in an empty directory");
+	sim_node_wipe(node);
+	node->false_state = 0;
+	sim_check_wiped(sim, node);
+	node->wiped = false;
+	node->params.damaged = true;
+	node->params.members = (struct node_members){ 0 };
+}
+
+bool
+sim_damage_explains(struct sim *sim, struct sim_node *node, int error)
+{
+	if (!node->broken || error != ERR_CORRUPT)
+		return false;
+	/* While it runs, opening again is what finds out how bad it is. */
+	if (node->node == NULL)
+		set_aside(sim, node);
+	else
+		sim->counters.damages_found_running++;
+	return true;
+}
+
+void
+sim_damage_started(struct sim *sim, struct sim_node *node)
+{
+	struct node_status status;
+
+	if (!node->broken)
+		return;
+	node->latent = false;
+	node_get_status(
+	    node->node, sim_node_clock(node, node->turn_at), &status);
+	sim->counters.damages_log_cut += status.raft.repair_until != 0;
+	sim->counters.damages_state_lost += status.raft.state_lost;
+}
+
+void
+sim_damage_look(
+    struct sim *sim, struct sim_node *node, const struct node_status *status)
+{
+	if (!node->broken || node->latent || status->state != NODE_MEMBER)
+		return;
+	sim->counters.members_renewed += node->params.damaged;
+	node->params.damaged = false;
+	/* By comparison, or because a snapshot came. */
+	if (node->false_state == status->data_generation + 1)
+		return;
+	if (node->false_state != 0) {
+		sim->counters.states_mended++;
+		sim->checks->watches[node->id].revision = 0;
+	}
+	node->false_state = 0;
+	if (status->repairing || status->raft.repair_until != 0 ||
+	    status->raft.state_lost ||
+	    status->raft.applied_index < node->whole_index ||
+	    sim->checks->watches[node->id].image.last_index < node->whole_index)
+		return;
+	sim->counters.damages_made_good++;
+	sim_trace(sim, node->id, "is whole again");
+	node->broken = false;
+}
+
+bool
+sim_damage_is_any_false(struct sim *sim)
+{
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
+		if (sim_node_get(sim, id)->false_state != 0)
+			return true;
+	}
+	return false;
+}
+
+void
+sim_damage_expose(struct sim *sim, struct sim_node *node)
+{
+	sim->counters.states_exposed++;
+	(void)flip(sim_disks_data(&node->disks), KV_TABLE_META, 0);
+	node->doomed = true;
+}
+
+void
+sim_damage_heal(struct sim *sim)
+{
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
+		struct sim_node *node = sim_node_get(sim, id);
+
+		node->doomed = node->doomed || node->latent;
+	}
+}
