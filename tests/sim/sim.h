@@ -20,6 +20,7 @@
  * sim_client      clients and the history of what they saw
  * sim_nemesis     faults
  * sim_damage      damage to disks, and who is whole again
+ * sim_copy        old copies of disks
  * sim_moment      faults at the worst of moments
  * sim_operator    changes of the members and of the leadership
  * sim_check       invariants after each event: of nodes, logs, commits and members

@@ -254,6 +254,8 @@ sim_check_turn(struct sim *sim, struct sim_node *node)
 	node->state = status.state;
 	node->member_id = status.id;
 	node->generation = status.data_generation;
+	if (node->rolled_back)
+		return;
 	check_state(sim, node, status.state);
 	sim_image_load(&watch->image, node);
 	if (status.state != NODE_MEMBER)
@@ -391,6 +393,9 @@ void
 sim_check_promise(
     struct sim *sim, struct sim_node *node, const struct raft_message *message)
 {
+	/* Nobody listens to that. */
+	if (node->rolled_back)
+		return;
 	sim_image_load(&watch_of(sim, node)->image, node);
 	sim->counters.promises_checked++;
 	switch (message->kind) {

@@ -19,6 +19,7 @@ enum sim_fault {
 	SIM_FAULT_POWER_CUT,  /* of one host or all: no answer at all */
 	SIM_FAULT_DISK_ERROR, /* an operation of a store fails: the node stops */
 	SIM_FAULT_DAMAGE,     /* bits flip, records are gone */
+	SIM_FAULT_COPY,       /* an old copy of the disks is put back */
 	SIM_FAULT_WIPE,       /* a node comes back with empty disks */
 	SIM_FAULT_PARTITION,
 	SIM_FAULT_LOSS,     /* a burst of it */

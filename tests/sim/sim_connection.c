@@ -1,5 +1,6 @@
 /* Dialling, the hello each way, and how connections end. */
 
+#include "tests/sim/sim_copy.h"
 #include "tests/sim/sim_net_impl.h"
 #include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_pieces.h"
@@ -88,7 +89,7 @@ note_hearing(struct sim *sim, struct sim_node *node,
 	sim->counters.hellos_refused += !accepted;
 	if (accepted || node->wiped || sim_node_get(sim, peer)->wiped ||
 	    sim->config.churns || sim->counters.damages > 0 ||
-	    is_of_the_past(sim, packet))
+	    sim->counters.copies_put_back > 0 || is_of_the_past(sim, packet))
 		return;
 	sim_fail(sim, "node %" PRIu64 " refuses the hello of %" PRIu64 ": %s",
 	    node->id, peer, why);
@@ -102,6 +103,8 @@ hear(struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
 	    node_hear(node->node, packet->hello, why, sizeof(why)) == 0;
 
 	note_hearing(sim, node, packet, accepted, why);
+	sim_copy_heard(sim, node, sim_node_get(sim, packet->from),
+	    packet->hello->boot_id, accepted);
 	return accepted;
 }
 

@@ -112,6 +112,10 @@
 	COVERED(damages_set_aside)                                             \
 	COVERED(damages_made_good)                                             \
 	COVERED(members_renewed)                                               \
+	COUNTED(copies_put_back)                                               \
+	COUNTED(copies_refused)                                                \
+	COUNTED(copies_outdated)                                               \
+	COUNTED(copies_taken_away)                                             \
 	COVERED(pauses)                                                        \
 	COVERED(disk_stalls)                                                   \
 	COVERED(partitions)                                                    \

@@ -56,8 +56,8 @@ is_change_under_way(struct sim *sim)
  * All voters but fewer than half are whole, and no change of the members is
  * under way that would count them otherwise.
  */
-static bool
-may_damage(struct sim *sim, const struct sim_node *victim)
+bool
+sim_damage_allows(struct sim *sim, const struct sim_node *victim)
 {
 	struct sim_log *committed = &sim->checks->committed;
 	const struct raft_members *members =
@@ -224,7 +224,7 @@ sim_damage_strike(struct sim *sim, struct rng *rng)
 	uint64_t random = rng_next(rng);
 	struct sim_node *node = sim_node_get(sim, id);
 
-	if (!may_damage(sim, node) || sim->now < node->busy_until ||
+	if (!sim_damage_allows(sim, node) || sim->now < node->busy_until ||
 	    (runs_on && node->node == NULL))
 		return;
 	if (runs_on)
@@ -262,7 +262,7 @@ set_aside(struct sim *sim, struct sim_node *node)
 bool
 sim_damage_explains(struct sim *sim, struct sim_node *node, int error)
 {
-	if (!node->broken || error != ERR_CORRUPT)
+	if (!node->broken || node->rolled_back || error != ERR_CORRUPT)
 		return false;
 	/* While it runs, opening again is what finds out how bad it is. */
 	if (node->node == NULL)
@@ -277,7 +277,7 @@ sim_damage_started(struct sim *sim, struct sim_node *node)
 {
 	struct node_status status;
 
-	if (!node->broken)
+	if (!node->broken || node->rolled_back)
 		return;
 	node->latent = false;
 	node_get_status(
@@ -290,7 +290,8 @@ void
 sim_damage_look(
     struct sim *sim, struct sim_node *node, const struct node_status *status)
 {
-	if (!node->broken || node->latent || status->state != NODE_MEMBER)
+	if (!node->broken || node->rolled_back || node->latent ||
+	    status->state != NODE_MEMBER)
 		return;
 	sim->counters.members_renewed += node->params.damaged;
 	node->params.damaged = false;

@@ -12,6 +12,9 @@
 /* Some damage on some node; nothing if none can be borne now. */
 void sim_damage_strike(struct sim *sim, struct rng *rng);
 
+/* Can the others do without the node, and what it has promised, for a while? */
+bool sim_damage_allows(struct sim *sim, const struct sim_node *node);
+
 /*
  * A node could not open its disks, or must stop, with this error: true if
  * damage is the reason, and it was done what the server would do about it. Then

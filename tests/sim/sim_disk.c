@@ -22,6 +22,22 @@ sim_disks_release(struct sim_disks *disks)
 	*disks = (struct sim_disks){ 0 };
 }
 
+void
+sim_disks_clone(const struct sim_disks *disks, struct sim_disks *ret_copy)
+{
+	*ret_copy = (struct sim_disks){
+		.log = store_mem_disk_clone(disks->log),
+	};
+	for (unsigned i = 0; i < SIM_GENERATIONS_MAX; i++) {
+		const struct sim_data_disk *data = &disks->data[i];
+
+		ret_copy->data[i].generation = data->generation;
+		if (data->disk != NULL)
+			ret_copy->data[i].disk =
+			    store_mem_disk_clone(data->disk);
+	}
+}
+
 /* What found no room is gone, or has come to its end. */
 static void
 make_room(struct sim_disks *disks)

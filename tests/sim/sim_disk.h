@@ -29,6 +29,9 @@ struct sim_disks {
 void sim_disks_init(struct sim_disks *disks);
 void sim_disks_release(struct sim_disks *disks);
 
+/* What is durable, without faults. `ret_copy` is released like any other. */
+void sim_disks_clone(const struct sim_disks *disks, struct sim_disks *ret_copy);
+
 /* No operation will fail. */
 void sim_disks_mend(struct sim_disks *disks);
 

@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_copy.h"
 #include "tests/sim/sim_damage.h"
 #include "tests/sim/sim_net.h"
 #include "tests/sim/sim_operator.h"
@@ -210,6 +211,12 @@ static void
 strike_damage(struct sim *sim)
 {
 	sim_damage_strike(sim, rng_of(sim));
+}
+
+static void
+strike_copy(struct sim *sim)
+{
+	sim_copy_strike(sim, rng_of(sim));
 }
 
 static void
@@ -567,6 +574,7 @@ static const struct {
 	[SIM_FAULT_POWER_CUT] = { strike_power_cut, NULL },
 	[SIM_FAULT_DISK_ERROR] = { strike_disk_error, NULL },
 	[SIM_FAULT_DAMAGE] = { strike_damage, NULL },
+	[SIM_FAULT_COPY] = { strike_copy, sim_copy_restore },
 	[SIM_FAULT_WIPE] = { strike_wipe, NULL },
 	[SIM_FAULT_PARTITION] = { strike_partition, relieve_partition },
 	[SIM_FAULT_LOSS] = { strike_loss, relieve_loss },
@@ -606,6 +614,7 @@ sim_nemesis_heal(struct sim *sim)
 	sim_net_set_loss(sim, 0);
 	sim_net_set_delay(sim, 0);
 	sim_damage_heal(sim);
+	sim_copy_restore(sim);
 	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
 		struct sim_node *node = sim_node_get(sim, id);
 

@@ -4,6 +4,7 @@
 #include "common/panic.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_client.h"
+#include "tests/sim/sim_copy.h"
 #include "tests/sim/sim_damage.h"
 #include "tests/sim/sim_host.h"
 #include "tests/sim/sim_moment.h"
@@ -178,6 +179,7 @@ sim_nodes_release(struct sim *sim)
 		drop_inbox(node);
 		close_stores(node);
 		sim_disks_release(&node->disks);
+		sim_copy_release(node);
 		free(node->inbox);
 		free(node->change);
 	}
@@ -247,6 +249,12 @@ start_failed(struct sim *sim, struct sim_node *node, int error, const char *why)
 	    !sim_check_is_committed(sim, node)) {
 		sim_trace(sim, node->id, "does not start: %s", why);
 		node->removed = true;
+		return;
+	}
+	/* It found out that it is one, and is of no use any more. */
+	if (!failed && node->rolled_back && error == ERR_MISMATCH) {
+		sim->counters.copies_outdated++;
+		sim_trace(sim, node->id, "does not start: %s", why);
 		return;
 	}
 	if (!failed && !sim_damage_explains(sim, node, error)) {
@@ -329,6 +337,7 @@ sim_node_wipe(struct sim_node *node)
 	sim_disks_init(&node->disks);
 	node->commits_count = 0;
 	node->member_id = 0;
+	memset(node->heard_life, 0, sizeof(node->heard_life));
 	node->wiped = true;
 }
 

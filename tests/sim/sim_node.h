@@ -36,7 +36,13 @@ struct sim_node {
 	/* Its state is not that of the others, though sound: the generation of
 	 * the data in which it is, plus one; 0: it is the same. */
 	uint64_t false_state;
-	uint64_t generation;    /* of the data in use */
+	uint64_t generation; /* of the data in use */
+	/* An older copy of its disks; while that is in their place, these. */
+	struct sim_disks copy; /* log NULL: none */
+	uint64_t copy_life;    /* in which it was taken */
+	unsigned copy_renewals;
+	bool rolled_back;
+	uint64_t heard_life[SIM_NODES_MAX + 1]; /* the last of each other */
 	raft_index whole_index; /* it is not whole before it has this */
 	struct node *node;      /* NULL: down */
 	struct store *log;
