@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -273,6 +274,18 @@ probe_send_text(struct probe *probe, int fd, const char *text)
 	probe_send(probe, fd, slice_from_text(text));
 }
 
+void
+probe_send_filled(struct probe *probe, int fd, const char *start, size_t count)
+{
+	struct buf bytes = { 0 };
+
+	buf_append_text(&bytes, start);
+	for (size_t i = 0; i < count; i++)
+		buf_append_text(&bytes, "a");
+	probe_send(probe, fd, buf_slice(&bytes));
+	buf_release(&bytes);
+}
+
 bool
 probe_receive(int fd, struct buf *to)
 {
@@ -331,6 +344,30 @@ probe_await_end(struct probe *probe, int fd, struct buf *to)
 	} while (probe_receive(fd, to));
 	close(fd);
 	probe_settle(probe);
+}
+
+void
+probe_check_last_answer(struct probe *probe, int fd, unsigned status)
+{
+	struct buf received = { 0 };
+	char line[32];
+
+	snprintf(line, sizeof(line), "HTTP/1.1 %u ", status);
+	probe_await_end(probe, fd, &received);
+	ck_assert_uint_eq(probe_count(&received, line), 1);
+	ck_assert_uint_eq(probe_count(&received, "\r\nDate: "), 1);
+	ck_assert_uint_eq(probe_count(&received, "Connection: close\r\n"), 1);
+	buf_release(&received);
+}
+
+void
+probe_check_open(int fd)
+{
+	struct buf nothing = { 0 };
+
+	ck_assert(probe_receive(fd, &nothing));
+	ck_assert_uint_eq(nothing.size, 0);
+	buf_release(&nothing);
 }
 
 void

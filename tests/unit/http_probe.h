@@ -57,6 +57,9 @@ int probe_connect(const struct probe *probe);
 /* Sends all, with turns in between; stops when the server has hung up. */
 void probe_send(struct probe *probe, int fd, struct slice bytes);
 void probe_send_text(struct probe *probe, int fd, const char *text);
+/* Sends `start` and then so many times "a". */
+void
+probe_send_filled(struct probe *probe, int fd, const char *start, size_t count);
 /* Appends what has arrived; false at the end of the stream or a reset. */
 bool probe_receive(int fd, struct buf *to);
 /* Turns until `to` ends in `text`, or has it anywhere. */
@@ -65,6 +68,13 @@ probe_await_text(struct probe *probe, int fd, struct buf *to, const char *text);
 void probe_await_size(struct probe *probe, int fd, struct buf *to, size_t size);
 /* Turns until the server has closed; the socket is closed as well. */
 void probe_await_end(struct probe *probe, int fd, struct buf *to);
+/*
+ * The answer to what was sent has this status and is the last; the socket is
+ * closed as well.
+ */
+void probe_check_last_answer(struct probe *probe, int fd, unsigned status);
+/* The server has neither sent anything nor closed. */
+void probe_check_open(int fd);
 
 /* Turns until the server has so many connections. */
 void probe_await_connections(struct probe *probe, uint32_t count);
