@@ -5,7 +5,7 @@
 #include "common/json.h"
 #include "common/text.h"
 
-#define HELLO_MEMBERS_COUNT  25
+#define HELLO_MEMBERS_COUNT  26
 #define MEMBER_MEMBERS_COUNT 4
 
 static const char *const purposes[] = {
@@ -84,9 +84,12 @@ wire_append_hello(struct buf *to, const struct wire_hello *hello)
 	const struct node_hello *node = &hello->node;
 	uint8_t boot[8];
 	uint8_t known_boot[8];
+	uint8_t former[8 * NODE_FORMER_LIVES];
 
 	codec_store_u64(boot, node->boot_id);
 	codec_store_u64(known_boot, node->known_boot_id);
+	for (size_t i = 0; i < NODE_FORMER_LIVES; i++)
+		codec_store_u64(former + 8 * i, node->former_boot_ids[i]);
 	buf_append_text(to, "{\"version\":");
 	buf_append_u64(to, WIRE_VERSION);
 	append_text(to, "purpose", purposes[hello->purpose]);
@@ -97,6 +100,7 @@ wire_append_hello(struct buf *to, const struct wire_hello *hello)
 	append_text(to, "to_address", node->to_address);
 	append_hex(to, "boot", boot, sizeof(boot));
 	append_u64(to, "incarnation", node->incarnation);
+	append_hex(to, "former_boots", former, sizeof(former));
 	append_u64(to, "term", node->term);
 	append_u64(to, "last_index", node->last_index);
 	append_u64(to, "generation", node->generation);
@@ -276,12 +280,24 @@ fits_stage(const struct node_hello *node)
 	       !(node->damaged && !is_joining);
 }
 
+static int
+get_former_boots(const json_t *object, struct node_hello *node)
+{
+	uint8_t former[8 * NODE_FORMER_LIVES];
+	int rc = json_get_hex(object, "former_boots", former, sizeof(former));
+
+	for (size_t i = 0; rc == 0 && i < NODE_FORMER_LIVES; i++)
+		node->former_boot_ids[i] = codec_load_u64(former + 8 * i);
+	return rc;
+}
+
 /* How far the sender has come. */
 static int
 get_progress(const json_t *object, struct node_hello *node)
 {
 	if (get_boot(object, &node->boot_id) != 0 ||
 	    get_number(object, "incarnation", &node->incarnation) != 0 ||
+	    get_former_boots(object, node) != 0 ||
 	    get_number(object, "term", &node->term) != 0 ||
 	    get_number(object, "last_index", &node->last_index) != 0 ||
 	    get_u32(object, "generation", &node->generation) != 0 ||

@@ -6,8 +6,9 @@
  *
  *	its starts are counted durably before it says anything, and the
  *	others remember, durably as well, the highest count that they have
- *	heard and the random id of that life: a lower count, or the same with
- *	another id, is a copy of before
+ *	heard and the random id of that life: a lower count is a copy of
+ *	before, and so is the same or a higher one if that life is not among
+ *	those that the directory had
  *
  *	its durable term never goes back
  *
@@ -325,6 +326,23 @@ refuse_life(
 	return ERR_MISMATCH;
 }
 
+/*
+ * Is a directory that was started `incarnation` times, with these boot ids, the
+ * newest first, another one than that which was started `known` times, the last
+ * time as `boot_id`, or that one later on? What is too long ago is believed.
+ */
+static bool
+is_another(uint64_t incarnation, const uint64_t *boot_ids, uint64_t known,
+    uint64_t boot_id)
+{
+	uint64_t since = incarnation - known;
+
+	if (incarnation < known)
+		return true;
+	return since <= NODE_FORMER_LIVES && boot_ids[since] != 0 &&
+	       boot_ids[since] != boot_id;
+}
+
 static int
 refuse_starts(const struct node *node, const struct node_fellow *fellow,
     const struct node_hello *hello, char *why, size_t size)
@@ -380,7 +398,12 @@ static int
 judge_new_life(const struct node *node, const struct node_fellow *fellow,
     const struct node_hello *hello, char *why, size_t size)
 {
-	if (hello->incarnation <= fellow->incarnation)
+	uint64_t boot_ids[1 + NODE_FORMER_LIVES] = { hello->boot_id };
+
+	memcpy(&boot_ids[1], hello->former_boot_ids,
+	    sizeof(hello->former_boot_ids));
+	if (is_another(hello->incarnation, boot_ids, fellow->incarnation,
+		fellow->boot_id))
 		return refuse_starts(node, fellow, hello, why, size);
 	/* Late is only who was not there before. */
 	if (hello->stage == NODE_HELLO_FOUNDING && fellow->member)
@@ -441,9 +464,9 @@ is_outdated(const struct node *node, const struct node_hello *hello)
 	const struct node_identity *identity = &node->identity;
 	struct node_log_state log;
 
-	if (hello->known_incarnation > identity->incarnation ||
-	    (hello->known_incarnation == identity->incarnation &&
-		hello->known_boot_id != node->params.boot_id))
+	if (hello->known_incarnation != 0 &&
+	    is_another(identity->incarnation, identity->boot_ids,
+		hello->known_incarnation, hello->known_boot_id))
 		return true;
 	node_log_get_state(node->log, &log);
 	/* Of a leader that is none any more it may have been cut since. */

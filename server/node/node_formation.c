@@ -74,6 +74,7 @@ begin_directory(struct node *node, char *why, size_t size)
 	*identity = (struct node_identity){
 		.members = params->members,
 		.incarnation = 1,
+		.boot_ids = { params->boot_id },
 	};
 	memcpy(identity->cluster, params->cluster, sizeof(identity->cluster));
 	memcpy(identity->name, params->name, sizeof(identity->name));
@@ -100,9 +101,13 @@ begin_directory(struct node *node, char *why, size_t size)
 static int
 count_start(struct node *node, char *why, size_t size)
 {
+	struct node_identity *identity = &node->identity;
 	int error;
 
-	node->identity.incarnation++;
+	identity->incarnation++;
+	memmove(&identity->boot_ids[1], &identity->boot_ids[0],
+	    NODE_FORMER_LIVES * sizeof(identity->boot_ids[0]));
+	identity->boot_ids[0] = node->params.boot_id;
 	error = node_identity_save(node->log_store, &node->identity);
 	if (error != 0)
 		snprintf(why, size, "identity: %s", err_text(error));

@@ -68,6 +68,8 @@ fill_life(const struct node *node, raft_id to, struct node_hello *hello)
 		return;
 	node_log_get_state(node->log, &log);
 	hello->incarnation = node->identity.incarnation;
+	memcpy(hello->former_boot_ids, &node->identity.boot_ids[1],
+	    sizeof(hello->former_boot_ids));
 	hello->term = log.term;
 	hello->last_index = log.durable_index;
 	hello->repairing = node_is_repairing(node);

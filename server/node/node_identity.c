@@ -2,6 +2,7 @@
 
 #include "common/codec.h"
 #include "common/hash.h"
+#include "common/macros.h"
 #include "node/node_log.h"
 #include "node/node_members.h"
 
@@ -53,6 +54,8 @@ read_identity(struct codec_reader *reader, struct node_identity *identity)
 	read_nonce(reader, identity->cluster_id);
 	identity->members_index = codec_read_u64(reader);
 	identity->incarnation = codec_read_u64(reader);
+	for (unsigned i = 0; i < ARRAY_COUNT(identity->boot_ids); i++)
+		identity->boot_ids[i] = codec_read_u64(reader);
 	identity->generation = codec_read_u32(reader);
 	if (stage != NODE_STAGE_JOINING)
 		node_members_read(reader, &identity->members);
@@ -121,6 +124,8 @@ encode(struct buf *to, const struct node_identity *identity)
 	buf_append(to, identity->cluster_id, NODE_NONCE_SIZE);
 	codec_append_u64(to, identity->members_index);
 	codec_append_u64(to, identity->incarnation);
+	for (unsigned i = 0; i < ARRAY_COUNT(identity->boot_ids); i++)
+		codec_append_u64(to, identity->boot_ids[i]);
 	codec_append_u32(to, identity->generation);
 	if (identity->stage != NODE_STAGE_JOINING)
 		node_members_append(to, &identity->members);

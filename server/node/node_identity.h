@@ -32,6 +32,8 @@ struct node_identity {
 	raft_index members_index;
 	struct node_members members; /* JOINING: none */
 	uint64_t incarnation;        /* how often it was started: 1, 2, ... */
+	/* The boot ids of these starts, the last one first; 0: none. */
+	uint64_t boot_ids[1 + NODE_FORMER_LIVES];
 	/* How often the cluster was made, 1 unless by force since; JOINING: 0,
 	 * not known. See node_recover.h. */
 	uint32_t generation;

@@ -17,6 +17,8 @@
 /* Of voters: in [members], and ever after. */
 #define NODE_VOTERS_MAX 7
 #define NODE_NONCE_SIZE 16
+/* So many lives before the present one are remembered in a directory. */
+#define NODE_FORMER_LIVES 8
 
 /* The Raft group of everything so far; in messages and in table names. */
 #define NODE_GROUP 1
@@ -64,6 +66,8 @@ struct node_hello {
 	/* How often the sender's directory was started, and what is durable
 	 * in it: neither ever goes back but by an old copy. JOINING: 0. */
 	uint64_t incarnation;
+	/* The boot ids of its lives before, the last one first; 0: none. */
+	uint64_t former_boot_ids[NODE_FORMER_LIVES];
 	raft_term term;
 	raft_index last_index;
 	/* How often the cluster was made anew by force; see node_recover.h. */

@@ -118,6 +118,16 @@ restart(struct machine *machine)
 	ck_assert_int_eq(machine_start(machine), 0);
 }
 
+/* The hello of the next start of the same directory. */
+static void
+next_life(struct node_hello *hello)
+{
+	memmove(&hello->former_boot_ids[1], &hello->former_boot_ids[0],
+	    sizeof(hello->former_boot_ids) - sizeof(hello->former_boot_ids[0]));
+	hello->former_boot_ids[0] = hello->boot_id++;
+	hello->incarnation++;
+}
+
 /* ---- The rules ---- */
 
 START_TEST(D17_older_life_of_a_member_is_refused)
@@ -143,7 +153,9 @@ START_TEST(D17_older_life_of_a_member_is_refused)
 		hello.incarnation = 2;
 		hello.boot_id++;
 		expect_refusal(n1, &hello, "start 2 of another copy");
-		hello.incarnation = 3;
+		hello = hello_of(n2, 1);
+		hello.known_incarnation = 0;
+		next_life(&hello);
 		hello.term--;
 		expect_refusal(n1, &hello, "n1 has heard term");
 		/* One of the life that is known may have been overtaken. */
@@ -157,6 +169,47 @@ START_TEST(D17_older_life_of_a_member_is_refused)
 		node_cluster_settle(cluster);
 		restart(n1);
 	}
+	node_cluster_free(cluster);
+}
+END_TEST
+
+/* Started more often it is no newer: that life was not one of its own. */
+START_TEST(D17_older_copy_that_was_started_more_often_is_refused)
+{
+	struct node_cluster *cluster = formed(false);
+	struct machine *n1 = &cluster->machine[0];
+	struct machine *n2 = &cluster->machine[1];
+	struct node_hello hello;
+
+	hello = hello_of(n2, 1);
+	hello.known_incarnation = 0;
+	for (unsigned i = 0; i < NODE_FORMER_LIVES; i++) {
+		next_life(&hello);
+		hello.former_boot_ids[i] += 1000;
+		expect_refusal(n1, &hello, "start 1 of another copy");
+		hello.former_boot_ids[i] -= 1000;
+	}
+	ck_assert_int_eq(hear(n1, &hello), 0);
+	node_cluster_free(cluster);
+}
+END_TEST
+
+/* And sees so itself. */
+START_TEST(D17_copy_that_was_started_more_often_takes_no_part)
+{
+	struct node_cluster *cluster = formed(false);
+	struct machine *n1 = &cluster->machine[0];
+	struct node_hello hello;
+	uint64_t boot_id = hello_of(n1, 2).boot_id;
+
+	restart(n1);
+	restart(n1);
+	hello = hello_of(&cluster->machine[1], 1);
+	hello.known_incarnation = 1;
+	hello.known_boot_id = boot_id;
+	ck_assert_int_eq(hear(n1, &hello), 0);
+	hello.known_boot_id++;
+	expect_refusal(n1, &hello, "this directory of node n1 is an old copy");
 	node_cluster_free(cluster);
 }
 END_TEST
@@ -461,6 +514,10 @@ node_fellows_suite(void)
 	TCase *disks = tcase_create("disks");
 
 	tcase_add_test(rules, D17_older_life_of_a_member_is_refused);
+	tcase_add_test(
+	    rules, D17_older_copy_that_was_started_more_often_is_refused);
+	tcase_add_test(
+	    rules, D17_copy_that_was_started_more_often_takes_no_part);
 	tcase_add_test(rules, D16_messages_of_an_older_life_are_not_taken);
 	tcase_add_test(
 	    rules, D17_log_that_lacks_what_it_acknowledged_is_refused);

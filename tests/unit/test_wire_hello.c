@@ -13,7 +13,10 @@ static const char golden_hello[] =
     "\"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\","
     "\"stage\":\"member\",\"from\":2,\"to\":1,"
     "\"to_address\":\"127.0.0.1:5864\",\"boot\":\"00000000deadbeef\","
-    "\"incarnation\":6,\"term\":8,\"last_index\":100,"
+    "\"incarnation\":6,\"former_boots\":\"00000000000000050000000000000004"
+    "00000000000000000000000000000000000000000000000000000000000000000000000000"
+    "0000000000000000000000\","
+    "\"term\":8,\"last_index\":100,"
     "\"generation\":4294967295,\"damaged\":false,\"repairing\":true,"
     "\"cluster\":\"prod\","
     "\"cluster_id\":\"11111111111111111111111111111111\",\"name\":\"n2\","
@@ -31,7 +34,11 @@ static const char golden_joining[] =
     "{\"version\":3,\"purpose\":\"probe\",\"nonce\":"
     "\"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\","
     "\"stage\":\"joining\",\"from\":0,\"to\":2,\"to_address\":\"\","
-    "\"boot\":\"00000000deadbeef\",\"incarnation\":0,\"term\":0,"
+    "\"boot\":\"00000000deadbeef\",\"incarnation\":0,"
+    "\"former_boots\":"
+    "\"00000000000000000000000000000000000000000000000000000000"
+    "0000000000000000000000000000000000000000000000000000000000000000000000"
+    "00\",\"term\":0,"
     "\"last_index\":0,\"generation\":0,\"damaged\":true,"
     "\"repairing\":false,\"cluster\":\"prod\","
     "\"cluster_id\":\"00000000000000000000000000000000\",\"name\":\"n9\","
@@ -53,6 +60,7 @@ make_hello(struct wire_hello *hello)
 			.to_address = "127.0.0.1:5864",
 			.boot_id = 0xdeadbeef,
 			.incarnation = 6,
+			.former_boot_ids = { 5, 4 },
 			.term = 8,
 			.last_index = 100,
 			.generation = UINT32_MAX,
@@ -95,6 +103,8 @@ make_joining(struct wire_hello *hello)
 	hello->node.to = 2;
 	hello->node.to_address[0] = '\0';
 	hello->node.incarnation = 0;
+	memset(hello->node.former_boot_ids, 0,
+	    sizeof(hello->node.former_boot_ids));
 	hello->node.term = 0;
 	hello->node.last_index = 0;
 	hello->node.generation = 0;
@@ -381,6 +391,8 @@ static const struct {
 	{ "incarnation", "-1" },
 	{ "incarnation", "4611686018427387905" },
 	{ "incarnation", "\"1\"" },
+	{ "former_boots", "\"00000000000000050000000000000004\"" },
+	{ "former_boots", "1" },
 	{ "term", "-1" },
 	{ "term", "4611686018427387905" },
 	{ "term", "null" },

@@ -33,6 +33,7 @@ class Peer:
         self.receiver = cluster.nodes.index(node) + 1
         self.boot = secrets.token_hex(8).replace("0", "1")
         self.incarnation = 1
+        self.former_boots = "0" * 128
         self.client = http.Client(node.address)
 
     def __enter__(self):
@@ -56,6 +57,7 @@ class Peer:
             "from": self.sender, "to": self.receiver,
             "to_address": self.node.member_address, "boot": self.boot,
             "incarnation": self.incarnation,
+            "former_boots": self.former_boots,
             "term": known.get("term", 0),
             "last_index": known.get("last_index", 0),
             "generation": known.get("generation", 0),
@@ -91,6 +93,7 @@ class Peer:
             life = peer.learn()
         self.boot = life["boot"]
         self.incarnation = life["incarnation"]
+        self.former_boots = life["former_boots"]
 
     def prove(self, secret=None):
         """Hello and proof; the answer to the proof."""
