@@ -359,11 +359,12 @@ open_parts(struct server *server)
 	return error;
 }
 
-/* Can anybody put this node in its former place? */
+/* Can anybody put this node in its former place? Of two, the other one alone is
+ * no majority. */
 static bool
 has_fellows(const struct config *config)
 {
-	return config->join != NULL || config->members_count > 1;
+	return config->join != NULL || config->members_count > 2;
 }
 
 /* What this node promised is not known any more: it begins anew, as another. */

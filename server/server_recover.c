@@ -132,11 +132,13 @@ append_report(struct buf *to, const struct node_recover_report *report)
 	buf_printf(to, "%-15s %s\n%-15s %" PRIu64 "\n", "node", report->name,
 	    "member id", report->id);
 	buf_printf(to, "%-15s %" PRIu64 "\n", "term", report->term);
-	buf_printf(to,
-	    "%-15s term %" PRIu64 ", index %" PRIu64 " (as --seen %s=%" PRIu64
-	    ":%" PRIu64 ")\n",
-	    "last log entry", report->last_term, report->last_index,
-	    report->name, report->last_term, report->last_index);
+	buf_printf(to, "%-15s term %" PRIu64 ", index %" PRIu64,
+	    "last log entry", report->last_term, report->last_index);
+	/* What is lost or was done since, it does not tell. */
+	if (node_recover_is_whole(report))
+		buf_printf(to, " (as --seen %s=%" PRIu64 ":%" PRIu64 ")",
+		    report->name, report->last_term, report->last_index);
+	buf_append_text(to, "\n");
 	if (report->repair_until > report->last_index)
 		buf_printf(to,
 		    "%-15s entries %" PRIu64 " to %" PRIu64 ", to damage\n",

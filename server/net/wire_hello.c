@@ -5,7 +5,7 @@
 #include "common/json.h"
 #include "common/text.h"
 
-#define HELLO_MEMBERS_COUNT  26
+#define HELLO_MEMBERS_COUNT  25
 #define MEMBER_MEMBERS_COUNT 4
 
 static const char *const purposes[] = {
@@ -105,7 +105,6 @@ wire_append_hello(struct buf *to, const struct wire_hello *hello)
 	append_u64(to, "last_index", node->last_index);
 	append_u64(to, "generation", node->generation);
 	append_flag(to, "damaged", node->damaged);
-	append_flag(to, "repairing", node->repairing);
 	append_text(to, "cluster", node->cluster);
 	append_hex(to, "cluster_id", node->cluster_id, NODE_NONCE_SIZE);
 	append_text(to, "name", node->name);
@@ -301,8 +300,7 @@ get_progress(const json_t *object, struct node_hello *node)
 	    get_number(object, "term", &node->term) != 0 ||
 	    get_number(object, "last_index", &node->last_index) != 0 ||
 	    get_u32(object, "generation", &node->generation) != 0 ||
-	    json_get_bool(object, "damaged", &node->damaged) != 0 ||
-	    json_get_bool(object, "repairing", &node->repairing) != 0)
+	    json_get_bool(object, "damaged", &node->damaged) != 0)
 		return ERR_INVALID;
 	return 0;
 }

@@ -314,8 +314,7 @@ node_heard_leader_at(const struct node *node, raft_usec now)
 		   : node->freshening_at;
 }
 
-/* This node hears itself. */
-/* A leader has heard it within an election timeout. */
+/* A leader has heard it within an election timeout; it hears itself. */
 static bool
 hears(const struct node *node, raft_usec now, raft_id id)
 {

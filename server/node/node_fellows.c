@@ -12,12 +12,14 @@
  *
  *	its durable term never goes back
  *
- *	its log holds what it has acknowledged to the present leader; but not
- *	while it repairs damage, of which it says so
+ *	its log holds what it has acknowledged to the present leader, or did
+ *	before damage took it
  *
  * It is refused by whoever knows better, and each hello tells the receiver
  * what the sender knows of it: so it sees by itself that it is outdated, notes
- * that durably, and does not come back by being started more often.
+ * that durably, and does not come back by being started more often. What nobody
+ * has heard who is up, nobody can tell: a copy that meets no such member, or
+ * that needs none, as it is of the time of a sole voter, is not recognised.
  *
  * Of two that run at a time, the one that was started more often counts, as it
  * does when a process is started again: messages of the other are not taken
@@ -424,9 +426,7 @@ node_judge_life(const struct node *node, const struct node_hello *hello,
 		return 0;
 	if (fellow != NULL)
 		error = judge_new_life(node, fellow, hello, why, size);
-	if (error != 0 || hello->repairing)
-		return error;
-	return judge_log(node, hello, why, size);
+	return error != 0 ? error : judge_log(node, hello, why, size);
 }
 
 /* ---- Judging ourselves ---- */
@@ -447,17 +447,6 @@ node_refuse_outdated(const struct node *node, char *why, size_t size)
 	    name, node->identity.cluster, name, name, name, name);
 }
 
-bool
-node_is_repairing(const struct node *node)
-{
-	struct raft_status status;
-
-	if (node->raft == NULL)
-		return false;
-	raft_get_status(node->raft, &status);
-	return status.repair_until != 0;
-}
-
 static bool
 is_outdated(const struct node *node, const struct node_hello *hello)
 {
@@ -471,8 +460,8 @@ is_outdated(const struct node *node, const struct node_hello *hello)
 	node_log_get_state(node->log, &log);
 	/* Of a leader that is none any more it may have been cut since. */
 	return hello->term == log.term &&
-	       hello->known_last_index > log.durable_index &&
-	       !node_is_repairing(node);
+	       hello->known_last_index >
+		   MAX(log.durable_index, log.repair_until);
 }
 
 int

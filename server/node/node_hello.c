@@ -71,8 +71,8 @@ fill_life(const struct node *node, raft_id to, struct node_hello *hello)
 	memcpy(hello->former_boot_ids, &node->identity.boot_ids[1],
 	    sizeof(hello->former_boot_ids));
 	hello->term = log.term;
-	hello->last_index = log.durable_index;
-	hello->repairing = node_is_repairing(node);
+	/* What damage took of it is on its way back. */
+	hello->last_index = MAX(log.durable_index, log.repair_until);
 	if (hello->stage == NODE_HELLO_MEMBER)
 		node_fellows_tell(node, to, hello);
 }
@@ -489,7 +489,7 @@ hear_fellow(
 		    hello->name);
 		return ERR_MISMATCH;
 	}
-	return node_hear_own_life(node, hello, why, size);
+	return 0;
 }
 
 static int
@@ -507,6 +507,9 @@ hear_member(
 			    : hear_fellow(node, hello, why, size);
 	if (error == 0)
 		error = node_judge_life(node, hello, why, size);
+	/* Not on the word of an old copy. */
+	if (error == 0 && hello->stage == NODE_HELLO_MEMBER)
+		error = node_hear_own_life(node, hello, why, size);
 	if (error == 0)
 		node_remember_life(node, hello);
 	return error;

@@ -169,8 +169,6 @@ void node_remember_life(struct node *node, const struct node_hello *hello);
  */
 int node_hear_own_life(struct node *node, const struct node_hello *hello,
     char *why, size_t size) ATTR_MUST_CHECK;
-/* Its log lost what it acknowledged, and gets it again. */
-bool node_is_repairing(const struct node *node);
 /* Of a member's message. False: of a life of `id` that has been replaced. */
 bool node_is_newest_life(struct node *node, raft_id id, uint64_t boot_id);
 /* The sentence of a directory that is outdated. */

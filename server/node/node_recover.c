@@ -274,6 +274,12 @@ node_recover_get_report(const struct node_recover *recover)
 
 /* ---- Judging ---- */
 
+bool
+node_recover_is_whole(const struct node_recover_report *report)
+{
+	return report->repair_until <= report->last_index && !report->outdated;
+}
+
 static bool
 votes(const struct raft_member *member)
 {
@@ -333,7 +339,7 @@ was_seen(const struct node_recover_report *report,
 	    node_members_find(&report->membership.members, id);
 
 	if (id == report->id)
-		return true;
+		return node_recover_is_whole(report);
 	for (unsigned i = 0; i < count; i++) {
 		if (strcmp(seen[i].name, member->name) == 0)
 			return true;
@@ -370,13 +376,19 @@ check_all_seen(const struct node_recover_report *report,
 static int
 check_whole(const struct node_recover_report *report, char *why, size_t size)
 {
-	if (report->repair_until <= report->last_index)
+	if (node_recover_is_whole(report))
 		return 0;
-	snprintf(why, size,
-	    "damage took entries %" PRIu64 " to %" PRIu64
-	    " of this log: recover on another member or, if no other is "
-	    "left, --accept-loss",
-	    report->last_index + 1, report->repair_until);
+	if (report->outdated)
+		snprintf(why, size,
+		    "this directory is an old copy: recover on another member "
+		    "or, if no other is left, --accept-loss");
+	else
+		snprintf(why, size,
+		    "damage took entries %" PRIu64 " to %" PRIu64
+		    " of this log: recover on another member or, if no other "
+		    "is "
+		    "left, --accept-loss",
+		    report->last_index + 1, report->repair_until);
 	return ERR_INVALID;
 }
 
@@ -418,8 +430,7 @@ node_recover_check(const struct node_recover *recover,
 		error = check_all_seen(report, seen, count, why, size);
 	if (error != 0)
 		return error;
-	if (may_lose(report, seen, count) ||
-	    report->repair_until > report->last_index)
+	if (may_lose(report, seen, count))
 		snprintf(why, size,
 		    "writes that were acknowledged may be lost: those behind "
 		    "entry %" PRIu64 " that only members hold which were not "

@@ -59,6 +59,10 @@ void node_recover_close(struct node_recover *recover); /* NULL is fine */
 const struct node_recover_report *
 node_recover_get_report(const struct node_recover *recover);
 
+/* Its last entry is that of all that it acknowledged: no damage took any, and
+ * no newer copy of the directory is known to have gone on. */
+bool node_recover_is_whole(const struct node_recover_report *report);
+
 /* The last entry of another member, as its operator has seen it. */
 struct node_recover_seen {
 	char name[NODE_NAME_SIZE_MAX + 1];

@@ -178,7 +178,8 @@ has_voter_but(const struct raft_members *members, raft_id id)
 	return false;
 }
 
-/* As far as it is known here: of the log, else its note, else the identity. */
+/* As far as it is known here: of the log or its note, whichever is newer, else
+ * the identity. */
 static bool
 is_only_voter(const struct opening *opening)
 {
@@ -189,11 +190,12 @@ is_only_voter(const struct opening *opening)
 	uint8_t cluster_id[NODE_NONCE_SIZE];
 	struct node_membership membership;
 
-	if (logged != NULL)
-		return !has_voter_but(logged, node->id);
 	if (note.size == 0 ||
 	    node_membership_note_decode(note, cluster_id, &membership) != 0)
 		node_base_membership(node, &membership);
+	/* The log may have been cut before the newest. */
+	if (logged != NULL && logged->index > membership.roles.index)
+		return !has_voter_but(logged, node->id);
 	return !has_voter_but(&membership.roles, node->id);
 }
 

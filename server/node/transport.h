@@ -76,9 +76,6 @@ struct node_hello {
 	 * name had, and it has begun a new one. The leader puts it in the
 	 * member's place by itself. */
 	bool damaged;
-	/* Damage was found in its log: last_index may lie below what it
-	 * acknowledged. */
-	bool repairing;
 	uint8_t cluster_id[NODE_NONCE_SIZE]; /* zeros: not known yet */
 	uint8_t directory[NODE_NONCE_SIZE];  /* of the sender's directory */
 	/* The receiver's directory as the sender knows it; zeros: not yet. */

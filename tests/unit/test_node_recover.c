@@ -508,11 +508,14 @@ START_TEST(log_that_lacks_entries_takes_accept_loss)
 	struct machine *n3 = &cluster->machine[2];
 	uint8_t key[8] = { 0 };
 	struct node_status status;
+	struct node_hello hello;
 	struct look look;
+	raft_index last;
 
 	put(cluster, "a");
 	stop_all(cluster);
-	key[7] = (uint8_t)seen_of(n3).index;
+	last = seen_of(n3).index;
+	key[7] = (uint8_t)last;
 	ck_assert(store_mem_flip_bit(
 	    n3->log_disk, NODE_TABLE_LOG, slice_of(key, sizeof(key)), 100));
 	for (unsigned i = 0; i < MACHINE_GENERATIONS; i++) {
@@ -520,10 +523,15 @@ START_TEST(log_that_lacks_entries_takes_accept_loss)
 		n3->data_disks[i] = NULL;
 	}
 	ck_assert_int_eq(machine_start(n3), 0);
+	node_get_hello(n3->node, 1, &hello);
+	ck_assert_uint_eq(hello.last_index, last);
 	machine_stop(n3);
 	ck_assert_int_eq(look_into(n3, &look), 0);
 	expect_refusal(&look, seen, 2, ERR_INVALID, "damage took entries");
 	ck_assert_int_eq(check(&look, seen, 2, true), 0);
+	ck_assert_ptr_nonnull(strstr(look.why, "no acknowledged write"));
+	/* This one holds no more what only it and n2 may have acknowledged. */
+	ck_assert_int_eq(check(&look, seen, 1, true), 0);
 	ck_assert_ptr_nonnull(strstr(look.why, "may be lost"));
 	ck_assert_int_eq(node_recover_force(look.recover, new_id), 0);
 	look_away(&look);

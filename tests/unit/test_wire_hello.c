@@ -17,7 +17,7 @@ static const char golden_hello[] =
     "00000000000000000000000000000000000000000000000000000000000000000000000000"
     "0000000000000000000000\","
     "\"term\":8,\"last_index\":100,"
-    "\"generation\":4294967295,\"damaged\":false,\"repairing\":true,"
+    "\"generation\":4294967295,\"damaged\":false,"
     "\"cluster\":\"prod\","
     "\"cluster_id\":\"11111111111111111111111111111111\",\"name\":\"n2\","
     "\"directory\":\"22222222222222222222222222222222\","
@@ -40,7 +40,7 @@ static const char golden_joining[] =
     "0000000000000000000000000000000000000000000000000000000000000000000000"
     "00\",\"term\":0,"
     "\"last_index\":0,\"generation\":0,\"damaged\":true,"
-    "\"repairing\":false,\"cluster\":\"prod\","
+    "\"cluster\":\"prod\","
     "\"cluster_id\":\"00000000000000000000000000000000\",\"name\":\"n9\","
     "\"directory\":\"22222222222222222222222222222222\","
     "\"known_directory\":\"00000000000000000000000000000000\","
@@ -64,7 +64,6 @@ make_hello(struct wire_hello *hello)
 			.term = 8,
 			.last_index = 100,
 			.generation = UINT32_MAX,
-			.repairing = true,
 			.cluster = "prod",
 			.name = "n2",
 			.known_incarnation = 3,
@@ -109,7 +108,6 @@ make_joining(struct wire_hello *hello)
 	hello->node.last_index = 0;
 	hello->node.generation = 0;
 	hello->node.damaged = true;
-	hello->node.repairing = false;
 	hello->node.known_incarnation = 0;
 	hello->node.known_boot_id = 0;
 	hello->node.known_last_index = 0;
@@ -404,8 +402,6 @@ static const struct {
 	{ "generation", "false" },
 	{ "damaged", "true" }, /* of a member */
 	{ "damaged", "0" },
-	{ "repairing", "1" },
-	{ "repairing", "null" },
 	{ "boot", "\"0000000000000000\"" },
 	{ "boot", "\"deadbeef\"" },
 	{ "boot", "1" },

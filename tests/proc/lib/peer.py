@@ -61,7 +61,7 @@ class Peer:
             "term": known.get("term", 0),
             "last_index": known.get("last_index", 0),
             "generation": known.get("generation", 0),
-            "damaged": False, "repairing": False,
+            "damaged": False,
             "cluster": self.cluster.name,
             "cluster_id": known.get("cluster_id", nothing),
             "name": self.cluster.nodes[self.sender - 1].name,
