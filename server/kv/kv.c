@@ -106,14 +106,21 @@ kv_count_in(
 	kv->state.records_hash += kv_record_hash(key, record);
 }
 
-static void
+/*
+ * ERR_CORRUPT if more is stored than was counted: a record that is sound in
+ * itself may be another one than was written last.
+ */
+static int
 kv_count_out(struct kv *kv, struct slice key, const struct kv_found *found)
 {
-	ASSERT(kv->state.keys_count > 0);
-	ASSERT(kv->state.live_bytes >= key.size + found->item.value.size);
+	size_t bytes = key.size + found->item.value.size;
+
+	if (kv->state.keys_count == 0 || kv->state.live_bytes < bytes)
+		return ERR_CORRUPT;
 	kv->state.keys_count--;
-	kv->state.live_bytes -= key.size + found->item.value.size;
+	kv->state.live_bytes -= bytes;
 	kv->state.records_hash -= kv_record_hash(key, found->record);
+	return 0;
 }
 
 static void
@@ -142,7 +149,8 @@ kv_put(struct kv *kv, struct slice key, struct slice value,
 		item.created = old.item.created;
 		item.version = old.item.version + 1;
 		/* Before the put: `old` lies in the store. */
-		kv_count_out(kv, key, &old);
+		if (kv_count_out(kv, key, &old) != 0)
+			return ERR_CORRUPT;
 	}
 	buf_reset(&kv->scratch);
 	kv_item_encode(&kv->scratch, key, &item);
@@ -170,9 +178,10 @@ kv_delete(struct kv *kv, struct slice key, struct kv_result *ret_result)
 			.revision = kv->state.revision };
 		return 0;
 	}
+	if (code == 0)
+		code = kv_count_out(kv, key, &old);
 	if (code != 0)
 		return code;
-	kv_count_out(kv, key, &old);
 	kv_mark_dirty(kv, key.size);
 	kv->state.revision++;
 	*ret_result = (struct kv_result){

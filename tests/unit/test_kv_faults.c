@@ -313,6 +313,55 @@ START_TEST(kv_flipped_bit_is_found_by_commands)
 }
 END_TEST
 
+/* Runs on a state whose record of "a" is that from before its last command. */
+static void
+run_on_stale(bool deleted)
+{
+	struct slice key = slice_from_text("a");
+	struct buf stale;
+
+	kv_bench_log_put(&bench, key, slice_from_text("a long value"));
+	ck_assert_int_eq(kv_bench_replay(&bench), 0);
+	ck_assert_int_eq(kv_checkpoint(bench.kv), 0);
+	kv_bench_close(&bench);
+	stale = read_raw(TABLE_KV, "a");
+	ck_assert_int_eq(kv_bench_open(&bench), 0);
+	if (deleted)
+		kv_bench_log_delete(&bench, key);
+	else
+		kv_bench_log_put(&bench, key, slice_from_text("short"));
+	ck_assert_int_eq(kv_bench_replay(&bench), 0);
+	ck_assert_int_eq(kv_checkpoint(bench.kv), 0);
+	kv_bench_close(&bench);
+	if (deleted) {
+		/* Without the check, as if it had come back since. */
+		write_raw(TABLE_KV, "a", &stale);
+		bench.store = store_mem_open(bench.disk);
+		ck_assert_int_eq(kv_open(bench.store, false, &bench.kv), 0);
+	} else {
+		ck_assert_int_eq(kv_bench_open(&bench), 0);
+		ck_assert(store_mem_replace(
+		    bench.disk, TABLE_KV, key, buf_slice(&stale)));
+	}
+	buf_release(&stale);
+}
+
+/* Sound in itself, but more than what is counted: damage, and no bug. */
+START_TEST(kv_stale_larger_record_is_found_by_commands)
+{
+	bool by_delete = _i % 2 == 1;
+
+	run_on_stale(_i / 2 == 1);
+	if (by_delete)
+		kv_bench_log_delete(&bench, slice_from_text("a"));
+	else
+		kv_bench_log_put(
+		    &bench, slice_from_text("a"), slice_from_text("new"));
+	ck_assert_int_eq(kv_bench_replay(&bench), ERR_CORRUPT);
+	ck_assert_int_eq(kv_checkpoint(bench.kv), ERR_STOPPED);
+}
+END_TEST
+
 START_TEST(kv_flipped_bit_is_found_by_get_meta)
 {
 	struct slice bytes;
@@ -489,6 +538,8 @@ kv_faults_suite(void)
 	tcase_add_test(core, kv_flipped_bit_is_found_at_open);
 	tcase_add_test(core, kv_flipped_bit_is_found_by_get);
 	tcase_add_test(core, kv_flipped_bit_is_found_by_commands);
+	tcase_add_loop_test(
+	    core, kv_stale_larger_record_is_found_by_commands, 0, 4);
 	tcase_add_test(core, kv_flipped_bit_is_found_by_get_meta);
 	tcase_add_test(core, kv_missing_record_is_found);
 	tcase_add_test(core, kv_stale_record_is_found);
