@@ -2,6 +2,7 @@
 #include "common/list.h"
 #include "common/mem.h"
 #include "common/panic.h"
+#include <stdlib.h>
 
 struct bucket {
 	const char *bound; /* in seconds, as printed */
@@ -30,7 +31,8 @@ static const struct bucket buckets[] = {
 struct metric {
 	struct list link; /* in family->metrics */
 	enum metric_kind kind;
-	char *labels; /* "" for none */
+	uint64_t users; /* times that it is registered */
+	char *labels;   /* "" for none */
 	uint64_t counter;
 	double gauge;
 	uint64_t sum_us;
@@ -90,6 +92,17 @@ find_metric(struct family *family, const char *labels)
 	return NULL;
 }
 
+static struct metric *
+add_metric(struct family *family, const char *labels)
+{
+	struct metric *metric = mem_zalloc(1, sizeof(*metric));
+
+	metric->kind = family->kind;
+	metric->labels = mem_strdup(labels);
+	list_push(&family->metrics, &metric->link);
+	return metric;
+}
+
 struct metric *
 metric_register(enum metric_kind kind, const char *name, const char *labels,
     const char *help)
@@ -103,13 +116,22 @@ metric_register(enum metric_kind kind, const char *name, const char *labels,
 	if (labels == NULL)
 		labels = "";
 	metric = find_metric(family, labels);
-	if (metric != NULL)
-		return metric;
-	metric = mem_zalloc(1, sizeof(*metric));
-	metric->kind = kind;
-	metric->labels = mem_strdup(labels);
-	list_push(&family->metrics, &metric->link);
+	if (metric == NULL)
+		metric = add_metric(family, labels);
+	metric->users++;
 	return metric;
+}
+
+void
+metric_release(struct metric *metric)
+{
+	ASSERT(metric->users > 0);
+	metric->users--;
+	if (metric->users > 0)
+		return;
+	list_remove(&metric->link);
+	free(metric->labels);
+	free(metric);
 }
 
 void

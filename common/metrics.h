@@ -3,9 +3,9 @@
 
 /*
  * Registry of counters, gauges and histograms, printed in the Prometheus text
- * format 0.0.4. A metric is registered once, by name and label set, lives as
- * long as the process, and is changed through the returned pointer at the
- * cost of an addition.
+ * format 0.0.4. A metric is registered by name and label set, lives as long as
+ * the process unless it is released, and is changed through the returned
+ * pointer at the cost of an addition.
  */
 
 #include "common/buf.h"
@@ -23,6 +23,12 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
  */
 struct metric *metric_register(enum metric_kind kind, const char *name,
     const char *labels, const char *help);
+/*
+ * For labels that come and go, as names of members do: ends what one
+ * metric_register began. With the last one the metric is gone, and the same
+ * name and labels begin anew at 0; the family keeps its place and its help.
+ */
+void metric_release(struct metric *metric);
 
 void metric_add(struct metric *metric, uint64_t amount);    /* counter */
 void metric_set(struct metric *metric, double value);       /* gauge */

@@ -29,6 +29,17 @@ register_metrics(struct peer *peer)
 	}
 }
 
+/* Those of a name that is a member's no more go with its last peer; one that
+ * moved has a new peer by now. */
+static void
+release_metrics(struct peer *peer)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(peer->bytes); i++)
+		metric_release(peer->bytes[i]);
+	for (size_t i = 0; i < ARRAY_COUNT(peer->connects); i++)
+		metric_release(peer->connects[i]);
+}
+
 static struct peer *
 peer_new(struct peers *peers, const struct node_member *member)
 {
@@ -55,6 +66,7 @@ peer_free(struct peer *peer)
 	peer_link_release(&peer->bulk);
 	peer_snapshot_release(&peer->snapshot);
 	peer_pool_release(&peer->pool);
+	release_metrics(peer);
 	free(peer);
 }
 

@@ -102,6 +102,28 @@ START_TEST(histogram_keeps_its_labels)
 }
 END_TEST
 
+START_TEST(released_metric_is_gone_with_its_last_user)
+{
+	struct metric *first = metric_register(
+	    METRIC_COUNTER, "g_total", "peer=\"n1\"", "By peer.");
+	struct metric *second = metric_register(
+	    METRIC_COUNTER, "g_total", "peer=\"n1\"", "By peer.");
+
+	(void)metric_register(
+	    METRIC_COUNTER, "g_total", "peer=\"n2\"", "By peer.");
+	metric_add(first, 3);
+	metric_release(first);
+	ck_assert(printed("\ng_total{peer=\"n1\"} 3\n"));
+	metric_release(second);
+	ck_assert(printed("# HELP g_total By peer.\n# TYPE g_total counter\n"
+			  "g_total{peer=\"n2\"} 0\n"));
+	/* Another one of that name. */
+	(void)metric_register(
+	    METRIC_COUNTER, "g_total", "peer=\"n1\"", "By peer.");
+	ck_assert(printed("\ng_total{peer=\"n1\"} 0\n"));
+}
+END_TEST
+
 START_TEST(another_kind_under_the_same_name_is_a_bug)
 {
 	(void)metric_register(METRIC_COUNTER, "f_total", NULL, "An f.");
@@ -120,6 +142,7 @@ metrics_suite(void)
 	tcase_add_test(tcase, same_name_and_labels_give_the_same_metric);
 	tcase_add_test(tcase, histogram_buckets_are_cumulative);
 	tcase_add_test(tcase, histogram_keeps_its_labels);
+	tcase_add_test(tcase, released_metric_is_gone_with_its_last_user);
 	tcase_add_test_raise_signal(
 	    tcase, another_kind_under_the_same_name_is_a_bug, SIGABRT);
 	suite_add_tcase(suite, tcase);

@@ -207,6 +207,57 @@ START_TEST(removed_member_is_told_nothing_of)
 }
 END_TEST
 
+static bool
+has_metrics_of(const char *name)
+{
+	struct buf text = { 0 };
+	char label[32];
+	bool found;
+
+	(void)snprintf(label, sizeof(label), "{peer=\"%s\"", name);
+	metrics_print(&text);
+	buf_append(&text, "", 1);
+	found = strstr((const char *)text.data, label) != NULL;
+	buf_release(&text);
+	return found;
+}
+
+/* Members that are replaced for months leave nothing behind. */
+START_TEST(metrics_of_removed_member_are_gone)
+{
+	struct node_members members;
+
+	connect_all();
+	/* The other two have it as well: the process is that of all here. */
+	remove_from(two, 3);
+	remove_from(one, 3);
+	PEER_NET_WAIT(&net, list_empty(&two->peers->gone));
+	PEER_NET_WAIT(&net, list_empty(&one->peers->gone));
+	ck_assert(!has_metrics_of("n3"));
+	ck_assert(has_metrics_of("n2"));
+	members = peer_net_members(&net);
+	peers_set_members(one->peers, &members, 1);
+	ck_assert(has_metrics_of("n3"));
+}
+END_TEST
+
+/* A counter that fell back to 0 would be a restart to who reads it. */
+START_TEST(metrics_of_moved_member_go_on)
+{
+	struct node_members members = peer_net_members(&net);
+	struct metric *before;
+
+	connect_all();
+	before = peer_net_peer(&net, 1, 2)->connects[PEER_CONNECT_OK];
+	members.member[1].address[0] = '0';
+	peers_set_members(one->peers, &members, 1);
+	PEER_NET_WAIT(&net, list_empty(&one->peers->gone));
+	ck_assert_ptr_eq(
+	    peer_net_peer(&net, 1, 2)->connects[PEER_CONNECT_OK], before);
+	ck_assert(has_metrics_of("n2"));
+}
+END_TEST
+
 START_TEST(directory_that_becomes_known)
 {
 	struct node_members members = peer_net_members(&net);
@@ -423,6 +474,8 @@ peer_members_suite(void)
 	tcase_add_test(tcase, moved_member_is_dialled_there);
 	tcase_add_test(tcase, moved_member_is_told_unreachable);
 	tcase_add_test(tcase, removed_member_is_told_nothing_of);
+	tcase_add_test(tcase, metrics_of_removed_member_are_gone);
+	tcase_add_test(tcase, metrics_of_moved_member_go_on);
 	tcase_add_test(tcase, directory_that_becomes_known);
 	tcase_add_test(tcase, removed_itself);
 	tcase_add_test(tcase, pending_request_outlives_the_list);
