@@ -34,6 +34,7 @@ http_server_new(struct loop *loop, const struct http_server_params *params,
 	list_init(&server->dirty);
 	list_init(&server->resume);
 	list_init(&server->evictable);
+	list_init(&server->starved);
 	list_init(&server->spare_exchanges);
 	server->pass_left = HTTP_REQUESTS_PER_PASS;
 	return server;
@@ -245,7 +246,8 @@ http_server_deadline(const struct http_server *server)
 	uint64_t deadline_us = UINT64_MAX;
 
 	if (!list_empty(&server->resume) ||
-	    !list_empty(&server->phases[HTTP_PHASE_DOOMED]))
+	    !list_empty(&server->phases[HTTP_PHASE_DOOMED]) ||
+	    http_input_next(server, 0) != NULL)
 		return 0;
 	if (server->accept_again_us != 0)
 		deadline_us = server->accept_again_us;
@@ -307,6 +309,7 @@ http_server_expire(struct http_server *server, uint64_t now_us)
 		set_accepting(server, true);
 	resume_connections(server);
 	http_server_sweep(server);
+	http_input_expire(server);
 }
 
 void

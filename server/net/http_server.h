@@ -80,9 +80,11 @@ struct http_server_ops {
 /* Times are absolute per phase: one byte a second does not extend them. */
 struct http_server_params {
 	uint32_t connections_max;
-	uint32_t target_bytes_max;  /* request line */
-	uint32_t head_bytes_max;    /* whole head */
-	uint64_t input_bytes_max;   /* announced bodies, of all clients */
+	uint32_t target_bytes_max; /* request line */
+	uint32_t head_bytes_max;   /* whole head */
+	/* Bodies in memory, of all clients; one may be above. A new one is
+	 * refused when there is no room, the others are read on by and by. */
+	uint64_t input_bytes_max;
 	uint64_t output_bytes_max;  /* unsent, of all connections */
 	uint64_t idle_timeout_us;   /* between requests */
 	uint64_t header_timeout_us; /* first byte to end of head */

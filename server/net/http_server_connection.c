@@ -73,7 +73,7 @@ wants_input(const struct http_connection *connection)
 	if (connection->lingering)
 		return true;
 	return !connection->stopped && !connection->client_done &&
-	       !connection->blocked &&
+	       !connection->blocked && list_empty(&connection->starved_link) &&
 	       connection->input.size <
 		   connection->server->params.head_bytes_max;
 }
@@ -129,6 +129,7 @@ http_connection_new(
 	list_init(&connection->dirty_link);
 	list_init(&connection->resume_link);
 	list_init(&connection->evict_link);
+	list_init(&connection->starved_link);
 	list_init(&connection->exchanges);
 	address_format(remote, connection->remote);
 	connection->io =
@@ -158,6 +159,7 @@ http_connection_doom(struct http_connection *connection)
 	list_remove(&connection->dirty_link);
 	list_remove(&connection->resume_link);
 	list_remove(&connection->evict_link);
+	list_remove(&connection->starved_link);
 	loop_io_set_interest(connection->io, 0);
 	server->output_bytes -= connection->unsent;
 	connection->unsent = 0;

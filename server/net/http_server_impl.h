@@ -7,6 +7,7 @@
  * http_server.c             the server: listeners, deadlines, flush, drain
  * http_server_connection.c  a connection: its phases, its socket, its end
  * http_server_read.c        bytes to requests
+ * http_server_input.c       how much of them: bodies in memory
  * http_server_reply.c       answers to bytes
  *
  * A connection is in one phase, and each phase is a list in the order of
@@ -35,6 +36,8 @@
 /* What one connection may read in one pass, so that all get their turn. */
 #define HTTP_READ_SIZE          (64 * 1024)
 #define HTTP_BODY_READ_SIZE_MAX (256 * 1024)
+/* At first; then as much as is there, so that memory follows what came. */
+#define HTTP_BODY_READ_SIZE_MIN 4096
 #define HTTP_LISTENERS_MAX      8
 /* Requests of clients taken in one pass, over all their connections. */
 #define HTTP_REQUESTS_PER_PASS 128
@@ -95,6 +98,8 @@ struct http_connection {
 	struct list
 	    resume_link;        /* in server->resume: has input to go on with */
 	struct list evict_link; /* in server->evictable */
+	/* In server->starved: its body waits for room, and is not read. */
+	struct list starved_link;
 
 	struct buf input; /* what is not a whole head yet, or must wait */
 	struct buf output;
@@ -148,7 +153,8 @@ struct http_server {
 	uint32_t connections_count; /* not the doomed ones */
 	uint32_t clients_count;     /* of these, not protected */
 	uint64_t output_bytes;
-	uint64_t input_bytes; /* of bodies of clients, from their heads on */
+	uint64_t input_bytes; /* of bodies of clients, as far as they came */
+	struct list starved;  /* they wait for room; in order of arrival */
 	unsigned pass_left;   /* of HTTP_REQUESTS_PER_PASS */
 	bool draining;
 
@@ -177,6 +183,24 @@ void
 http_connection_add_unsent(struct http_connection *connection, uint64_t size);
 /* Sends what the socket takes. */
 void http_connection_send(struct http_connection *connection);
+
+/* http_server_input.c */
+
+/* Of the exchange's body `size` bytes are in memory now. */
+void http_input_hold(struct http_exchange *exchange, uint64_t size);
+/* How many more bytes there is room for, in the connection's body. */
+uint64_t http_input_room(const struct http_connection *connection);
+/*
+ * How many of `wanted` bytes (not 0) of the body that is being read may be
+ * read now. 0: the connection is starved, and not read until there is room.
+ */
+size_t http_input_take(struct http_connection *connection, uint64_t wanted);
+/* The starved one that goes on next, the oldest or the one that has waited for
+ * longest, if there is room for more than `taken` bytes; else NULL. */
+struct http_connection *
+http_input_next(const struct http_server *server, uint64_t taken);
+/* Goes on with those for which there is room. */
+void http_input_expire(struct http_server *server);
 
 /* http_server_read.c */
 

@@ -53,20 +53,11 @@ clear_buffer(struct buf *buf)
 		buf_reset(buf);
 }
 
-/* The request's share of what the bodies of all may take is `size` now. */
-static void
-hold_input(
-    struct http_server *server, struct http_exchange *exchange, uint64_t size)
-{
-	server->input_bytes += size - exchange->input_bytes;
-	exchange->input_bytes = size;
-}
-
 void
 http_exchange_free(struct http_server *server, struct http_exchange *exchange)
 {
 	ASSERT(list_empty(&exchange->link));
-	hold_input(server, exchange, 0);
+	http_input_hold(exchange, 0);
 	if (server->spare_exchanges_count < HTTP_SPARE_EXCHANGES_MAX) {
 		clear_buffer(&exchange->head_bytes);
 		clear_buffer(&exchange->body);
@@ -89,6 +80,7 @@ push_exchange(
 	list_push(&connection->exchanges, &exchange->link);
 	connection->exchanges_count++;
 	connection->reading = NULL;
+	list_remove(&connection->starved_link);
 	connection->continue_due = false;
 	connection->renewed = true;
 }
@@ -100,9 +92,6 @@ dispatch(struct http_connection *connection, struct http_exchange *exchange)
 
 	if (server->pass_left > 0 && !connection->is_protected)
 		server->pass_left--;
-	/* In chunks, it may be less than was to be feared. */
-	if (exchange->input_bytes > 0)
-		hold_input(server, exchange, exchange->body.size);
 	exchange->request.body = buf_slice(&exchange->body);
 	push_exchange(connection, exchange);
 	server->ops->on_request(server->context, &exchange->request);
@@ -220,34 +209,14 @@ may_serve(const struct http_exchange *exchange)
 	return server->ops->reserved(server->context, &exchange->request);
 }
 
-/*
- * What a head announces counts, so that a body that was let in can end. A
- * body in chunks may become as large as any.
- */
-static bool
-reserve_input(struct http_exchange *exchange)
-{
-	struct http_connection *connection = exchange->request.connection;
-	struct http_server *server = connection->server;
-	uint64_t size = exchange->head.framing.chunked ? exchange->body_max
-						       : exchange->body_left;
-
-	if (connection->is_protected)
-		return true;
-	if (size > server->params.input_bytes_max -
-		       MIN(server->input_bytes, server->params.input_bytes_max))
-		return false;
-	hold_input(server, exchange, size);
-	return true;
-}
-
-/* The head is good: `more` tells whether bytes of the body are here. */
+/* The head is good; `more` bytes are here behind it. */
 static void
-begin_body(struct http_exchange *exchange, bool more)
+begin_body(struct http_exchange *exchange, size_t more)
 {
 	struct http_connection *connection = exchange->request.connection;
 	struct http_server *server = connection->server;
 	const struct http_framing *framing = &exchange->head.framing;
+	uint64_t first;
 
 	if (!may_serve(exchange)) {
 		refuse(exchange, HTTP_REFUSE_TOO_MANY_CONNECTIONS,
@@ -267,7 +236,8 @@ begin_body(struct http_exchange *exchange, bool more)
 		    "the body is too large", exchange->body_max, NULL);
 		return;
 	}
-	if (!reserve_input(exchange)) {
+	first = framing->chunked ? exchange->body_max : exchange->body_left;
+	if (MIN(first, MAX(more, 1)) > http_input_room(connection)) {
 		refuse(exchange, HTTP_REFUSE_TOO_MUCH_INPUT,
 		    "the bodies under way are too large together",
 		    server->params.input_bytes_max, "http.max-input");
@@ -275,7 +245,7 @@ begin_body(struct http_exchange *exchange, bool more)
 	}
 	connection->reading = exchange;
 	connection->renewed = true;
-	if (exchange->head.expects_continue && !more)
+	if (exchange->head.expects_continue && more == 0)
 		http_connection_send_continue(connection);
 }
 
@@ -312,7 +282,7 @@ take_head(struct http_connection *connection, struct slice input)
 	if (code != 0)
 		refuse_head(exchange, &error);
 	else
-		begin_body(exchange, input.size > size);
+		begin_body(exchange, input.size - size);
 	return size;
 }
 
@@ -336,6 +306,7 @@ take_chunks(struct http_exchange *exchange, struct slice input)
 			return input.size;
 		}
 		buf_append_slice(&exchange->body, data);
+		http_input_hold(exchange, exchange->body.size);
 	}
 	if (exchange->chunked.state == HTTP_CHUNKED_DONE)
 		dispatch(exchange->request.connection, exchange);
@@ -352,6 +323,7 @@ take_body(struct http_connection *connection, struct slice input)
 		return take_chunks(exchange, input);
 	size = (size_t)MIN(exchange->body_left, input.size);
 	buf_append(&exchange->body, input.data, size);
+	http_input_hold(exchange, exchange->body.size);
 	exchange->body_left -= size;
 	if (exchange->body_left == 0)
 		dispatch(connection, exchange);
@@ -517,10 +489,16 @@ read_body(struct http_connection *connection)
 	size_t pass = 0;
 
 	while (pass < HTTP_BODY_READ_SIZE_MAX) {
-		size_t room = (size_t)MIN(exchange->body_left, HTTP_READ_SIZE);
-		uint8_t *to = buf_reserve(&exchange->body, room);
-		ssize_t size = recv(connection->fd, to, room, 0);
+		uint64_t wanted = MIN(exchange->body_left,
+		    MAX(exchange->body.size, HTTP_BODY_READ_SIZE_MIN));
+		size_t room =
+		    http_input_take(connection, MIN(wanted, HTTP_READ_SIZE));
+		ssize_t size;
 
+		if (room == 0)
+			return;
+		size = recv(connection->fd, buf_reserve(&exchange->body, room),
+		    room, 0);
 		if (size < 0) {
 			on_failed_recv(connection);
 			return;
@@ -530,6 +508,7 @@ read_body(struct http_connection *connection)
 			return;
 		}
 		exchange->body.size += (size_t)size;
+		http_input_hold(exchange, exchange->body.size);
 		exchange->body_left -= (uint64_t)size;
 		pass += (size_t)size;
 		if (exchange->body_left == 0) {
@@ -547,6 +526,7 @@ void
 http_connection_read(struct http_connection *connection)
 {
 	uint8_t *buffer = connection->server->read_buffer;
+	size_t room = HTTP_READ_SIZE;
 	ssize_t size;
 
 	if (connection->reading != NULL && connection->input.size == 0 &&
@@ -554,7 +534,11 @@ http_connection_read(struct http_connection *connection)
 		read_body(connection);
 		return;
 	}
-	size = recv(connection->fd, buffer, HTTP_READ_SIZE, 0);
+	if (connection->reading != NULL)
+		room = http_input_take(connection, room);
+	if (room == 0)
+		return;
+	size = recv(connection->fd, buffer, room, 0);
 	if (size < 0) {
 		on_failed_recv(connection);
 		return;

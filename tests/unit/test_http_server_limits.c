@@ -226,103 +226,6 @@ START_TEST(limit_output_of_one)
 }
 END_TEST
 
-static void
-send_put(struct probe *probe, int fd, size_t size)
-{
-	char head[100];
-
-	snprintf(head, sizeof(head),
-	    "PUT /k HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n", size);
-	probe_send_text(probe, fd, head);
-	probe_settle(probe);
-}
-
-/* What is announced counts, until the answer or the end of the connection. */
-START_TEST(limit_input_of_all)
-{
-	struct http_server_params params = probe_params;
-	struct probe probe;
-	int first;
-	int second;
-
-	params.input_bytes_max = 10;
-	probe_start(&probe, &params);
-	probe.hold = true;
-	first = probe_connect(&probe);
-	send_put(&probe, first, 6);
-	second = probe_connect(&probe);
-	send_put(&probe, second, 5);
-	probe_check_last_answer(&probe, second, 503);
-	probe_check_events(&probe, "refused 503 10 http.max-input\n");
-	second = probe_connect(&probe);
-	send_put(&probe, second, 4);
-	close(second);
-	second = probe_connect(&probe);
-	send_put(&probe, second, 4);
-	/* A body that has come is held until its request is answered. */
-	probe_send_text(&probe, first, "abcdef");
-	send_put(&probe, first, 1);
-	ck_assert_uint_eq(probe.pending_count, 1);
-	probe_answer(&probe, 0);
-	probe_send_text(&probe, second, "1234");
-	probe_send_text(&probe, first, "z");
-	probe_settle(&probe);
-	probe_check_events(&probe, "PUT /k abcdef\nPUT /k 1234\nPUT /k z\n");
-	close(first);
-	close(second);
-	probe_stop(&probe);
-}
-END_TEST
-
-/* A body in chunks counts as the largest until its size is known. */
-START_TEST(limit_input_in_chunks)
-{
-	struct http_server_params params = probe_params;
-	struct probe probe;
-	int chunked;
-	int other;
-
-	params.input_bytes_max = PROBE_BODY_MAX;
-	probe_start(&probe, &params);
-	probe.hold = true;
-	chunked = probe_connect(&probe);
-	probe_send_text(&probe, chunked,
-	    "PUT /c HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
-	probe_settle(&probe);
-	other = probe_connect(&probe);
-	send_put(&probe, other, 1);
-	probe_check_last_answer(&probe, other, 503);
-	probe_send_text(&probe, chunked, "5\r\nhello\r\n0\r\n\r\n");
-	probe_settle(&probe);
-	other = probe_connect(&probe);
-	send_put(&probe, other, PROBE_BODY_MAX - 4);
-	probe_check_last_answer(&probe, other, 503);
-	other = probe_connect(&probe);
-	send_put(&probe, other, PROBE_BODY_MAX - 5);
-	probe_check_open(other);
-	close(chunked);
-	close(other);
-	probe_stop(&probe);
-}
-END_TEST
-
-START_TEST(limit_input_spares_peers)
-{
-	struct http_server_params params = probe_params;
-	struct http_site site;
-
-	params.input_bytes_max = 1;
-	http_site_begin_with(&site, &params);
-	site.probe.protecting = true;
-	http_site_say(&site, GET("/1"));
-	http_site_hear(&site, "\r\n\r\n/1");
-	send_put(&site.probe, site.fd, 2);
-	http_site_say(&site, "ab");
-	http_site_hear(&site, "\r\n\r\nab");
-	http_site_end(&site);
-}
-END_TEST
-
 /* What a client sends ahead while it waits is kept within a bound. */
 START_TEST(limit_input_while_pending)
 {
@@ -365,9 +268,6 @@ http_server_limits_suite(void)
 	tcase_add_test(tests, limit_output_cuts_the_larger);
 	tcase_add_test(tests, limit_output_spares_peers);
 	tcase_add_test(tests, limit_output_of_one);
-	tcase_add_test(tests, limit_input_of_all);
-	tcase_add_test(tests, limit_input_in_chunks);
-	tcase_add_test(tests, limit_input_spares_peers);
 	tcase_add_test(tests, limit_input_while_pending);
 	suite_add_tcase(suite, tests);
 	return suite;
