@@ -21,6 +21,7 @@
  * sim_nemesis     faults
  * sim_damage      damage to disks, and who is whole again
  * sim_copy        old copies of disks
+ * sim_recover     one member is left, and a new cluster grows from it
  * sim_moment      faults at the worst of moments
  * sim_operator    changes of the members and of the leadership
  * sim_check       invariants after each event: of nodes, logs, commits and members
@@ -51,6 +52,7 @@ enum sim_phase {
 	SIM_FAULTS, /* with a warm-up before the first of them */
 	SIM_HEAL,   /* nothing is broken any more; clients finish */
 	SIM_FINAL,  /* all agree; a last write and reads of all keys */
+	SIM_REGROW, /* from one member; then SIM_FINAL once more */
 	SIM_DONE
 };
 
@@ -66,6 +68,10 @@ struct sim {
 	raft_usec now;
 	enum sim_phase phase;
 	raft_usec healed_at;
+	/* See sim_recover.h. */
+	bool recovered;
+	bool renewed;
+	unsigned grow_until; /* members */
 	struct sim_heap heap;
 	struct sim_node *nodes; /* config.hosts_count of them */
 	struct sim_net *net;

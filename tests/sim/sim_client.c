@@ -160,7 +160,8 @@ sim_client_begin(struct sim *sim, const struct sim_event *event)
 	unsigned client = (unsigned)event->number;
 	struct sim_op *op;
 
-	if (sim->phase == SIM_HEAL || sim->clients->current[client] != NULL)
+	if (sim->phase == SIM_HEAL || sim->phase == SIM_REGROW ||
+	    sim->clients->current[client] != NULL)
 		return;
 	/* Others have events left from before the healing. */
 	if (sim->phase == SIM_FINAL && client != 0)
@@ -177,6 +178,8 @@ void
 sim_clients_begin_final(struct sim *sim, raft_id leader)
 {
 	sim->clients->leader[0] = leader;
+	sim->clients->final_step = 0;
+	sim->clients->final_done = false;
 	sim_schedule(sim, sim->now, SIM_EVENT_CLIENT, 0, 0, NULL);
 }
 

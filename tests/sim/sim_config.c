@@ -309,6 +309,7 @@ sim_config_draw(struct sim_config *config, uint64_t seed, unsigned nodes_count,
 	draw_faults(config, &rng);
 	draw_hurry(config, &rng);
 	draw_snapshots(config, &rng);
+	config->recovers = percent(&rng, 10) && !config->calm;
 	/* With an even number of voters, two memberships that differ by one
 	 * voter each can have quorums without a common one. */
 	if (nodes_count == 0 && profile == SIM_PROFILE_CHURN &&

@@ -41,6 +41,7 @@ struct sim_config {
 	uint64_t seed;
 	unsigned nodes_count; /* founders */
 	unsigned hosts_count; /* with those that may be added */
+	bool recovers;        /* one member is left at the end */
 	bool churns;          /* the members change */
 	bool calm;            /* no faults, and no message is lost or late */
 	raft_usec warm_up;    /* no faults before */

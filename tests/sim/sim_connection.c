@@ -4,6 +4,7 @@
 #include "tests/sim/sim_net_impl.h"
 #include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_pieces.h"
+#include "tests/sim/sim_recover.h"
 #include <inttypes.h>
 
 static void
@@ -83,12 +84,14 @@ note_hearing(struct sim *sim, struct sim_node *node,
 	raft_id peer = packet->from;
 
 	if (accepted)
+		sim_recover_heard(sim, node, sim_node_get(sim, peer));
+	if (accepted)
 		node->heard[peer] = true;
 	sim_trace(sim, node->id, "hello of %" PRIu64 "%s%s", peer,
 	    accepted ? "" : " refused: ", accepted ? "" : why);
 	sim->counters.hellos_refused += !accepted;
 	if (accepted || node->wiped || sim_node_get(sim, peer)->wiped ||
-	    sim->config.churns || sim->counters.damages > 0 ||
+	    sim->config.churns || sim->counters.damages > 0 || sim->recovered ||
 	    sim->counters.copies_put_back > 0 || is_of_the_past(sim, packet))
 		return;
 	sim_fail(sim, "node %" PRIu64 " refuses the hello of %" PRIu64 ": %s",

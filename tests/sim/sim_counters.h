@@ -116,6 +116,8 @@
 	COUNTED(copies_refused)                                                \
 	COUNTED(copies_outdated)                                               \
 	COUNTED(copies_taken_away)                                             \
+	COUNTED(recoveries)                                                    \
+	COUNTED(recoveries_done)                                               \
 	COVERED(pauses)                                                        \
 	COVERED(disk_stalls)                                                   \
 	COVERED(partitions)                                                    \

@@ -309,7 +309,7 @@ sim_node_restart(struct sim *sim, const struct sim_event *event)
 {
 	struct sim_node *node = sim_node_get(sim, event->node);
 
-	if (node->node == NULL)
+	if (node->node == NULL && !node->retired)
 		start(sim, node);
 }
 
@@ -330,6 +330,16 @@ sim_node_crash(
 }
 
 void
+sim_node_retire(struct sim *sim, struct sim_node *node)
+{
+	node->powered = false;
+	if (node->node != NULL)
+		(void)bury(sim, node);
+	node->busy_until = 0;
+	node->retired = true;
+}
+
+void
 sim_node_wipe(struct sim_node *node)
 {
 	ASSERT(node->node == NULL);
@@ -347,6 +357,8 @@ sim_node_renew(struct sim *sim, struct sim_node *node)
 	sim_node_wipe(node);
 	node->renewals++;
 	node->wiped = false;
+	node->broken = false;
+	node->retired = false;
 	node->removed = false;
 	fill_params(sim, node);
 }

@@ -42,6 +42,7 @@ struct sim_node {
 	uint64_t copy_life;    /* in which it was taken */
 	unsigned copy_renewals;
 	bool rolled_back;
+	bool retired;                           /* it is not started any more */
 	uint64_t heard_life[SIM_NODES_MAX + 1]; /* the last of each other */
 	raft_index whole_index; /* it is not whole before it has this */
 	struct node *node;      /* NULL: down */
@@ -92,6 +93,9 @@ void sim_node_restart(struct sim *sim, const struct sim_event *event);
 /* The process is gone at once, and started again `after`. */
 void sim_node_crash(
     struct sim *sim, struct sim_node *node, bool powered, raft_usec after);
+
+/* It goes down, if it is not, and stays so; any turn is over. */
+void sim_node_retire(struct sim *sim, struct sim_node *node);
 
 /* Empty disks; the node must be down. */
 void sim_node_wipe(struct sim_node *node);

@@ -114,6 +114,14 @@ sim_operator_hurry(struct sim *sim, struct sim_node *leader)
 }
 
 void
+sim_operator_grow(struct sim *sim, const struct sim_node *leader)
+{
+	/* Not a multiple of 16, which stands for any place. */
+	sim_schedule(sim, sim->now, SIM_EVENT_OPERATE, leader->id,
+	    UINT64_C(0x100) << 8 | REQUEST_ADD, NULL);
+}
+
+void
 sim_operator_change(struct sim *sim, struct rng *rng)
 {
 	renew_hosts(sim);
@@ -314,8 +322,9 @@ begin_change(
 		return;
 	}
 	sim->counters.changes_begun++;
-	/* Somebody else wants something at the same time. */
-	if (rng_below(rng_of(sim), 3) == 0)
+	/* Somebody else wants something at the same time; but nobody does while
+	 * a cluster grows again, which would shrink by it. */
+	if (sim->phase != SIM_REGROW && rng_below(rng_of(sim), 3) == 0)
 		ask_soon(sim, node, sim->config.raft.election_timeout / 10);
 }
 

@@ -20,6 +20,9 @@ void sim_operator_transfer(struct sim *sim, struct rng *rng);
 /* A node begins to lead: a change may come too early for it. */
 void sim_operator_hurry(struct sim *sim, struct sim_node *leader);
 
+/* Whoever waits is added, one at a time. */
+void sim_operator_grow(struct sim *sim, const struct sim_node *leader);
+
 /* SIM_EVENT_OPERATE, in the inbox of a node. */
 void sim_operator_receive(
     struct sim *sim, struct sim_node *node, const struct sim_event *event);

@@ -4,6 +4,7 @@
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_nemesis.h"
 #include "tests/sim/sim_net.h"
+#include "tests/sim/sim_recover.h"
 #include "tests/sim/sim_replay.h"
 #include <inttypes.h>
 #include <stdarg.h>
@@ -155,7 +156,19 @@ look_whether_done(struct sim *sim)
 		return;
 	sim_check_contents(sim);
 	check_calm(sim);
+	if (sim_recover_begin(sim, leader))
+		return;
 	sim->phase = SIM_DONE;
+}
+
+static void
+look_whether_regrown(struct sim *sim)
+{
+	sim_recover_step(sim);
+	if (sim->phase == SIM_REGROW &&
+	    sim->now - sim->healed_at >
+		HEALING_TIMEOUTS_MAX * sim->config.raft.election_timeout)
+		sim_fail(sim, "the cluster does not grow again");
 }
 
 static void
@@ -165,6 +178,7 @@ look_at_phase(struct sim *sim)
 	case SIM_FAULTS: begin_healing(sim); break;
 	case SIM_HEAL: look_whether_healed(sim); break;
 	case SIM_FINAL: look_whether_done(sim); break;
+	case SIM_REGROW: look_whether_regrown(sim); break;
 	case SIM_DONE: break;
 	}
 	plan_phase(sim, sim->now + sim->config.raft.election_timeout / 4);
