@@ -127,13 +127,17 @@ check_applied(
 
 /* ---- After a turn ---- */
 
-/* Only a committed membership may tell that, and it holds for ever. */
+/*
+ * Only a committed membership may tell that, and it holds for ever: of this id.
+ * Whoever was added, removed and added again before it heard of any of that may
+ * learn the first id of a member that is behind, and then that this is removed.
+ */
 static void
 check_removed(struct sim *sim, struct sim_node *node)
 {
 	node->removed = true;
 	sim->counters.removed_noticed++;
-	if (sim_check_is_committed(sim, node))
+	if (sim_check_has_id(sim, node->member_id))
 		sim_fail(
 		    sim, "node %" PRIu64 " takes itself for removed", node->id);
 }
@@ -209,10 +213,12 @@ check_state(struct sim *sim, struct sim_node *node, enum node_state state)
 		check_removed(sim, node);
 	if (state == NODE_MEMBER) {
 		sim->counters.formations += !watch->image.formed;
-		if (node->wiped)
+		/* Removed and added, it is another member. */
+		if (node->wiped && node->member_id == node->lost_id)
 			sim_fail(sim,
 			    "node %" PRIu64 " was wiped and takes part",
 			    node->id);
+		node->wiped = false;
 	}
 	if (state == NODE_OUTDATED)
 		sim_fail(sim,
@@ -494,8 +500,9 @@ sim_check_converged(struct sim *sim, raft_id *ret_place)
 	members = node_get_members(leader->node);
 	for (unsigned i = 0; i < members->count; i++) {
 		const struct node_member *member = &members->member[i];
+		const struct sim_node *host = sim_node_at(sim, member->address);
 
-		if (!sim_node_at(sim, member->address)->wiped &&
+		if (!host->wiped && !host->removed &&
 		    !has_converged(sim, leader, member->id))
 			return false;
 	}

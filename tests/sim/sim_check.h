@@ -93,8 +93,8 @@ const struct node_membership *
 sim_check_membership(struct sim *sim, uint64_t hash, struct slice payload);
 /* Is the membership in effect at the node, who leads, a joint one? */
 bool sim_check_is_joint(struct sim *sim, struct sim_node *node);
-/* Is the node in the membership that was committed last? */
-bool sim_check_is_committed(struct sim *sim, const struct sim_node *node);
+/* Is that the id of one of the members that were committed last? */
+bool sim_check_has_id(struct sim *sim, raft_id id);
 /* Is the node in what was committed last, or in any log behind that? */
 bool sim_check_is_member(struct sim *sim, const struct sim_node *node);
 

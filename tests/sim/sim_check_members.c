@@ -86,19 +86,25 @@ is_member_at(struct sim *sim, struct sim_log *log, raft_index index,
 }
 
 bool
-sim_check_is_committed(struct sim *sim, const struct sim_node *node)
+sim_check_has_id(struct sim *sim, raft_id id)
 {
 	struct sim_log *committed = &sim->checks->committed;
+	const struct raft_members *members =
+	    sim_check_members_at(sim, committed, committed->last_index);
 
-	return is_member_at(sim, committed, committed->last_index, node);
+	for (unsigned i = 0; i < members->count; i++) {
+		if (members->member[i].id == id)
+			return true;
+	}
+	return false;
 }
 
 bool
 sim_check_is_member(struct sim *sim, const struct sim_node *node)
 {
-	const struct sim_log *committed = &sim->checks->committed;
+	struct sim_log *committed = &sim->checks->committed;
 
-	if (sim_check_is_committed(sim, node))
+	if (is_member_at(sim, committed, committed->last_index, node))
 		return true;
 	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
 		struct sim_log *log = &sim->checks->watches[id].log;

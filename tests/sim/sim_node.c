@@ -246,7 +246,7 @@ start_failed(struct sim *sim, struct sim_node *node, int error, const char *why)
 
 	/* It may have crashed in the turn in which it noted so. */
 	if (!failed && error == ERR_MISMATCH &&
-	    !sim_check_is_committed(sim, node)) {
+	    !sim_check_has_id(sim, node->member_id)) {
 		sim_trace(sim, node->id, "does not start: %s", why);
 		node->removed = true;
 		return;
@@ -346,6 +346,7 @@ sim_node_wipe(struct sim_node *node)
 	sim_disks_release(&node->disks);
 	sim_disks_init(&node->disks);
 	node->commits_count = 0;
+	node->lost_id = node->member_id;
 	node->member_id = 0;
 	memset(node->heard_life, 0, sizeof(node->heard_life));
 	node->wiped = true;

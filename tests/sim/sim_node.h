@@ -27,6 +27,7 @@ struct sim_node {
 	unsigned renewals; /* as how many nodes it came back */
 	bool powered;      /* down, but its host refuses connections */
 	bool wiped;        /* its disks were emptied after the formation */
+	raft_id lost_id;   /* what it was then */
 	bool removed;      /* it knows so */
 	/* Damage was done to its disks: until it is whole again they may hold
 	 * less than it has promised. */

@@ -60,15 +60,15 @@ ask(struct sim *sim, struct rng *rng, enum request request)
 	    random << 8 | request, NULL);
 }
 
-/* Who knows that it was removed, or was wiped and is no member, starts anew. */
+/* Who is no member, and knows that or was wiped, starts anew. */
 static void
 renew_hosts(struct sim *sim)
 {
 	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
 		struct sim_node *node = sim_node_get(sim, id);
 
-		if (!node->removed &&
-		    (!node->wiped || sim_check_is_member(sim, node)))
+		if ((!node->removed && !node->wiped) ||
+		    sim_check_is_member(sim, node))
 			continue;
 		if (sim->now < node->busy_until)
 			continue;
@@ -187,7 +187,7 @@ choose_member(struct sim *sim, const struct sim_node *node, uint64_t random)
 		struct sim_node *host = sim_node_at(sim, member->address);
 
 		/* Before anybody else goes, who cannot come back. */
-		if (host->wiped)
+		if (host->wiped || host->removed)
 			return member;
 	}
 	return members->count == 0 ? NULL
