@@ -19,6 +19,7 @@
  * sim_disk        the disks of a node
  * sim_client      clients and the history of what they saw
  * sim_nemesis     faults
+ * sim_partition   those that cut links
  * sim_damage      damage to disks, and who is whole again
  * sim_copy        old copies of disks
  * sim_recover     one member is left, and a new cluster grows from it
