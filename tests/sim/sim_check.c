@@ -2,6 +2,7 @@
 
 #include "common/hash.h"
 #include "common/mem.h"
+#include "tests/sim/sim_copy.h"
 #include "tests/sim/sim_damage.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -159,6 +160,32 @@ count_refused_snapshots(struct sim *sim, struct sim_node *node)
 	}
 }
 
+/*
+ * A log that has the snapshot's entry stays: when the state was lost it gets one
+ * under it; else nothing is installed, and all up to that entry is committed.
+ */
+static void
+count_installed(
+    struct sim *sim, struct sim_node *node, const struct node_status *status)
+{
+	struct sim_watch *watch = watch_of(sim, node);
+	struct sim_counters *counters = &sim->counters;
+	struct kv_stats stats;
+
+	if (status->snapshots_installed != watch->snapshots_installed) {
+		kv_get_stats(node_kv(node->node), &stats);
+		counters->snapshots_installed++;
+		counters->snapshots_under_log +=
+		    status->raft.compacted_index < stats.checkpoint_index;
+	} else if (node->piece_end > watch->commit_before &&
+		   node->append_at != node->turn_at) {
+		counters->snapshots_committed +=
+		    status->raft.commit_index >= node->piece_end;
+	}
+	node->piece_end = 0;
+	watch->commit_before = status->raft.commit_index;
+}
+
 static void
 count_events(
     struct sim *sim, struct sim_node *node, const struct node_status *status)
@@ -178,8 +205,7 @@ count_events(
 	}
 	counters->snapshots_sent +=
 	    status->snapshots_sent - watch->snapshots_sent;
-	counters->snapshots_installed +=
-	    status->snapshots_installed - watch->snapshots_installed;
+	count_installed(sim, node, status);
 	count_refused_snapshots(sim, node);
 	watch->snapshots_sent = status->snapshots_sent;
 	watch->snapshots_installed = status->snapshots_installed;
@@ -260,8 +286,10 @@ sim_check_turn(struct sim *sim, struct sim_node *node)
 	node->state = status.state;
 	node->member_id = status.id;
 	node->generation = status.data_generation;
-	if (node->rolled_back)
+	if (node->rolled_back) {
+		sim_copy_look(sim, node);
 		return;
+	}
 	check_state(sim, node, status.state);
 	sim_image_load(&watch->image, node);
 	if (status.state != NODE_MEMBER)

@@ -41,6 +41,7 @@ struct sim_watch {
 	raft_id transfer_target;
 	uint64_t snapshots_sent;
 	uint64_t snapshots_installed;
+	raft_index commit_before;      /* at the end of the last turn */
 	raft_index acknowledged_index; /* the last write that was, this turn */
 	raft_index sent_last[SIM_NODES_MAX + 1]; /* in appends, to each peer */
 };

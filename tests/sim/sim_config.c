@@ -42,7 +42,7 @@ static const struct {
 	[SIM_FAULT_DISK_ERROR] = { 45, 4, 40 },
 	[SIM_FAULT_DAMAGE] = { 25, 4, 30 },
 	[SIM_FAULT_COPY] = { 12, 2, 10 },
-	[SIM_FAULT_WIPE] = { 6, 20, 60 },
+	[SIM_FAULT_WIPE] = { 15, 15, 50 },
 	[SIM_FAULT_PARTITION] = { 60, 4, 30 },
 	[SIM_FAULT_LOSS] = { 30, 6, 40 },
 	[SIM_FAULT_DELAY] = { 30, 6, 40 },
@@ -251,6 +251,11 @@ bend_to_profile(
 	}
 	if (profile == SIM_PROFILE_CLOCK)
 		config->raft.lease_reads = percent(rng, 80);
+	/* Whoever has lost the state needs one, though its log is there. */
+	if (profile == SIM_PROFILE_SNAPSHOT && !config->calm &&
+	    percent(rng, 60))
+		config->fault_mean[SIM_FAULT_DAMAGE] =
+		    rng_between(rng, 4, 15) * timeout;
 	if (profile == SIM_PROFILE_SNAPSHOT) {
 		config->trailing_bytes_min = scale(rng, 6);
 		config->trailing_bytes_max =

@@ -127,6 +127,15 @@ sim_copy_heard(struct sim *sim, struct sim_node *node,
 		    node->id, peer->id);
 }
 
+/* It knows that it is outdated: being started again does not help. */
+void
+sim_copy_look(struct sim *sim, struct sim_node *node)
+{
+	node->doomed =
+	    node->doomed || (node->state == NODE_OUTDATED &&
+				rng_below(&sim->rng[SIM_RNG_NEMESIS], 4) == 0);
+}
+
 void
 sim_copy_release(struct sim_node *node)
 {

@@ -16,6 +16,8 @@ void sim_copy_restore(struct sim *sim);
 /* `node` has judged the hello of `peer`. */
 void sim_copy_heard(struct sim *sim, struct sim_node *node,
     const struct sim_node *peer, uint64_t boot_id, bool accepted);
+/* After each turn of an old copy. */
+void sim_copy_look(struct sim *sim, struct sim_node *node);
 void sim_copy_release(struct sim_node *node);
 
 #endif

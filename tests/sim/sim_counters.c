@@ -37,9 +37,11 @@ sim_counters_print(const struct sim_counters *counters)
 void
 sim_counters_list(const struct sim_counters *counters)
 {
-#define COUNTER(name) printf("%-28s %" PRIu64 "\n", #name, counters->name);
-	SIM_COUNTERS(COUNTER, COUNTER)
-#undef COUNTER
+#define COUNTED(name)
+#define COVERED(name) printf("%-28s %" PRIu64 "\n", #name, counters->name);
+	SIM_COUNTERS(COUNTED, COVERED)
+#undef COUNTED
+#undef COVERED
 }
 
 static unsigned

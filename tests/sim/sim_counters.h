@@ -80,6 +80,8 @@
 	COVERED(snapshots_late)                                                \
 	COVERED(snapshots_sent)                                                \
 	COVERED(snapshots_installed)                                           \
+	COVERED(snapshots_under_log)                                           \
+	COVERED(snapshots_committed)                                           \
 	COVERED(snapshots_refused)                                             \
 	COVERED(snapshot_links_broken)                                         \
 	COVERED(snapshot_senders_crashed)                                      \
@@ -103,7 +105,7 @@
 	COVERED(damages_of_data)                                               \
 	COVERED(damages_of_memory)                                             \
 	COVERED(states_falsified)                                              \
-	COUNTED(states_exposed)                                                \
+	COVERED(states_exposed)                                                \
 	COVERED(states_mended)                                                 \
 	COVERED(damages_while_running)                                         \
 	COVERED(damages_found_running)                                         \
@@ -112,12 +114,12 @@
 	COVERED(damages_set_aside)                                             \
 	COVERED(damages_made_good)                                             \
 	COVERED(members_renewed)                                               \
-	COUNTED(copies_put_back)                                               \
-	COUNTED(copies_refused)                                                \
-	COUNTED(copies_outdated)                                               \
-	COUNTED(copies_taken_away)                                             \
-	COUNTED(recoveries)                                                    \
-	COUNTED(recoveries_done)                                               \
+	COVERED(copies_put_back)                                               \
+	COVERED(copies_refused)                                                \
+	COVERED(copies_outdated)                                               \
+	COVERED(copies_taken_away)                                             \
+	COVERED(recoveries)                                                    \
+	COVERED(recoveries_done)                                               \
 	COVERED(pauses)                                                        \
 	COVERED(disk_stalls)                                                   \
 	COVERED(partitions)                                                    \
@@ -143,7 +145,6 @@
 	COVERED(acknowledgements_held)                                         \
 	COVERED(histories_checked)                                             \
 	COUNTED(histories_undecided)                                           \
-	COUNTED(vacuous_runs)                                                  \
 	COUNTED(healing_ms)
 
 struct sim_counters {
@@ -155,7 +156,7 @@ struct sim_counters {
 void sim_counters_add(struct sim_counters *to, const struct sim_counters *from);
 /* Prints all, some a line, to stdout. */
 void sim_counters_print(const struct sim_counters *counters);
-/* One a line. */
+/* Those that are to be covered, one a line. */
 void sim_counters_list(const struct sim_counters *counters);
 /* Prints those that should not be zero but are; how many there are. */
 unsigned sim_counters_missing(const struct sim_counters *counters);

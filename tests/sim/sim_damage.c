@@ -4,6 +4,7 @@
 #include "kv/kv_impl.h"
 #include "node/node_log.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_nemesis_impl.h"
 #include "tests/sim/sim_operator.h"
 #include <inttypes.h>
 
@@ -213,23 +214,59 @@ count_wound(struct sim *sim, const struct sim_node *node, enum wound wound)
 	}
 }
 
+static raft_id
+choose(struct sim *sim, struct rng *rng)
+{
+	raft_id leader = sim_nemesis_leader(sim);
+
+	return leader != 0 && rng_below(rng, 3) == 0
+		   ? leader
+		   : rng_between(rng, 1, sim->config.hosts_count);
+}
+
+/*
+ * A false state is found by comparison with those of a majority. While fewer
+ * than half are down for long, whoever has it may lead those that are left, and
+ * the others need its snapshot when they come back.
+ */
+static void
+hide_others(struct sim *sim, struct rng *rng, const struct sim_node *victim)
+{
+	raft_usec timeout = sim->config.raft.election_timeout;
+	unsigned count = (sim->config.nodes_count - 1) / 2;
+
+	if (sim->config.fault_mean[SIM_FAULT_CRASH] == 0 ||
+	    rng_below(rng, 4) == 0)
+		return;
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
+		struct sim_node *node = sim_node_get(sim, id);
+
+		if (count == 0 || node == victim || node->node == NULL ||
+		    sim->now < node->busy_until)
+			continue;
+		count--;
+		sim_node_crash(
+		    sim, node, true, rng_between(rng, 10, 40) * timeout);
+	}
+}
+
 void
 sim_damage_strike(struct sim *sim, struct rng *rng)
 {
-	raft_id id = rng_between(rng, 1, sim->config.hosts_count);
+	raft_id id = choose(sim, rng);
 	enum wound wound = (enum wound)rng_below(rng, WOUNDS_COUNT);
 	raft_usec outage =
 	    rng_between(rng, 0, 3 * sim->config.raft.election_timeout);
 	bool runs_on = is_found_while_running(wound) && rng_below(rng, 2) == 0;
 	uint64_t random = rng_next(rng);
 	struct sim_node *node = sim_node_get(sim, id);
+	bool leads;
 
 	if (!sim_damage_allows(sim, node) || sim->now < node->busy_until ||
 	    (runs_on && node->node == NULL))
 		return;
-	if (runs_on)
-		sim->counters.damages_of_leader += node_is_leader(node->node);
-	else
+	leads = node->node != NULL && node_is_leader(node->node);
+	if (!runs_on)
 		sim_node_crash(sim, node, true, outage);
 	node->broken = hurt(sim, node, wound, random);
 	if (!node->broken)
@@ -238,7 +275,10 @@ sim_damage_strike(struct sim *sim, struct rng *rng)
 	node->false_state = wound == WOUND_STATE ? node->generation + 1 : 0;
 	node->wounds++;
 	node->whole_index = sim->checks->committed.last_index;
+	sim->counters.damages_of_leader += leads;
 	count_wound(sim, node, wound);
+	if (wound == WOUND_STATE)
+		hide_others(sim, rng, node);
 	sim_trace(sim, id, "%s is damaged%s", wound_names[wound],
 	    runs_on ? ", unnoticed" : "");
 }

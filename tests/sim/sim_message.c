@@ -186,6 +186,8 @@ sim_net_receive_message(
 
 	if (!sim_net_is_expected(sim, node, packet))
 		return;
+	if (packet->message.kind == RAFT_APPEND_REQUEST)
+		node->append_at = node->turn_at;
 	if (packet->damaged)
 		before = node_digest(node->node);
 	error =

@@ -298,9 +298,11 @@ strike_reset(struct sim *sim)
 static void
 break_snapshot(struct sim *sim, raft_id sender, raft_id receiver)
 {
-	switch (rng_below(sim_nemesis_rng(sim), 6)) {
+	switch (rng_below(sim_nemesis_rng(sim), 8)) {
 	case 4:
-	case 5: sim_partition_divert(sim, sender, receiver); break;
+	case 5:
+	case 6:
+	case 7: sim_partition_divert(sim, sender, receiver); break;
 	case 0:
 		sim->counters.snapshot_senders_crashed++;
 		sim_nemesis_crash(

@@ -71,8 +71,10 @@ struct sim_node {
 	raft_usec stall;        /* added to the next commit */
 	raft_usec slow_until;   /* commits take so many times as long */
 	uint32_t slow_factor;
-	bool doomed; /* it crashes when its turn has ended */
-	bool told;   /* node_fail was called: the next turn fails */
+	raft_index piece_end; /* a snapshot that came to its end this turn */
+	raft_usec append_at;  /* the turn in which it last heard a leader */
+	bool doomed;          /* it crashes when its turn has ended */
+	bool told;            /* node_fail was called: the next turn fails */
 };
 
 void sim_nodes_init(struct sim *sim);

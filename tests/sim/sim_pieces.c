@@ -83,7 +83,8 @@ sim_pieces_send(
 	packet->session = connection->session;
 	packet->number = slot->number;
 	packet->message.from = node->member_id;
-	if (sim_chance(sim_net_rng(sim), sim->config.damage_ppm)) {
+	/* There are fewer of them than of messages. */
+	if (sim_chance(sim_net_rng(sim), 4 * sim->config.damage_ppm)) {
 		struct sim_packet *damaged =
 		    sim_packet_damaged(packet, rng_next(sim_net_rng(sim)));
 
@@ -124,8 +125,8 @@ sim_pieces_drop(struct sim *sim, struct sim_node *node)
 
 /* What became of an offer. */
 static void
-count_answer(
-    struct sim *sim, const struct sim_packet *packet, const struct buf *bytes)
+count_answer(struct sim *sim, struct sim_node *node,
+    const struct sim_packet *packet, const struct buf *bytes)
 {
 	struct sim_counters *counters = &sim->counters;
 	struct node_piece piece;
@@ -136,6 +137,8 @@ count_answer(
 	    node_answer_decode(buf_slice(bytes), &answer) != 0)
 		return;
 	counters->snapshots_late += answer.kind == NODE_ANSWER_LATER;
+	if (piece.kind == NODE_PIECE_END)
+		node->piece_end = piece.id.index;
 	if (piece.kind != NODE_PIECE_OFFER)
 		return;
 	counters->snapshots_offered++;
@@ -171,7 +174,7 @@ sim_pieces_receive(
 		    "node %" PRIu64 " takes a damaged piece of a snapshot",
 		    node->id);
 	else if (error == 0) {
-		count_answer(sim, packet, &answer);
+		count_answer(sim, node, packet, &answer);
 		reply = sim_packet_piece(SIM_PACKET_PIECE_ANSWER, node->id,
 		    packet->from, buf_slice(&answer));
 		reply->dialer = packet->dialer;

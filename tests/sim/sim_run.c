@@ -281,7 +281,6 @@ report(const struct sim *sim, struct sim_result *ret_result)
 	ret_result->vacuous = done < OPERATIONS_MIN;
 	ret_result->hash = sim->hash;
 	ret_result->counters = *counters;
-	ret_result->counters.vacuous_runs = ret_result->vacuous;
 	memcpy(ret_result->failure, sim->failure, sizeof(sim->failure));
 	sim_config_print(&sim->config, config, sizeof(config));
 	snprintf(ret_result->line, sizeof(ret_result->line),
