@@ -10,7 +10,7 @@
 
 #define SIM_FOUNDERS_MAX 7
 #define SIM_SPARES_MAX   3
-#define SIM_NODES_MAX    (SIM_FOUNDERS_MAX + SIM_SPARES_MAX)
+#define SIM_NODES_MAX    (SIM_FOUNDERS_MAX + SIM_SPARES_MAX + 1) /* a copy */
 #define SIM_CLIENTS_MAX  8
 #define SIM_KEYS_MAX     6
 

@@ -92,7 +92,8 @@ note_hearing(struct sim *sim, struct sim_node *node,
 	sim->counters.hellos_refused += !accepted;
 	if (accepted || node->wiped || sim_node_get(sim, peer)->wiped ||
 	    sim->config.churns || sim->counters.damages > 0 || sim->recovered ||
-	    sim->counters.copies_put_back > 0 || is_of_the_past(sim, packet))
+	    sim->counters.copies_put_back > 0 ||
+	    sim->counters.copies_beside > 0 || is_of_the_past(sim, packet))
 		return;
 	sim_fail(sim, "node %" PRIu64 " refuses the hello of %" PRIu64 ": %s",
 	    node->id, peer, why);
@@ -294,7 +295,7 @@ sim_net_members_changed(struct sim *sim, struct sim_node *node)
 		struct sim_connection *connection =
 		    &sim->net->connections[node->id][peer];
 
-		if (peer == node->id)
+		if (peer == node->id || peer == node->beside)
 			continue;
 		if (connection->state != LINK_DOWN &&
 		    !is_same_member(connection, member))

@@ -67,6 +67,53 @@ put_back(struct sim *sim, struct rng *rng, struct sim_node *node)
 	    SIM_EVENT_RELIEF, 0, SIM_FAULT_COPY, NULL);
 }
 
+/*
+ * A copy is started beside the original, which runs on or comes back, at a place
+ * of its own: it says that it is the same member, in another life.
+ */
+static void
+put_beside(struct sim *sim, struct rng *rng, struct sim_node *node)
+{
+	raft_usec timeout = sim->config.raft.election_timeout;
+	raft_id place = sim->config.hosts_count + 1;
+	struct sim_node *copy = sim_node_get(sim, place);
+
+	if (copy->beside != 0)
+		return;
+	copy->sim = sim;
+	copy->id = place;
+	copy->beside = node->id;
+	copy->params = node->params;
+	copy->disks = node->copy;
+	node->copy = (struct sim_disks){ 0 };
+	copy->commits_count = sim_disks_commits_count(&copy->disks);
+	copy->copy_life = node->copy_life;
+	copy->copy_renewals = node->copy_renewals;
+	copy->rolled_back = true;
+	copy->broken = true;
+	copy->retired = false;
+	copy->state = NODE_FORMING;
+	copy->wake_at = RAFT_NEVER;
+	sim->counters.copies_beside++;
+	sim_trace(
+	    sim, place, "a copy of %" PRIu64 " starts beside it", node->id);
+	sim_schedule(sim, sim->now, SIM_EVENT_RESTART, place, 0, NULL);
+	sim_schedule(sim, sim->now + rng_between(rng, timeout, 20 * timeout),
+	    SIM_EVENT_RELIEF, 0, SIM_FAULT_COPY, NULL);
+}
+
+void
+sim_copy_stop(struct sim *sim)
+{
+	struct sim_node *copy = sim_node_get(sim, sim->config.hosts_count + 1);
+
+	if (copy->beside == 0)
+		return;
+	sim_node_retire(sim, copy);
+	sim_disks_release(&copy->disks);
+	copy->beside = 0;
+}
+
 void
 sim_copy_strike(struct sim *sim, struct rng *rng)
 {
@@ -81,6 +128,8 @@ sim_copy_strike(struct sim *sim, struct rng *rng)
 	    node->copy_renewals != node->renewals + node->wounds ||
 	    rng_below(rng, 4) == 0)
 		take(sim, node);
+	else if (rng_below(rng, 2) == 0 && is_known_as_newer(sim, node))
+		put_beside(sim, rng, node);
 	else if (is_known_as_newer(sim, node) && sim_damage_allows(sim, node))
 		put_back(sim, rng, node);
 	else if (sim_damage_allows(sim, node))
@@ -92,6 +141,7 @@ sim_copy_strike(struct sim *sim, struct rng *rng)
 void
 sim_copy_restore(struct sim *sim)
 {
+	sim_copy_stop(sim);
 	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
 		struct sim_node *node = sim_node_get(sim, id);
 
@@ -112,6 +162,8 @@ void
 sim_copy_heard(struct sim *sim, struct sim_node *node,
     const struct sim_node *peer, uint64_t boot_id, bool accepted)
 {
+	raft_id origin;
+
 	if (boot_id != peer->params.boot_id)
 		return;
 	if (!peer->rolled_back) {
@@ -119,9 +171,13 @@ sim_copy_heard(struct sim *sim, struct sim_node *node,
 			node->heard_life[peer->id] = peer->life;
 		return;
 	}
+	origin = peer->beside == 0 ? peer->id : peer->beside;
 	sim->counters.copies_refused += !accepted;
 	if (accepted && !node->rolled_back &&
-	    node->heard_life[peer->id] > peer->copy_life)
+	    node->heard_life[origin] > peer->copy_life &&
+	    sim_node_get(sim, origin)->renewals +
+		    sim_node_get(sim, origin)->wounds ==
+		peer->copy_renewals)
 		sim_fail(sim,
 		    "node %" PRIu64 " listens to an old copy of %" PRIu64,
 		    node->id, peer->id);
@@ -131,6 +187,14 @@ sim_copy_heard(struct sim *sim, struct sim_node *node,
 void
 sim_copy_look(struct sim *sim, struct sim_node *node)
 {
+	bool outdated = node->state == NODE_OUTDATED;
+
+	if (node->beside != 0) {
+		sim->counters.copies_beside_outdated +=
+		    outdated && !node->removed;
+		node->removed = outdated;
+		return;
+	}
 	node->doomed =
 	    node->doomed || (node->state == NODE_OUTDATED &&
 				rng_below(&sim->rng[SIM_RNG_NEMESIS], 4) == 0);

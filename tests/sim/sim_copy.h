@@ -4,7 +4,8 @@
 /*
  * Old copies of a member's disks, put in the place of the newest ones for a
  * while: as a backup that is put back, or a virtual machine that is set back.
- * Whoever has heard the member since must not listen to that.
+ * Whoever has heard the member since must not listen to that, nor to such a copy
+ * that is started at another place while the member runs.
  */
 
 #include "tests/sim/sim_node.h"
@@ -13,6 +14,8 @@
 void sim_copy_strike(struct sim *sim, struct rng *rng);
 /* The newest disks come back, wherever an old copy was put. */
 void sim_copy_restore(struct sim *sim);
+/* The copy that runs beside its original does not any more, if there is one. */
+void sim_copy_stop(struct sim *sim);
 /* `node` has judged the hello of `peer`. */
 void sim_copy_heard(struct sim *sim, struct sim_node *node,
     const struct sim_node *peer, uint64_t boot_id, bool accepted);

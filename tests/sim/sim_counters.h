@@ -115,6 +115,8 @@
 	COVERED(damages_made_good)                                             \
 	COVERED(members_renewed)                                               \
 	COVERED(copies_put_back)                                               \
+	COVERED(copies_beside)                                                 \
+	COVERED(copies_beside_outdated)                                        \
 	COVERED(copies_refused)                                                \
 	COVERED(copies_outdated)                                               \
 	COVERED(copies_taken_away)                                             \

@@ -107,7 +107,8 @@ draw_nonce(struct rng *rng, uint8_t *nonce)
 void
 sim_nodes_init(struct sim *sim)
 {
-	sim->nodes = mem_zalloc(sim->config.hosts_count, sizeof(*sim->nodes));
+	sim->nodes =
+	    mem_zalloc(sim->config.hosts_count + 1, sizeof(*sim->nodes));
 	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
 		struct sim_node *node = sim_node_get(sim, id);
 
@@ -127,7 +128,7 @@ struct sim_node *
 sim_node_get(struct sim *sim, raft_id id)
 {
 	ASSERT(id >= 1);
-	ASSERT(id <= sim->config.hosts_count);
+	ASSERT(id <= sim->config.hosts_count + 1);
 	return &sim->nodes[id - 1];
 }
 
@@ -180,6 +181,11 @@ sim_nodes_release(struct sim *sim)
 		close_stores(node);
 		sim_disks_release(&node->disks);
 		sim_copy_release(node);
+	}
+	sim_copy_stop(sim);
+	for (raft_id id = 1; id <= sim->config.hosts_count + 1; id++) {
+		struct sim_node *node = sim_node_get(sim, id);
+
 		free(node->inbox);
 		free(node->change);
 	}
@@ -224,6 +230,9 @@ bury(struct sim *sim, struct sim_node *node)
 {
 	bool failed = sim_node_disk_failed(node);
 
+	/* It may not have come to remember whom it has heard. */
+	if (failed)
+		memset(node->heard_life, 0, sizeof(node->heard_life));
 	drop_inbox(node);
 	sim_client_node_died(sim, node);
 	sim_pieces_drop(sim, node);

@@ -43,7 +43,8 @@ struct sim_node {
 	uint64_t copy_life;    /* in which it was taken */
 	unsigned copy_renewals;
 	bool rolled_back;
-	bool retired;                           /* it is not started any more */
+	raft_id beside; /* whose copy runs here, if any */
+	bool retired;   /* it is not started any more */
 	uint64_t heard_life[SIM_NODES_MAX + 1]; /* the last of each other */
 	raft_index whole_index; /* it is not whole before it has this */
 	struct node *node;      /* NULL: down */
@@ -79,6 +80,7 @@ struct sim_node {
 
 void sim_nodes_init(struct sim *sim);
 void sim_nodes_release(struct sim *sim);
+/* Places 1 to hosts_count; at the one behind runs nobody, or a copy. */
 struct sim_node *sim_node_get(struct sim *sim, raft_id id);
 
 /* Where the member `id` lives; NULL: nowhere. */
