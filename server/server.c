@@ -414,6 +414,9 @@ compare_members(const struct server *server)
 {
 	struct node_members listed;
 
+	/* Who waits to be a member knows none. */
+	if (node_get_members(server->node)->count == 0)
+		return;
 	fill_members(server->config, &listed);
 	for (unsigned i = 0; i < listed.count; i++) {
 		const struct node_member *member = &listed.member[i];

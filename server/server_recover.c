@@ -8,8 +8,10 @@
 #include "server_impl.h"
 
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define WHY_SIZE 512
@@ -59,6 +61,25 @@ check_owner(
 	return ERR_MISMATCH;
 }
 
+/* What is written or made here has to be the node's. */
+static int
+check_user(const char *data_dir)
+{
+	struct stat info;
+	const struct passwd *user;
+
+	/* If it cannot be looked at, what follows says why. */
+	if (stat(data_dir, &info) != 0 || info.st_uid == geteuid())
+		return 0;
+	user = getpwuid(info.st_uid);
+	log_err("%s: this directory belongs to user %s, whose node has to "
+		"read what is written here: run this as that user (runuser -u "
+		"%s -- luminousd --recover ...)",
+	    data_dir, user == NULL ? "?" : user->pw_name,
+	    user == NULL ? "USER" : user->pw_name);
+	return ERR_MISMATCH;
+}
+
 static int
 open_all(struct server *server, struct node_recover **ret_recover)
 {
@@ -66,7 +87,9 @@ open_all(struct server *server, struct node_recover **ret_recover)
 	char why[WHY_SIZE];
 	int error;
 
-	error = data_dir_check(config->data_dir);
+	error = check_user(config->data_dir);
+	if (error == 0)
+		error = data_dir_check(config->data_dir);
 	if (error != 0)
 		return error;
 	if (!is_there(config->data_dir, "log", 0)) {

@@ -58,7 +58,8 @@ fail_change(struct api_call *call, int error, const char *why)
 		{ ERR_TOO_LARGE, API_TOO_MANY_MEMBERS,
 		    "remove one with DELETE /cluster/members/NAME" },
 		{ ERR_DENIED, API_WOULD_LOSE_QUORUM,
-		    "bring the missing ones back, or add force=1" },
+		    "bring the missing ones back; force=1 does it all the "
+		    "same, and may end all writes until they are" },
 		{ ERR_INVALID, API_BAD_REQUEST, NULL },
 	};
 

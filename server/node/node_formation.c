@@ -114,15 +114,27 @@ count_start(struct node *node, char *why, size_t size)
 	return error;
 }
 
+/* It never voted: it may begin anew, as if it were empty, to join instead. The
+ * cluster may have been founded with it, and then knows it as wiped. */
+static bool
+founds_no_more(const struct node *node)
+{
+	return node->identity.stage == NODE_STAGE_FOUNDING &&
+	       node->params.members.count == 0;
+}
+
 static int
 load_identity(struct node *node, char *why, size_t size)
 {
 	int error = node_identity_load(node->log_store, &node->identity);
 
-	if (error == 0) {
+	if (error == 0)
 		error = check_owner(node, why, size);
-		return error != 0 ? error : count_start(node, why, size);
-	}
+	if (error == 0)
+		return founds_no_more(node) ? begin_directory(node, why, size)
+					    : count_start(node, why, size);
+	if (error == ERR_MISMATCH)
+		return error;
 	if (error == ERR_NOT_FOUND)
 		return begin_directory(node, why, size);
 	if (error == ERR_VERSION)

@@ -1,5 +1,6 @@
 """A majority is lost for good: one directory becomes a new cluster."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -142,6 +143,19 @@ def test_the_newest_is_asked_for(test):
 def key_of(seen):
     """Of "NAME=TERM:INDEX", what is compared."""
     return tuple(map(int, seen.split("=")[1].split(":")))
+
+
+def test_another_user_is_refused(test):
+    """Root's files in a directory of another would stop that one's node."""
+    if os.geteuid() != 0:
+        return
+    node = Cluster(test, 1).start()["n1"]
+    node.stop()
+    os.chown(node.data, 1, 1)
+    before = sorted(path.name for path in node.data.iterdir())
+    expect_refused(node, [], "runuser -u daemon")
+    expect_equal(sorted(path.name for path in node.data.iterdir()), before,
+                 "files")
 
 
 def test_what_holds_nothing_is_refused(test):

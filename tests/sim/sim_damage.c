@@ -353,16 +353,6 @@ sim_damage_look(
 	node->broken = false;
 }
 
-bool
-sim_damage_is_any_false(struct sim *sim)
-{
-	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
-		if (sim_node_get(sim, id)->false_state != 0)
-			return true;
-	}
-	return false;
-}
-
 void
 sim_damage_expose(struct sim *sim, struct sim_node *node)
 {

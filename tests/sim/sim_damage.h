@@ -29,8 +29,6 @@ void sim_damage_started(struct sim *sim, struct sim_node *node);
 void sim_damage_look(
     struct sim *sim, struct sim_node *node, const struct node_status *status);
 
-/* Has any node a state that is not that of the others? */
-bool sim_damage_is_any_false(struct sim *sim);
 
 /* What is false here must not become the majority's by a snapshot: the node is
  * started anew, and finds that its state is damaged. */

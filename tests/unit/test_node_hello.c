@@ -198,6 +198,45 @@ START_TEST(E22_wiped_node_says_how_it_is_replaced)
 }
 END_TEST
 
+/* What a wiped node is told: its second start need not be in an empty one. */
+START_TEST(E22_founder_that_shall_join_now_begins_anew)
+{
+	struct node_cluster *cluster = formed(3);
+	struct machine *n3 = &cluster->machine[2];
+	struct node_params params = machine_params(n3);
+	struct node_hello before;
+	struct node_hello hello;
+
+	machine_stop(n3);
+	machine_wipe(n3);
+	ck_assert_int_eq(machine_start(n3), 0);
+	before = hello_of(n3, 1);
+	machine_stop(n3);
+	params.members.count = 0;
+	memset(params.directory_nonce, 0x5a, NODE_NONCE_SIZE);
+	ck_assert_int_eq(machine_start_with(n3, &params), 0);
+	ck_assert_int_eq(machine_state(n3), NODE_JOINING);
+	hello = hello_of(n3, 1);
+	ck_assert_mem_ne(hello.directory, before.directory, NODE_NONCE_SIZE);
+	expect_refusal(&cluster->machine[0], &hello, "comes with another");
+	node_cluster_free(cluster);
+}
+END_TEST
+
+START_TEST(E22_member_does_not_begin_anew_to_join)
+{
+	struct node_cluster *cluster = formed(3);
+	struct machine *n3 = &cluster->machine[2];
+	struct node_params params = machine_params(n3);
+
+	machine_stop(n3);
+	params.members.count = 0;
+	ck_assert_int_eq(machine_start_with(n3, &params), 0);
+	ck_assert_int_eq(machine_state(n3), NODE_MEMBER);
+	node_cluster_free(cluster);
+}
+END_TEST
+
 /* ---- A node that joins ---- */
 
 START_TEST(joining_node_listens_only_to_who_knows_it)
@@ -634,6 +673,8 @@ node_hello_suite(void)
 	tcase_add_test(
 	    founding, late_founder_need_not_hear_those_that_have_left);
 	tcase_add_test(founding, E22_wiped_node_says_how_it_is_replaced);
+	tcase_add_test(founding, E22_founder_that_shall_join_now_begins_anew);
+	tcase_add_test(founding, E22_member_does_not_begin_anew_to_join);
 	suite_add_tcase(suite, founding);
 	tcase_add_test(joining, joining_node_listens_only_to_who_knows_it);
 	tcase_add_test(
