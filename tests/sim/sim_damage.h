@@ -29,7 +29,6 @@ void sim_damage_started(struct sim *sim, struct sim_node *node);
 void sim_damage_look(
     struct sim *sim, struct sim_node *node, const struct node_status *status);
 
-
 /* What is false here must not become the majority's by a snapshot: the node is
  * started anew, and finds that its state is damaged. */
 void sim_damage_expose(struct sim *sim, struct sim_node *node);
