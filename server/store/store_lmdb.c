@@ -155,11 +155,46 @@ lmdb_disk_is_full(const struct lmdb_store *store)
 	return fstatvfs(fd, &info) == 0 && info.f_bavail == 0;
 }
 
+/*
+ * If the write of the meta page fails, LMDB writes that page once more, with
+ * the former number but the new roots, so that the page cache does not hold a
+ * commit that failed. A damaged number of the newest meta page looks exactly
+ * like that, and brings the commit before back; store_lmdb_check.c has to refuse
+ * the file for it. So the page becomes what it was: whole, as all that it refers
+ * to is (a transaction does not use again what the one before it has freed).
+ *
+ * That may fail as well, and a kill or power cut may come in between; then the
+ * file is refused, and mended as damage is. Nothing is told of a failure here:
+ * the commit's own is what counts, and this store takes no other.
+ */
+static int
+lmdb_commit_or_restore(struct lmdb_store *store, MDB_txn *mdb)
+{
+	uint8_t former[LMDB_META_SIZE];
+	MDB_stat stat;
+	bool is_known;
+	int mdb_code;
+	off_t at;
+	int fd;
+
+	/* These two fail for a NULL argument only. */
+	(void)mdb_env_stat(store->env, &stat);
+	(void)mdb_env_get_fd(store->env, &fd);
+	at = (off_t)((mdb_txn_id(mdb) & 1) * stat.ms_psize);
+	is_known =
+	    pread(fd, former, sizeof(former), at) == (ssize_t)sizeof(former);
+	mdb_code = mdb_txn_commit(mdb);
+	if (mdb_code != 0 && is_known &&
+	    pwrite(fd, former, sizeof(former), at) == (ssize_t)sizeof(former))
+		(void)fdatasync(fd);
+	return mdb_code;
+}
+
 static int
 lmdb_commit(struct store_txn *txn)
 {
 	struct lmdb_store *store = lmdb_store_of(txn->store);
-	int mdb_code = mdb_txn_commit(lmdb_txn_of(txn));
+	int mdb_code = lmdb_commit_or_restore(store, lmdb_txn_of(txn));
 
 	free(CONTAINER_OF(txn, struct lmdb_txn, txn));
 	/* LMDB calls a write that was cut short by a full disk EIO. */
@@ -361,7 +396,7 @@ lmdb_open_tables(
 		}
 	}
 	store->tables_count = params->tables_count;
-	return lmdb_error(mdb_txn_commit(mdb));
+	return lmdb_error(lmdb_commit_or_restore(store, mdb));
 }
 
 /*

@@ -258,6 +258,60 @@ START_TEST(store_lmdb_full_map_is_no_space)
 }
 END_TEST
 
+/* The descriptor that LMDB writes meta pages by: the one with O_DSYNC. */
+static int
+find_meta_fd(void)
+{
+	for (int fd = 3; fd < 1024; fd++) {
+		char link[32];
+		char name[512];
+		ssize_t size;
+
+		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		size = readlink(link, name, sizeof(name));
+		if (size >= 0 &&
+		    slice_equal(slice_of(name, (size_t)size),
+			slice_from_text(data_file)) &&
+		    (fcntl(fd, F_GETFL) & O_DSYNC) != 0)
+			return fd;
+	}
+	return -1;
+}
+
+/*
+ * Scenario D4: the meta page cannot be written, but what LMDB writes over it
+ * then can. The file is as before that commit, on either meta page.
+ */
+START_TEST(D4_store_lmdb_failed_meta_write_leaves_the_file_whole)
+{
+	struct store *store;
+	uint64_t last = 5 + (uint64_t)_i;
+	int meta_fd;
+	int fd;
+
+	make_file();
+	store = must_open();
+	for (uint64_t i = 4; i <= last; i++)
+		ck_assert_int_eq(commit_number(store, i), 0);
+	meta_fd = find_meta_fd();
+	ck_assert_int_ge(meta_fd, 0);
+	fd = open(data_file, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(dup2(fd, meta_fd), meta_fd);
+	(void)close(fd);
+	ck_assert_int_eq(commit_number(store, last + 1), ERR_IO);
+	store_close(store);
+	store = must_open();
+	ck_assert_uint_eq(read_number(store, TABLE_A), last);
+	ck_assert_uint_eq(read_number(store, TABLE_B), last);
+	for (uint64_t i = last + 1; i < last + 4; i++)
+		ck_assert_int_eq(commit_number(store, i), 0);
+	store_close(store);
+	store = must_open();
+	ck_assert_uint_eq(read_number(store, TABLE_A), last + 3);
+	store_close(store);
+}
+END_TEST
+
 static uint64_t
 bytes_after_commits(struct store *store, unsigned count)
 {
@@ -516,6 +570,8 @@ store_lmdb_suite(void)
 	tcase_add_test(core, store_lmdb_newer_format);
 	tcase_add_test(core, store_lmdb_file_cut_short);
 	tcase_add_test(core, store_lmdb_full_map_is_no_space);
+	tcase_add_loop_test(
+	    core, D4_store_lmdb_failed_meta_write_leaves_the_file_whole, 0, 2);
 	tcase_add_test(core, G33_store_lmdb_grows_under_one_reader_alone);
 	tcase_add_test(core, store_lmdb_too_many_readers_are_busy);
 	tcase_add_loop_test(
