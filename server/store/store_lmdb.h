@@ -17,8 +17,9 @@ struct store_lmdb_params {
 	const char *const *tables; /* names; created when missing */
 	unsigned tables_count;     /* at most STORE_TABLES_MAX */
 	uint64_t map_bytes; /* limit of the file; address space, not memory */
-	/* Where it is said what an ERR_CORRUPT was for; NULL and 0: nowhere.
-	 * To be empty before; what else fails leaves it so. */
+	/* Where it is said what an ERR_CORRUPT, or an ERR_VERSION for a table,
+	 * was for; NULL and 0: nowhere. To be empty before; what else fails
+	 * leaves it so. */
 	char *why;
 	size_t why_size;
 };
@@ -30,8 +31,10 @@ struct store_lmdb_params {
  * ERR_UNSUPPORTED: not a local file system. ERR_CORRUPT: the file is no LMDB
  * environment, its two meta pages are not of consecutive transactions, or its
  * pages are not the trees and the free list that they should be.
- * ERR_VERSION: a format that this LMDB does not know. ERR_NOT_FOUND,
- * ERR_DENIED, ERR_INVALID: the path. ERR_NO_SPACE, ERR_IO.
+ * ERR_VERSION: a format that this LMDB does not know, or the file is sound but
+ * has a table that is none of `params`: a printable name that differs from each
+ * of those by more than a byte (else that is ERR_CORRUPT: a damaged name).
+ * ERR_NOT_FOUND, ERR_DENIED, ERR_INVALID: the path. ERR_NO_SPACE, ERR_IO.
  * Never open one environment twice in a process (fcntl(2) locks would go).
  */
 int store_lmdb_open(const struct store_lmdb_params *params,

@@ -10,7 +10,8 @@
  *		the pages and entries found are as many as the tree's record has
  *	pages	each is in use once: by a tree, as part of a value, or as free;
  *		none is forgotten
- *	tables	each has a name that is known
+ *	tables	each has a name that is known; or else one that another version
+ *		may have given it: then the file is whole, but not for this one
  *	free	its keys are transactions, up to the one that the meta page
  *		has, its lists descend
  *
@@ -47,7 +48,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define META_PAGES 2
+#define META_PAGES         2
+#define UNKNOWN_TABLES_MAX 16
 
 enum tree { TREE_MAIN, TREE_TABLE, TREE_FREE };
 
@@ -59,8 +61,10 @@ struct check {
 	uint64_t txn;
 	uint64_t *taken; /* a bit per page */
 	uint64_t taken_count;
-	struct lmdb_db tables[STORE_TABLES_MAX];
-	unsigned tables_count;
+	struct lmdb_db tables[STORE_TABLES_MAX + UNKNOWN_TABLES_MAX];
+	unsigned tables_count;  /* with those of unknown names, */
+	unsigned unknown_count; /* which are so many */
+	char unknown[32];       /* the name of one, maybe cut */
 	const struct store_lmdb_params *params;
 };
 
@@ -283,28 +287,50 @@ check_overflow(struct walk *walk, const struct lmdb_node *node)
 	return take(check, node->child + 1, header.pages - 1);
 }
 
-static bool
-is_known_table(const struct check *check, struct slice name)
+/* Of those that are unknown, the first is told. */
+static int
+note_name(struct check *check, uint64_t page, struct slice name)
 {
-	for (unsigned i = 0; i < check->params->tables_count; i++)
-		if (slice_equal(
-			name, slice_from_text(check->params->tables[i])))
-			return true;
-	return false;
+	switch (store_lmdb_judge_name(check->params, name)) {
+	case LMDB_NAME_KNOWN: return 0;
+	case LMDB_NAME_UNKNOWN: break;
+	case LMDB_NAME_DAMAGED:
+		return refuse(check, page, "a table of an unknown name");
+	}
+	if (check->unknown_count == UNKNOWN_TABLES_MAX)
+		return refuse(check, page, "too many tables");
+	if (check->unknown_count++ == 0)
+		(void)snprintf(check->unknown, sizeof(check->unknown), "%.*s",
+		    (int)name.size, (const char *)name.data);
+	return 0;
+}
+
+/* All else of the file is sound: it is not damaged. */
+static int
+refuse_unknown_tables(const struct check *check)
+{
+	if (check->unknown_count == 0)
+		return 0;
+	(void)snprintf(check->params->why, check->params->why_size,
+	    "its table %s is unknown to this version of luminousd: start the "
+	    "one that wrote it",
+	    check->unknown);
+	return ERR_VERSION;
 }
 
 static int
 note_table(struct walk *walk, uint64_t page, const struct lmdb_node *node)
 {
 	struct check *check = walk->check;
+	int error;
 
 	if (node->flags != LMDB_NODE_TABLE || node->value_size != LMDB_DB_SIZE)
 		return refuse(check, page, "a table that is none");
-	/* Under another name all of it would be lost without an error. */
-	if (!is_known_table(check, node->key))
-		return refuse(check, page, "a table of an unknown name");
-	/* The names are different, and so not more than those known. */
-	ASSERT(check->tables_count < STORE_TABLES_MAX);
+	error = note_name(check, page, node->key);
+	if (error != 0)
+		return error;
+	/* The names are different, and so not more than each kind has. */
+	ASSERT(check->tables_count < ARRAY_COUNT(check->tables));
 	lmdb_db_decode(node->value.data, &check->tables[check->tables_count++]);
 	return 0;
 }
@@ -536,6 +562,8 @@ store_lmdb_check_pages(int fd, const struct lmdb_metas *metas,
 	error = walk_all(&check, &metas->newer);
 	if (error == 0)
 		error = check_older(&check, &metas->older);
+	if (error == 0)
+		error = refuse_unknown_tables(&check);
 	free(check.taken);
 	return error;
 }

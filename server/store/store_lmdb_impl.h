@@ -26,10 +26,25 @@ int store_lmdb_check_meta(int fd, struct lmdb_metas *ret_metas) ATTR_MUST_CHECK;
 /*
  * Walks all that the newer one refers to: store_lmdb_check.c has the rules. Of
  * `params` it needs the names of the tables, and `why`. ERR_CORRUPT: that says
- * what was found, and in which page. ERR_IO.
+ * what was found, and in which page. ERR_VERSION: a table of an unknown name, in
+ * a file that is sound. ERR_IO.
  */
 int store_lmdb_check_pages(int fd, const struct lmdb_metas *metas,
     const struct store_lmdb_params *params) ATTR_MUST_CHECK;
+
+enum lmdb_name {
+	LMDB_NAME_KNOWN,
+	LMDB_NAME_UNKNOWN, /* as another version may call a table */
+	LMDB_NAME_DAMAGED
+};
+
+/*
+ * Judges the name of a table. It is damaged if it is not printable, or differs
+ * from a known one in a single byte: so a new table must not be called almost
+ * as another is.
+ */
+enum lmdb_name store_lmdb_judge_name(
+    const struct store_lmdb_params *params, struct slice name);
 
 /*
  * Address of the mapping, `size` bytes long, of the open file behind `fd`; NULL

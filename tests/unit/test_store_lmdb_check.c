@@ -296,6 +296,115 @@ START_TEST(check_refuses_tables_of_unknown_names)
 }
 END_TEST
 
+/* Makes a file with the tables "a", "b", "c" and this one. */
+static void
+make_table(const char *name)
+{
+	const char *const names[] = { "a", "b", "c", name };
+	struct store_lmdb_params params = params_of(path, 4);
+	struct store *store = NULL;
+	struct store_txn *txn;
+
+	(void)unlink(data_file);
+	params.tables = names;
+	ck_assert_int_eq(store_lmdb_open(&params, &store), 0);
+	txn = begin(store, true);
+	for (unsigned i = 0; i < 100; i++) {
+		uint8_t key[8];
+
+		codec_store_u64(key, i);
+		ck_assert_int_eq(store_put(txn, 3, slice_of(key, sizeof(key)),
+				     slice_of(key, sizeof(key))),
+		    0);
+	}
+	ck_assert_int_eq(store_commit(txn), 0);
+	store_close(store);
+}
+
+/* A version that knows fewer tables must not take the file for damaged. */
+START_TEST(check_tells_tables_of_another_version_from_damaged_names)
+{
+	static const struct {
+		const char *name;
+		int expected;
+	} names[] = {
+		{ "a.2", ERR_VERSION },
+		{ "members", ERR_VERSION },
+		{ "aa", ERR_VERSION },
+		{ "d", ERR_CORRUPT }, /* "c" with a flipped byte */
+		{ "a\x01", ERR_CORRUPT },
+		{ "a b", ERR_CORRUPT },
+		{ "caf\xc3\xa9", ERR_CORRUPT },
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+		struct store *store = NULL;
+		int code;
+
+		make_table(names[i].name);
+		code = open_store_at(path, &store);
+		ck_assert_msg(code == names[i].expected, "%s: %s, %s",
+		    names[i].name, err_text(code), why);
+		ck_assert_ptr_nonnull(strstr(
+		    why, code == ERR_VERSION ? names[i].name : "unknown name"));
+	}
+}
+END_TEST
+
+/* A bit of a known name, and it is damage that can be mended. */
+START_TEST(check_takes_a_flipped_bit_of_a_name_for_damage)
+{
+	const char *const names[] = { "hard_state" };
+	struct store_lmdb_params params = params_of(path, 1);
+	struct store *store = NULL;
+	char flipped[] = "hard_state";
+
+	params.tables = names;
+	for (unsigned bit = 0; bit < 8 * 10; bit++) {
+		const char *const others[] = { flipped };
+		struct store_lmdb_params other = params;
+
+		flipped[bit / 8] = (char)(flipped[bit / 8] ^ 1 << bit % 8);
+		(void)unlink(data_file);
+		other.tables = others;
+		ck_assert_int_eq(store_lmdb_open(&other, &store), 0);
+		store_close(store);
+		ck_assert_int_eq(store_lmdb_open(&params, &store), ERR_CORRUPT);
+		flipped[bit / 8] = (char)(flipped[bit / 8] ^ 1 << bit % 8);
+	}
+}
+END_TEST
+
+/* A tree that is not sound is damage, whatever its name. */
+START_TEST(check_looks_into_tables_of_another_version)
+{
+	struct store *store = NULL;
+	struct stat info;
+	uint8_t zeros[16] = { 0 };
+	unsigned corrupt = 0;
+	int fd;
+
+	make_table("members");
+	fd = open(data_file, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(fstat(fd, &info), 0);
+	for (off_t at = 2L * PAGE_SIZE; at < info.st_size; at += PAGE_SIZE) {
+		uint8_t header[16];
+		int code;
+
+		ck_assert_int_eq(pread(fd, header, 16, at), 16);
+		ck_assert_int_eq(pwrite(fd, zeros, 16, at), 16);
+		code = open_store_at(path, &store);
+		ck_assert(code == ERR_CORRUPT || code == ERR_VERSION);
+		corrupt += code == ERR_CORRUPT;
+		ck_assert_int_eq(pwrite(fd, header, 16, at), 16);
+	}
+	(void)close(fd);
+	/* Roots of the table, the main tree and the free list. */
+	ck_assert_uint_ge(corrupt, 3);
+	ck_assert_int_eq(open_store_at(path, &store), ERR_VERSION);
+}
+END_TEST
+
 START_TEST(check_refuses_a_file_cut_short)
 {
 	struct store *store = must_open();
@@ -661,6 +770,10 @@ store_lmdb_check_suite(void)
 	tcase_add_test(core, check_takes_small_values_in_large_places);
 	tcase_add_test(core, check_takes_a_file_that_is_short_of_free_pages);
 	tcase_add_test(core, check_refuses_tables_of_unknown_names);
+	tcase_add_test(
+	    core, check_tells_tables_of_another_version_from_damaged_names);
+	tcase_add_test(core, check_takes_a_flipped_bit_of_a_name_for_damage);
+	tcase_add_test(core, check_looks_into_tables_of_another_version);
 	tcase_add_test(core, check_refuses_a_file_cut_short);
 	tcase_add_loop_test(core, check_damage_anywhere, 0, 2);
 	tcase_add_loop_test(core, check_damage_to_the_structure, 0, 2);
