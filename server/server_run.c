@@ -206,6 +206,24 @@ tell_status(struct server *server)
 		log_notice("%s", text);
 }
 
+/*
+ * What is written after the directory was removed is lost with this process,
+ * and so must not be acknowledged for long. Looked at as often as the status.
+ */
+static int
+judge_directory(const struct server *server)
+{
+	if (loop_now(server->loop) < server->status_at ||
+	    !store_dir_is_gone(server->dir))
+		return 0;
+	log_err("%s: the data directory was removed or replaced under the "
+		"running node, which stops: what it writes would be lost with "
+		"its end; put the directory back if it was moved, else replace "
+		"this node (POST /cluster/replace)",
+	    server->config->data_dir);
+	return SERVER_EXIT_STOPPED;
+}
+
 /* ---- The loop ---- */
 
 static uint64_t
@@ -333,6 +351,9 @@ pass(struct server *server)
 
 	loop_pass(server->loop, next_deadline(server));
 	woke = loop_now(server->loop);
+	status = judge_directory(server);
+	if (status != 0)
+		return status;
 	expire(server);
 	status = take_turn(server);
 	if (status != 0)

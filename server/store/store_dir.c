@@ -17,6 +17,7 @@
 struct store_dir {
 	int dir_fd;
 	int lock_fd;
+	char *path; /* as it was opened by */
 };
 
 /*
@@ -185,7 +186,9 @@ store_dir_open(const char *path, struct store_dir **ret_dir)
 		return code;
 	}
 	dir = mem_alloc(sizeof(*dir));
-	*dir = (struct store_dir){ .dir_fd = dir_fd, .lock_fd = lock_fd };
+	*dir = (struct store_dir){
+		.dir_fd = dir_fd, .lock_fd = lock_fd, .path = mem_strdup(path)
+	};
 	*ret_dir = dir;
 	return 0;
 }
@@ -197,7 +200,22 @@ store_dir_close(struct store_dir *dir)
 		return;
 	(void)close(dir->lock_fd); /* closing gives up the lock */
 	(void)close(dir->dir_fd);  /* nothing was written through it */
+	free(dir->path);
 	free(dir);
+}
+
+bool
+store_dir_is_gone(const struct store_dir *dir)
+{
+	struct stat held;
+	struct stat named;
+
+	if (fstat(dir->lock_fd, &held) == 0 && held.st_nlink == 0)
+		return true;
+	if (stat(dir->path, &named) != 0)
+		return errno == ENOENT || errno == ENOTDIR;
+	return fstat(dir->dir_fd, &held) == 0 &&
+	       (held.st_dev != named.st_dev || held.st_ino != named.st_ino);
 }
 
 int

@@ -9,6 +9,7 @@
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/macros.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 struct store_dir;
@@ -27,6 +28,14 @@ store_dir_open(const char *path, struct store_dir **ret_dir) ATTR_MUST_CHECK;
 
 /* Lets go of the lock. NULL is fine. */
 void store_dir_close(struct store_dir *dir);
+
+/*
+ * Was the directory removed, or the lock in it, or is another one at its path
+ * now (it was moved away, or a file system was mounted over it)? What is written
+ * then is to files that end with the process, or that its next start will not
+ * find. False if that cannot be told. Two calls of stat(2).
+ */
+bool store_dir_is_gone(const struct store_dir *dir);
 
 /* Bytes that an unprivileged process may still write. ERR_IO. */
 int store_dir_free_bytes(

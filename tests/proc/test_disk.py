@@ -407,3 +407,43 @@ def test_D13_directory_that_cannot_be_used(test):
     expect_equal(node.wait_end(), 1, "status")
     expect_in(f"{node.data}: cannot use this data directory",
               node.read_log(), "log")
+
+
+def removed_under(test, remove):
+    """A node whose directory goes stops soon and says so; others go on."""
+    cluster = Cluster(test).start()
+    load = Load(cluster).start()
+    load.wait_acked(50)
+    node = cluster.leader()
+    remove(node.data)
+    expect_equal(node.wait_end(timeout=5), EXIT_STOPPED, "status")
+    expect_in(f"{node.data}: the data directory was removed or replaced",
+              node.read_log(), "log")
+    load.wait_acked(50)
+    load.stop()
+    others = [each for each in cluster if each is not node]
+    cluster.wait_ready(others)
+    for each in others:
+        load.check(each)
+    return cluster, node
+
+
+def test_D14_directory_removed_under_a_node(test):
+    removed_under(test, shutil.rmtree)
+
+
+def test_D14_directory_emptied_under_a_node(test):
+    def empty(path):
+        for entry in path.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+    removed_under(test, empty)
+
+
+def test_D14_directory_moved_under_a_node(test):
+    """When it is put back, the node goes on as if it had been stopped."""
+    aside = test.directory / "aside"
+    cluster, node = removed_under(test, lambda path: path.rename(aside))
+    aside.rename(node.data)
+    node.restart()
+    cluster.wait_ready()

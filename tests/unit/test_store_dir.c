@@ -5,6 +5,7 @@
 #include "tests/unit/suites.h"
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -136,6 +137,33 @@ START_TEST(store_dir_that_is_a_file)
 	ck_assert_int_ge(fd, 0);
 	(void)close(fd);
 	ck_assert_int_eq(store_dir_open(path, &dir), ERR_INVALID);
+}
+END_TEST
+
+/* Scenario D14: each way in which the files can go from under a node. */
+START_TEST(D14_store_dir_is_gone_when_removed_or_replaced)
+{
+	struct store_dir *dir = NULL;
+	char *lock = join(path, "lock");
+	char *aside = join(parent, "aside");
+
+	ck_assert_int_eq(store_dir_open(path, &dir), 0);
+	ck_assert(!store_dir_is_gone(dir));
+	ck_assert_int_eq(rename(path, aside), 0);
+	ck_assert(store_dir_is_gone(dir));
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	ck_assert(store_dir_is_gone(dir));
+	ck_assert_int_eq(rmdir(path), 0);
+	ck_assert_int_eq(rename(aside, path), 0);
+	ck_assert(!store_dir_is_gone(dir));
+	/* All that is in it, but not itself. */
+	ck_assert_int_eq(unlink(lock), 0);
+	ck_assert(store_dir_is_gone(dir));
+	ck_assert_int_eq(rmdir(path), 0);
+	ck_assert(store_dir_is_gone(dir));
+	store_dir_close(dir);
+	free(aside);
+	free(lock);
 }
 END_TEST
 
@@ -308,6 +336,7 @@ store_dir_suite(void)
 	tcase_add_test(core, store_dir_lock_ends_with_its_process);
 	tcase_add_test(core, store_dir_without_parent);
 	tcase_add_test(core, store_dir_that_is_a_file);
+	tcase_add_test(core, D14_store_dir_is_gone_when_removed_or_replaced);
 	tcase_add_test(core, store_dir_knows_free_space);
 	tcase_add_test(core, store_dir_remove_takes_a_store_alone);
 	tcase_add_test(core, store_dir_remove_goes_on_after_a_crash);
