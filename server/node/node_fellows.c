@@ -7,8 +7,9 @@
  *	its starts are counted durably before it says anything, and the
  *	others remember, durably as well, the highest count that they have
  *	heard and the random id of that life: a lower count is a copy of
- *	before, and so is the same or a higher one if that life is not among
- *	those that the directory had
+ *	before, and so is the same with another id, or a higher one if that
+ *	life is not among those that the directory had, unless its log has
+ *	more than was heard of that life
  *
  *	its durable term never goes back
  *
@@ -77,6 +78,7 @@ decode(struct slice bytes, struct node_fellows *ret_fellows)
 		fellow->incarnation = codec_read_u64(&reader);
 		fellow->boot_id = codec_read_u64(&reader);
 		fellow->term = codec_read_u64(&reader);
+		fellow->last_index = codec_read_u64(&reader);
 	}
 	if (!codec_reader_done(&reader))
 		return ERR_CORRUPT;
@@ -118,6 +120,7 @@ encode(struct buf *to, const struct node_fellows *fellows)
 		codec_append_u64(to, fellow->incarnation);
 		codec_append_u64(to, fellow->boot_id);
 		codec_append_u64(to, fellow->term);
+		codec_append_u64(to, fellow->last_index);
 	}
 	codec_append_u32(to, crc32c(0, buf_slice(to)));
 }
@@ -236,13 +239,17 @@ node_remember_life(struct node *node, const struct node_hello *hello)
 		.incarnation = hello->incarnation,
 		.boot_id = hello->boot_id,
 		.term = hello->term,
+		.last_index = hello->last_index,
 	};
 	struct node_fellow *place;
 
 	memcpy(heard.directory, hello->directory, NODE_NONCE_SIZE);
 	if (known != NULL && is_same_life(known, hello)) {
 		heard.member |= known->member;
-		heard.term = MAX(heard.term, known->term);
+		if (heard.term < known->term) {
+			heard.term = known->term;
+			heard.last_index = known->last_index;
+		}
 		if (heard.member == known->member && heard.term == known->term)
 			return;
 	}
@@ -329,20 +336,32 @@ refuse_life(
 }
 
 /*
- * Is a directory that was started `incarnation` times, with these boot ids, the
- * newest first, another one than that which was started `known` times, the last
- * time as `boot_id`, or that one later on? What is too long ago is believed.
+ * Is that life none of those that the directory of a higher count had? What is
+ * too long ago is believed.
  */
 static bool
-is_another(uint64_t incarnation, const uint64_t *boot_ids, uint64_t known,
-    uint64_t boot_id)
+is_of_another_line(
+    const struct node_hello *hello, const struct node_fellow *fellow)
 {
-	uint64_t since = incarnation - known;
+	uint64_t since = hello->incarnation - fellow->incarnation;
+	uint64_t boot_id;
 
-	if (incarnation < known)
-		return true;
-	return since <= NODE_FORMER_LIVES && boot_ids[since] != 0 &&
-	       boot_ids[since] != boot_id;
+	if (since > NODE_FORMER_LIVES)
+		return false;
+	boot_id = hello->former_boot_ids[since - 1];
+	return boot_id != 0 && boot_id != fellow->boot_id;
+}
+
+/*
+ * It has more than that life had at its start, and so is no copy of before: it
+ * was that life which was one, heard where nobody knew better.
+ */
+static bool
+is_further(const struct node_hello *hello, const struct node_fellow *fellow)
+{
+	if (hello->term != fellow->term)
+		return hello->term > fellow->term;
+	return hello->last_index > fellow->last_index;
 }
 
 static int
@@ -400,12 +419,8 @@ static int
 judge_new_life(const struct node *node, const struct node_fellow *fellow,
     const struct node_hello *hello, char *why, size_t size)
 {
-	uint64_t boot_ids[1 + NODE_FORMER_LIVES] = { hello->boot_id };
-
-	memcpy(&boot_ids[1], hello->former_boot_ids,
-	    sizeof(hello->former_boot_ids));
-	if (is_another(hello->incarnation, boot_ids, fellow->incarnation,
-		fellow->boot_id))
+	if (hello->incarnation <= fellow->incarnation ||
+	    (is_of_another_line(hello, fellow) && !is_further(hello, fellow)))
 		return refuse_starts(node, fellow, hello, why, size);
 	/* Late is only who was not there before. */
 	if (hello->stage == NODE_HELLO_FOUNDING && fellow->member)
@@ -453,9 +468,9 @@ is_outdated(const struct node *node, const struct node_hello *hello)
 	const struct node_identity *identity = &node->identity;
 	struct node_log_state log;
 
-	if (hello->known_incarnation != 0 &&
-	    is_another(identity->incarnation, identity->boot_ids,
-		hello->known_incarnation, hello->known_boot_id))
+	if (hello->known_incarnation > identity->incarnation ||
+	    (hello->known_incarnation == identity->incarnation &&
+		hello->known_boot_id != node->params.boot_id))
 		return true;
 	node_log_get_state(node->log, &log);
 	/* Of a leader that is none any more it may have been cut since. */
