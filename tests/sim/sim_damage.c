@@ -272,7 +272,9 @@ sim_damage_strike(struct sim *sim, struct rng *rng)
 	if (!node->broken)
 		return;
 	node->latent = runs_on;
-	node->false_state = wound == WOUND_STATE ? node->generation + 1 : 0;
+	node->false_state = wound == WOUND_STATE
+				? sim_disks_data_generation(&node->disks) + 1
+				: 0;
 	node->wounds++;
 	node->whole_index = sim->checks->committed.last_index;
 	sim->counters.damages_of_leader += leads;

@@ -136,9 +136,8 @@ sim_disks_commits_count(const struct sim_disks *disks)
 
 /* ---- Faults ---- */
 
-/* The newest one: it is in use, or is being filled. */
-struct store_mem_disk *
-sim_disks_data(const struct sim_disks *disks)
+static const struct sim_data_disk *
+newest_of(const struct sim_disks *disks)
 {
 	const struct sim_data_disk *newest = NULL;
 
@@ -149,7 +148,23 @@ sim_disks_data(const struct sim_disks *disks)
 		    (newest == NULL || data->generation > newest->generation))
 			newest = data;
 	}
+	return newest;
+}
+
+struct store_mem_disk *
+sim_disks_data(const struct sim_disks *disks)
+{
+	const struct sim_data_disk *newest = newest_of(disks);
+
 	return newest == NULL ? NULL : newest->disk;
+}
+
+uint64_t
+sim_disks_data_generation(const struct sim_disks *disks)
+{
+	const struct sim_data_disk *newest = newest_of(disks);
+
+	return newest == NULL ? 0 : newest->generation;
 }
 
 void
