@@ -15,7 +15,7 @@ struct node_fellow {
 	/* Of the newest life that was heard. */
 	uint64_t incarnation;
 	uint64_t boot_id;
-	raft_term term; /* its durable one, when it said hello last */
+	raft_term term;        /* its durable one, when it said hello last */
 	raft_index last_index; /* of its log, about when that life began */
 };
 

@@ -164,10 +164,14 @@ look_whether_done(struct sim *sim)
 static void
 look_whether_regrown(struct sim *sim)
 {
+	/* One joins after the other, each by a snapshot. */
+	raft_usec patience = sim->config.hosts_count * sim->config.patience;
+
 	sim_recover_step(sim);
 	if (sim->phase == SIM_REGROW &&
 	    sim->now - sim->healed_at >
-		HEALING_TIMEOUTS_MAX * sim->config.raft.election_timeout)
+		patience +
+		    HEALING_TIMEOUTS_MAX * sim->config.raft.election_timeout)
 		sim_fail(sim, "the cluster does not grow again");
 }
 
