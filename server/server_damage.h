@@ -4,8 +4,9 @@
 /*
  * What a node does with its directory when it does not know any more what it
  * promised: the log and the data are set aside in `damaged`, and it begins
- * again beside it. That directory is there until the node is a member again, so
- * that a crash at any step goes on where it was; it can be looked into.
+ * again beside it. That directory is there until the node is a voter again and
+ * has what the others have (node_status.begun_again): before, it may be the last
+ * copy of its data. A crash at any step goes on where it was.
  *
  * The log is moved first: what is without it never counts.
  */
@@ -15,7 +16,7 @@
 
 #include <stdbool.h>
 
-/* Damage was found, and this node is no member again yet. */
+/* Damage was found, and this node has not all of it again yet. */
 bool server_damage_pending(const char *data_dir);
 
 /* The log was moved, or lost, and some data may not be yet: go on. */

@@ -67,7 +67,7 @@ server_on_difference(void *context, raft_id a, raft_id b, raft_index index);
 void server_count_repair(const char *kind);
 /* Of what the node mended at its open. */
 void server_tell_repairs(struct server *server);
-/* Once the node is a member again, what was set aside is of no use. */
+/* Once the node is whole again, what was set aside is of no use. */
 void server_judge_damage(struct server *server);
 
 /* A leader takes this much that is not committed, then answers "busy". */

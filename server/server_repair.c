@@ -41,12 +41,18 @@ server_tell_repairs(struct server *server)
 void
 server_judge_damage(struct server *server)
 {
-	if (!server->damaged || server->state != NODE_MEMBER)
+	struct node_status status;
+
+	if (!server->damaged)
+		return;
+	node_get_status(server->node, loop_now(server->loop), &status);
+	/* Until then they may be the last copy of what this node had. */
+	if (status.begun_again)
 		return;
 	server->damaged = false;
 	/* If not, the reason is logged, and the next start tries again. */
 	if (server_damage_forget(server->config->data_dir) == 0)
 		log_notice("%s: what was damaged is removed: this node is a "
-			   "member again",
+			   "voter again, and has all",
 		    server->config->data_dir);
 }

@@ -141,6 +141,11 @@ describe(const struct server *server, const struct node_status *status,
 		    (unsigned long long)raft->term,
 		    (unsigned long long)raft->applied_index, status->reached,
 		    members, status->quorum);
+	else if (status->begun_again)
+		snprintf(text, size,
+		    "repairing: its directory was begun anew, and it is no "
+		    "voter yet, applied %llu",
+		    (unsigned long long)raft->applied_index);
 	else if (raft->state_lost)
 		snprintf(text, size,
 		    "repairing: waits for a snapshot, serves no reads, term "

@@ -47,6 +47,10 @@ passes_whole(struct api *api, struct buf *why)
 		buf_append_text(why,
 		    "repairing: waits for the leader to put it in the place "
 		    "that it had");
+	else if (status.begun_again)
+		buf_append_text(why,
+		    "repairing: its directory was begun anew, and it is no "
+		    "voter yet");
 	else if (status.raft.state_lost)
 		buf_append_text(why, "repairing: waits for a snapshot");
 	else

@@ -393,12 +393,13 @@ node_get_status(
 	count_voters(node, now, &ret_status->quorum, &ret_status->reached);
 	node_log_get_state(node->log, &log);
 	ret_status->data_generation = log.data_generation;
-	ret_status->repairing = node_waits_for_place(node);
+	ret_status->begun_again = node->begun_again;
+	ret_status->repairing = node->begun_again;
 	if (node->raft == NULL)
 		return;
 	raft_get_status(node->raft, &ret_status->raft);
-	ret_status->repairing =
-	    ret_status->raft.state_lost || ret_status->raft.repair_until != 0;
+	if (ret_status->raft.state_lost || ret_status->raft.repair_until != 0)
+		ret_status->repairing = true;
 	ret_status->log_entries = log.last_index - log.compacted_index;
 	ret_status->log_bytes = log.bytes;
 }

@@ -28,7 +28,8 @@ struct node_params {
 	struct node_members members;
 	char address[NODE_ADDRESS_SIZE_MAX + 1]; /* of this node */
 	/* The directory is empty because damage was found in the one of before:
-	 * it waits to be put in that one's place. No members then. */
+	 * it waits to be put in that one's place, or, if it is a member already,
+	 * to be a voter again. No members then. */
 	bool damaged;
 	/* Random, fresh at each start, from the operating system. */
 	uint64_t boot_id;                         /* not 0 */
@@ -273,9 +274,12 @@ struct node_status {
 	uint64_t snapshots_installed;
 	bool receiving_snapshot;
 	/* Damage was found: raft.state_lost and raft.repair_until say what is
-	 * to come from the others before this member is whole; JOINING: it
-	 * waits to be put in the place that it had. */
+	 * to come from the others before this member is whole. */
 	bool repairing;
+	/* Repairing, and node_params.damaged: JOINING, it waits to be put in
+	 * the place that it had; a member, it has not all of it yet: until it
+	 * is a voter by what is committed, and has applied that. */
+	bool begun_again;
 	uint64_t data_generation;
 	uint64_t scrub_bytes;  /* read since the start */
 	uint64_t scrub_passes; /* over all data and log */

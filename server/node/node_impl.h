@@ -59,6 +59,8 @@ struct node {
 	 * name empty: none is. See node_renew.c. */
 	struct node_change renewal;
 	struct node_write renewed; /* is waited for by nobody */
+	/* This one's directory was begun anew, and lacks what a voter has. */
+	bool begun_again;
 
 	raft_usec checkpoint_at; /* RAFT_NEVER: nothing is dirty */
 	struct node_snapshots snapshots;
@@ -208,6 +210,8 @@ void node_renew_heard(struct node *node, const struct node_member *member,
 /* A leader proposes what was heard since the last turn, if that is possible
  * now; else it is heard again. */
 void node_renew_turn(struct node *node, raft_usec now);
+/* Notes that a directory begun anew has again what the former one had. */
+void node_renew_judge(struct node *node);
 
 /* ---- node_book.c: who the members are, and where ---- */
 

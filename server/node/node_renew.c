@@ -9,6 +9,11 @@
  *	joins            <-  know it, once that is in effect
  *	                     is brought up to date, and votes again
  *
+ * Until it votes by what is committed, and has applied that, it holds less than
+ * its former directory did: it counts as repairing, shows no old state, and the
+ * host keeps the files that were set aside, for the case that the others are
+ * lost before.
+ *
  * Why that needs no operator, other than for a directory that was wiped: the
  * member says itself that the former one was set aside, so that its id never
  * comes back with what it may have forgotten.
@@ -33,6 +38,7 @@ node_renew_init(struct node *node)
 {
 	node->renewed.done = on_renewed;
 	list_init(&node->renewed.link);
+	node->begun_again = node->params.damaged;
 }
 
 void
@@ -64,4 +70,34 @@ node_renew_turn(struct node *node, raft_usec now)
 	if (node_change_members(
 		node, now, &renewal, &node->renewed, why, sizeof(why)) == 0)
 		node->again = true;
+}
+
+static bool
+is_committed_voter(const struct node *node)
+{
+	const struct raft_members *roles = &node->committed.roles;
+
+	for (unsigned i = 0; i < roles->count; i++) {
+		const struct raft_member *member = &roles->member[i];
+
+		if (member->id == node->id)
+			return member->role_old == RAFT_MEMBER_VOTER &&
+			       member->role_new == RAFT_MEMBER_VOTER;
+	}
+	return false;
+}
+
+void
+node_renew_judge(struct node *node)
+{
+	struct raft_status status;
+
+	if (!node->begun_again || !is_committed_voter(node))
+		return;
+	raft_get_status(node->raft, &status);
+	if (status.state_lost || status.repair_until != 0 ||
+	    kv_applied_index(node->kv) < status.commit_index)
+		return;
+	node->begun_again = false;
+	node->changed = true;
 }

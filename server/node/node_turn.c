@@ -298,6 +298,8 @@ turn(struct node *node, raft_usec now)
 	if (error == 0)
 		error = work(node, &now);
 	if (error == 0)
+		node_renew_judge(node);
+	if (error == 0)
 		error = node_checkpoint_turn(node, now);
 	if (error == 0)
 		error = node_send_turn(node, now);

@@ -596,6 +596,49 @@ START_TEST(renewal_of_the_same_directory_is_one)
 }
 END_TEST
 
+/*
+ * As a learner, it has not yet what the former directory had: until it votes by
+ * what is committed it is repairing, over a restart and without the others.
+ */
+START_TEST(begun_again_is_repairing_until_it_votes)
+{
+	struct fixture f;
+
+	set_up(&f, FEW_KEYS);
+	f.cluster->dials = true;
+	begin_again(f.damaged);
+	for (int i = 0; i < 20000; i++) {
+		if (machine_state(f.damaged) == NODE_MEMBER)
+			break;
+		ck_assert(status_of(f.damaged).begun_again);
+		node_cluster_pass(f.cluster, 1000);
+	}
+	ck_assert_int_eq(machine_state(f.damaged), NODE_MEMBER);
+	ck_assert(status_of(f.damaged).begun_again);
+	ck_assert(status_of(f.damaged).repairing);
+	machine_stop(f.leader);
+	machine_stop(f.other);
+	machine_stop(f.damaged);
+	ck_assert_int_eq(machine_start(f.damaged), 0);
+	node_cluster_pass(f.cluster, 5000000);
+	ck_assert_int_eq(machine_state(f.damaged), NODE_MEMBER);
+	ck_assert(status_of(f.damaged).begun_again);
+	ck_assert(status_of(f.damaged).repairing);
+	ck_assert_int_eq(machine_start(f.leader), 0);
+	ck_assert_int_eq(machine_start(f.other), 0);
+	node_cluster_pass(f.cluster, 20000000);
+	ck_assert_uint_eq(count_voters(f.damaged), 3);
+	ck_assert(!status_of(f.damaged).begun_again);
+	expect_whole(&f);
+	/* The files were not removed in time: it is whole all the same. */
+	machine_stop(f.damaged);
+	ck_assert_int_eq(machine_start(f.damaged), 0);
+	node_cluster_pass(f.cluster, 2000000);
+	ck_assert(!status_of(f.damaged).begun_again);
+	tear_down(&f);
+}
+END_TEST
+
 /* D17: whoever lost its directory otherwise does not come back by itself. */
 START_TEST(wiped_member_is_not_renewed)
 {
@@ -659,6 +702,7 @@ node_repair_suite(void)
 	    ARRAY_COUNT(forgettings));
 	tcase_add_test(tcase, members_are_known_without_a_state);
 	tcase_add_test(tcase, renewal_of_the_same_directory_is_one);
+	tcase_add_test(tcase, begun_again_is_repairing_until_it_votes);
 	tcase_add_test(tcase, wiped_member_is_not_renewed);
 	tcase_add_test(tcase, renewal_waits_for_a_quorum_without_it);
 	suite_add_tcase(suite, tcase);
