@@ -119,7 +119,20 @@ server_damage_forget(const char *data_dir)
 
 /* ---- Setting aside ---- */
 
-/* What is of before, under that name, goes. */
+/* The one of the directory that was begun anew, if the former is aside. */
+static int
+drop(const char *data_dir, const char *name)
+{
+	struct buf path = { 0 };
+	int error;
+
+	join(&path, data_dir, name);
+	error = complain("remove", (const char *)path.data,
+	    store_dir_remove((const char *)path.data));
+	buf_release(&path);
+	return error;
+}
+
 static int
 move(const char *data_dir, const char *aside, const char *name)
 {
@@ -129,10 +142,7 @@ move(const char *data_dir, const char *aside, const char *name)
 
 	join(&from, data_dir, name);
 	join(&to, aside, name);
-	error = complain("remove", (const char *)to.data,
-	    store_dir_remove((const char *)to.data));
-	if (error == 0 &&
-	    rename((const char *)from.data, (const char *)to.data) != 0)
+	if (rename((const char *)from.data, (const char *)to.data) != 0)
 		error = complain("set aside", (const char *)from.data,
 		    store_dir_error(errno));
 	/* Where it is now first: it is never nowhere. */
@@ -145,8 +155,10 @@ move(const char *data_dir, const char *aside, const char *name)
 	return error;
 }
 
+/* A generation that is aside already is of the former directory: a crash came
+ * before the rest was moved, and then the new log was lost. */
 static int
-move_data(const char *data_dir, const char *aside)
+clear_data(const char *data_dir, const char *aside, bool drops)
 {
 	struct buf name = { 0 };
 	uint64_t generation;
@@ -160,12 +172,40 @@ move_data(const char *data_dir, const char *aside)
 			buf_printf(
 			    &name, ".%llu", (unsigned long long)generation);
 		buf_append(&name, "", 1); /* its terminator */
-		error = move(data_dir, aside, (const char *)name.data);
+		if (drops || is_there(aside, (const char *)name.data))
+			error = drop(data_dir, (const char *)name.data);
+		else
+			error =
+			    move(data_dir, aside, (const char *)name.data);
 		if (error != 0)
 			break;
 	}
 	buf_release(&name);
 	return error == ERR_NOT_FOUND ? 0 : error;
+}
+
+/* It was set aside, and this node was not whole since. */
+static bool
+holds_first(const char *aside)
+{
+	uint64_t generation;
+
+	return is_there(aside, "log") ||
+	       store_dir_find_next(aside, "data", 0, &generation) == 0;
+}
+
+/* The data first: without the log it would be taken for the former data. */
+static int
+drop_all(const char *data_dir, const char *aside)
+{
+	int error;
+
+	log_warning("%s: what was set aside in \"damaged\" before is kept; the "
+		    "directory begun since then, which is damaged too, is "
+		    "removed",
+	    data_dir);
+	error = clear_data(data_dir, aside, true);
+	return error == 0 ? drop(data_dir, "log") : error;
 }
 
 int
@@ -177,13 +217,13 @@ server_damage_set_aside(const char *data_dir)
 	int error;
 
 	error = complain("create", aside, store_dir_create(aside));
-	if (error == 0 && !goes_on)
-		error = empty_aside(aside);
+	if (error == 0 && !goes_on && holds_first(aside))
+		error = drop_all(data_dir, aside);
 	/* A log that is only begun holds nothing, and is of no use here. */
-	if (error == 0 && !goes_on && is_there(data_dir, "log"))
+	else if (error == 0 && !goes_on && is_there(data_dir, "log"))
 		error = move(data_dir, aside, "log");
 	if (error == 0)
-		error = move_data(data_dir, aside);
+		error = clear_data(data_dir, aside, false);
 	buf_release(&path);
 	return error;
 }

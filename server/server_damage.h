@@ -23,9 +23,10 @@ bool server_damage_pending(const char *data_dir);
 bool server_damage_unfinished(const char *data_dir);
 
 /*
- * Sets aside the log and all data, none of which is open, in the place of what
- * was set aside before, durably. Errors as of store_dir_open and
- * store_dir_remove; each is logged.
+ * Sets aside the log and all data, none of which is open, durably. If that was
+ * done before, and this node has not been whole since, what is aside stays, as
+ * it may be the last copy, and the log and data begun since are removed. Errors
+ * as of store_dir_open and store_dir_remove; each is logged.
  */
 int server_damage_set_aside(const char *data_dir) ATTR_MUST_CHECK;
 

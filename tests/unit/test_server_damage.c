@@ -138,20 +138,80 @@ START_TEST(log_and_all_data_are_set_aside)
 }
 END_TEST
 
-/* The directory begun anew is damaged again: the last damage is kept. */
-START_TEST(what_was_set_aside_before_is_replaced)
+/* The directory begun anew is damaged before this node was whole again: what it
+ * had in the first place may be nowhere else. */
+START_TEST(what_was_set_aside_first_is_kept)
 {
 	make_log("a");
 	make_data("data", "a");
 	make_data("data.7", "a");
 	ck_assert_int_eq(server_damage_set_aside(base), 0);
+	for (int i = 0; i < 2; i++) {
+		make_log("b");
+		make_data("data", "b");
+		make_data("data.8", "b");
+		ck_assert(!server_damage_unfinished(base));
+		ck_assert_int_eq(server_damage_set_aside(base), 0);
+		ck_assert(holds("damaged/log/data.mdb", "a"));
+		ck_assert(holds("damaged/log/journal", "a"));
+		ck_assert(holds("damaged/data/data.mdb", "a"));
+		ck_assert(holds("damaged/data.7/data.mdb", "a"));
+		ck_assert(!exists("damaged/data.8"));
+		ck_assert(!exists("log"));
+		ck_assert(!exists("data"));
+		ck_assert(!exists("data.8"));
+	}
+	/* Whole in between: the next damage is another. */
+	ck_assert_int_eq(server_damage_forget(base), 0);
+	make_log("c");
+	ck_assert_int_eq(server_damage_set_aside(base), 0);
+	ck_assert(holds("damaged/log/data.mdb", "c"));
+}
+END_TEST
+
+/* Some of the new data is removed, or all of it and the log. */
+START_TEST(the_first_is_kept_after_a_crash)
+{
+	make_log("a");
+	make_data("data", "a");
+	ck_assert_int_eq(server_damage_set_aside(base), 0);
+	make_log("b");
+	make_data("data.1", "b");
+	ck_assert_int_eq(server_damage_set_aside(base), 0);
+	ck_assert(holds("damaged/log/data.mdb", "a"));
+	ck_assert(!exists("damaged/data.1"));
+	ck_assert(server_damage_unfinished(base));
+	ck_assert_int_eq(server_damage_set_aside(base), 0);
+	ck_assert(holds("damaged/log/data.mdb", "a"));
+	ck_assert(holds("damaged/data/data.mdb", "a"));
+}
+END_TEST
+
+/* The new log is gone, as if the former one were being set aside still. */
+START_TEST(the_first_is_kept_when_the_new_log_is_lost)
+{
+	make_log("a");
+	make_data("data", "a");
+	ck_assert_int_eq(server_damage_set_aside(base), 0);
+	make_data("data", "b");
+	ck_assert(server_damage_unfinished(base));
+	ck_assert_int_eq(server_damage_set_aside(base), 0);
+	ck_assert(holds("damaged/data/data.mdb", "a"));
+	ck_assert(!exists("data"));
+}
+END_TEST
+
+/* Data whose log was lost is all that there was. */
+START_TEST(first_data_is_kept_without_a_log)
+{
+	make_data("data.2", "a");
+	ck_assert_int_eq(server_damage_set_aside(base), 0);
 	make_log("b");
 	make_data("data", "b");
-	ck_assert(!server_damage_unfinished(base));
 	ck_assert_int_eq(server_damage_set_aside(base), 0);
-	ck_assert(holds("damaged/log/data.mdb", "b"));
-	ck_assert(holds("damaged/data/data.mdb", "b"));
-	ck_assert(!exists("damaged/data.7"));
+	ck_assert(holds("damaged/data.2/data.mdb", "a"));
+	ck_assert(!exists("damaged/log"));
+	ck_assert(!exists("log"));
 }
 END_TEST
 
@@ -211,7 +271,10 @@ server_damage_suite(void)
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, whole_directory_is_not_damaged);
 	tcase_add_test(tcase, log_and_all_data_are_set_aside);
-	tcase_add_test(tcase, what_was_set_aside_before_is_replaced);
+	tcase_add_test(tcase, what_was_set_aside_first_is_kept);
+	tcase_add_test(tcase, the_first_is_kept_after_a_crash);
+	tcase_add_test(tcase, the_first_is_kept_when_the_new_log_is_lost);
+	tcase_add_test(tcase, first_data_is_kept_without_a_log);
 	tcase_add_test(tcase, setting_aside_goes_on_after_a_crash);
 	tcase_add_test(tcase, data_without_its_log_is_set_aside);
 	tcase_add_test(tcase, files_of_others_stay);
