@@ -340,6 +340,8 @@ open_node(struct server *server)
 		return error;
 	}
 	server->damaged = params.damaged;
+	server->needed = server_damage_is_needed(config->data_dir);
+	server_note_needed(server);
 	server_tell_repairs(server);
 	return 0;
 }
@@ -360,11 +362,12 @@ open_parts(struct server *server)
 }
 
 /* Can anybody put this node in its former place? Of two, the other one alone is
- * no majority. */
+ * no majority. The configuration tells how the cluster began only. */
 static bool
 has_fellows(const struct config *config)
 {
-	return config->join != NULL || config->members_count > 2;
+	return (config->join != NULL || config->members_count > 2) &&
+	       !server_damage_is_needed(config->data_dir);
 }
 
 /* What this node promised is not known any more: it begins anew, as another. */
@@ -396,12 +399,15 @@ open_replica(struct server *server)
 	bool unfinished = server_damage_unfinished(config->data_dir);
 	int error = unfinished ? ERR_CORRUPT : open_parts(server);
 
-	if (error == ERR_CORRUPT && has_fellows(config))
+	if (error != ERR_CORRUPT)
+		return error;
+	if (has_fellows(config))
 		return begin_again(server);
-	if (unfinished)
-		log_err("%s: the log was set aside in \"damaged\", and there "
-			"are no other members in the configuration",
-		    config->data_dir);
+	log_err("%s: %sthe other voters are no majority, and cannot put this "
+		"node in its former place: it stops; put back the newest "
+		"data-dir that is whole (README: status 70)",
+	    config->data_dir,
+	    unfinished ? "the log was set aside in \"damaged\"; " : "");
 	return error;
 }
 

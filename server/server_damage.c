@@ -5,11 +5,13 @@
 #include "store/store_dir.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ASIDE_NAME "damaged"
+#define ASIDE_NAME  "damaged"
+#define NEEDED_NAME "needed"
 
 /* ---- Paths ---- */
 
@@ -224,6 +226,42 @@ server_damage_set_aside(const char *data_dir)
 		error = move(data_dir, aside, "log");
 	if (error == 0)
 		error = clear_data(data_dir, aside, false);
+	buf_release(&path);
+	return error;
+}
+
+/* ---- Needed ---- */
+
+bool
+server_damage_is_needed(const char *data_dir)
+{
+	return is_there(data_dir, NEEDED_NAME);
+}
+
+static int
+make_note(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return store_dir_error(errno);
+	(void)close(fd); /* it is empty: its name is all */
+	return 0;
+}
+
+int
+server_damage_note_needed(const char *data_dir, bool needed)
+{
+	struct buf path = { 0 };
+	const char *note = join(&path, data_dir, NEEDED_NAME);
+	int error = 0;
+
+	if (needed)
+		error = complain("create", note, make_note(note));
+	else if (unlink(note) != 0 && errno != ENOENT)
+		error = complain("remove", note, store_dir_error(errno));
+	if (error == 0)
+		error = complain("sync", data_dir, store_dir_sync(data_dir));
 	buf_release(&path);
 	return error;
 }

@@ -33,4 +33,20 @@ int server_damage_set_aside(const char *data_dir) ATTR_MUST_CHECK;
 /* Removes what was set aside, if there is any. Errors as before, logged. */
 int server_damage_forget(const char *data_dir) ATTR_MUST_CHECK;
 
+/* ---- Whether anybody else can put this node in its place ---- */
+
+/*
+ * A note beside the log, which damage of the log leaves: the other voters are
+ * no majority (node_is_needed), so that to begin again would be to wait for
+ * ever. It is made as soon as such a membership is in effect, before it is
+ * committed as a rule, and removed when none such is in effect or committed any
+ * more. Where a crash came first it says so wrongly: the node then stops for an
+ * operator who was not needed.
+ */
+bool server_damage_is_needed(const char *data_dir);
+
+/* Makes or removes the note, durably. Errors as of store_dir_open, logged. */
+int
+server_damage_note_needed(const char *data_dir, bool needed) ATTR_MUST_CHECK;
+
 #endif

@@ -33,6 +33,7 @@ struct server {
 	bool changed;             /* the node's role, leader or state */
 	bool members_changed;     /* whom to dial */
 	bool damaged;             /* what was damaged is still set aside */
+	bool needed;              /* as noted in the directory */
 	bool stopping;            /* SIGTERM came */
 	uint64_t hand_over_until; /* UINT64_MAX unless it leads and stops */
 	bool draining;            /* new requests are refused */
@@ -67,6 +68,8 @@ server_on_difference(void *context, raft_id a, raft_id b, raft_index index);
 void server_count_repair(const char *kind);
 /* Of what the node mended at its open. */
 void server_tell_repairs(struct server *server);
+/* Notes in the directory whether the others can do without this node. */
+void server_note_needed(struct server *server);
 /* Once the node is whole again, what was set aside is of no use. */
 void server_judge_damage(struct server *server);
 

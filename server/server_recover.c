@@ -4,6 +4,7 @@
 #include "common/text.h"
 #include "data_dir.h"
 #include "node/node_recover.h"
+#include "server_damage.h"
 #include "server_data.h"
 #include "server_impl.h"
 
@@ -281,6 +282,10 @@ force(
 		log_err("refused, nothing was changed: %s", why);
 		return ERR_MISMATCH;
 	}
+	/* First: wrongly there, it does no harm. */
+	error = server_damage_note_needed(config->data_dir, true);
+	if (error != 0)
+		return error;
 	server_fill_random(cluster_id, sizeof(cluster_id));
 	error = node_recover_force(recover, cluster_id);
 	if (error != 0) {

@@ -39,6 +39,20 @@ server_tell_repairs(struct server *server)
 }
 
 void
+server_note_needed(struct server *server)
+{
+	struct node_status status;
+	bool needed = node_is_needed(server->node);
+
+	node_get_status(server->node, loop_now(server->loop), &status);
+	if (status.state != NODE_MEMBER || needed == server->needed)
+		return;
+	/* If not, the reason is logged, and the next change tries again. */
+	if (server_damage_note_needed(server->config->data_dir, needed) == 0)
+		server->needed = needed;
+}
+
+void
 server_judge_damage(struct server *server)
 {
 	struct node_status status;

@@ -341,6 +341,7 @@ take_turn(struct server *server)
 		server->changed = false;
 		tell_status(server);
 		judge_join(server);
+		server_note_needed(server);
 		server_judge_damage(server);
 		api_on_change(server->api);
 	}

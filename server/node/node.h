@@ -293,6 +293,12 @@ int node_get_peer(const struct node *node, raft_id peer,
 const struct node_members *node_get_members(const struct node *node);
 /* Whose place a member takes once it votes; 0: nobody's. */
 raft_id node_get_replaced(const struct node *node, raft_id id);
+/*
+ * The other voters are no majority, by the membership in effect or the one that
+ * is committed: without this node nobody can change the members. False unless
+ * it is a member.
+ */
+bool node_is_needed(const struct node *node);
 /* The role of a member in the membership in effect; NONE: no member. */
 enum raft_member_role node_get_role(const struct node *node, raft_id id);
 /*

@@ -273,3 +273,38 @@ node_get_role(const struct node *node, raft_id id)
 	}
 	return RAFT_MEMBER_NONE;
 }
+
+/* In one half of a membership. */
+static bool
+half_needs(const struct raft_members *roles, raft_id id, bool incoming)
+{
+	unsigned voters = 0;
+	unsigned others = 0;
+
+	for (unsigned i = 0; i < roles->count; i++) {
+		const struct raft_member *member = &roles->member[i];
+		enum raft_member_role role =
+		    incoming ? member->role_new : member->role_old;
+
+		if (role != RAFT_MEMBER_VOTER)
+			continue;
+		voters++;
+		others += member->id != id;
+	}
+	return voters != 0 && others < voters / 2 + 1;
+}
+
+static bool
+needs(const struct node_membership *membership, raft_id id)
+{
+	return half_needs(&membership->roles, id, false) ||
+	       half_needs(&membership->roles, id, true);
+}
+
+bool
+node_is_needed(const struct node *node)
+{
+	return node->state == NODE_MEMBER &&
+	       (needs(&node->active, node->id) ||
+		   needs(&node->committed, node->id));
+}

@@ -1,9 +1,10 @@
 """Members whose files are damaged become whole again without an operator."""
 
 import shutil
+import subprocess
 
 from lib import damage, http
-from lib.cluster import EXIT_STOPPED, Cluster
+from lib.cluster import EXIT_STOPPED, Cluster, daemon_path
 from lib.testing import expect, expect_equal, expect_in, wait_for
 
 # The front of the log is cut in pieces of so many entries.
@@ -303,6 +304,72 @@ def test_single_node_stops(test):
         kept.rename(node.data)
         node.restart()
         node.wait_ready()
+
+
+def expect_stops(node):
+    """Its log is damaged, and nobody could put it in its place."""
+    damage_hard_state(node)
+    for _ in range(2):
+        node.start()
+        expect_equal(node.wait_end(), EXIT_STOPPED, "status")
+        expect_in("the other voters are no majority", node.read_log(),
+                  "its log")
+        expect("no operator is needed" not in node.read_log(), "nor its log")
+    expect(not (node.data / "damaged").exists(), "nothing is set aside")
+
+
+def test_last_voters_stop(test):
+    """Three by their files, two and then one by what is committed."""
+    cluster, _ = begin(test, FEW)
+    for left in (2, 1):
+        leader = cluster.leader()
+        gone = cluster.followers()[0]
+        answer = leader.fetch("DELETE", f"/cluster/members/{gone.name}")
+        expect_equal(answer.status, 200, f"DELETE: {answer!r}")
+        cluster.nodes.remove(gone)
+        gone.kill()
+        cluster.wait_voters([node.name for node in cluster])
+        put_all(cluster, FEW + 5, 3)
+        cluster.wait_converged()
+        node = leader if left == 1 else cluster.followers()[0]
+        wait_for("it is noted", (node.data / "needed").exists)
+        node.kill()
+        kept = test.directory / "kept"
+        shutil.copytree(node.data, kept)
+        expect_stops(node)
+        shutil.rmtree(node.data)
+        kept.rename(node.data)
+        node.restart()
+        node.wait_ready()
+
+
+def test_new_cluster_of_one_stops(test):
+    """Damaged before its first start; as it grows it is not needed any more."""
+    cluster, node = begin(test, FEW)
+    for each in cluster:
+        each.kill()
+    expect(not (node.data / "needed").exists(), "one of three")
+    subprocess.run([daemon_path(), "-c", node.config, "--recover",
+                    "--force-new-cluster", "--accept-loss"],
+                   cwd=cluster.directory, capture_output=True, timeout=30,
+                   check=True)
+    kept = test.directory / "kept"
+    shutil.copytree(node.data, kept)
+    expect_stops(node)
+    shutil.rmtree(node.data)
+    kept.rename(node.data)
+    for each in list(cluster):
+        if each is not node:
+            cluster.nodes.remove(each)
+    node.restart()
+    node.wait_ready()
+    expect((node.data / "needed").exists(), "the only one")
+    for name in ("n4", "n5"):
+        cluster.add_node(name, node).restart()
+        cluster.wait_voters([each.name for each in cluster])
+    for each in cluster:
+        wait_for("it is not needed",
+                 lambda each=each: not (each.data / "needed").exists())
 
 
 def test_damage_while_it_serves(test):

@@ -160,6 +160,40 @@ START_TEST(H14_one_node_grows_to_three)
 END_TEST
 
 /* It is told its id only when nobody else can get it any more. */
+static void
+check_needed(struct node_cluster *cluster, unsigned count, bool needed)
+{
+	for (unsigned i = 0; i < count; i++)
+		ck_assert_int_eq(
+		    node_is_needed(cluster->machine[i].node), needed);
+}
+
+/* Of two voters each is: the other one alone is no majority. */
+START_TEST(voter_is_needed_where_the_others_are_no_majority)
+{
+	struct node_cluster *cluster = formed(1);
+	struct machine *n2;
+
+	check_needed(cluster, 1, true);
+	n2 = node_cluster_join(cluster);
+	ck_assert(!node_is_needed(n2->node));
+	change(cluster, NODE_ADD, NULL, n2);
+	node_cluster_pass(cluster, 3000000);
+	check_needed(cluster, 2, true);
+	change(cluster, NODE_ADD, NULL, node_cluster_join(cluster));
+	node_cluster_pass(cluster, 3000000);
+	check_needed(cluster, 3, false);
+	machine_stop(n2);
+	ck_assert_int_eq(machine_start(n2), 0);
+	ck_assert(!node_is_needed(n2->node));
+	node_cluster_pass(cluster, 3000000);
+	change(cluster, NODE_REMOVE, &cluster->machine[2], NULL);
+	node_cluster_pass(cluster, 3000000);
+	check_needed(cluster, 2, true);
+	node_cluster_free(cluster);
+}
+END_TEST
+
 START_TEST(joining_node_takes_no_id_that_is_not_committed)
 {
 	struct node_cluster *cluster = formed(3);
@@ -724,6 +758,7 @@ add_changes(Suite *suite)
 
 	tcase_add_test(joins, H11_H13_added_member_joins_and_becomes_a_voter);
 	tcase_add_test(joins, H14_one_node_grows_to_three);
+	tcase_add_test(joins, voter_is_needed_where_the_others_are_no_majority);
 	tcase_add_test(joins, joining_node_takes_no_id_that_is_not_committed);
 	tcase_add_test(joins, H29_add_survives_a_restart_at_each_step);
 	tcase_add_test(

@@ -262,6 +262,24 @@ START_TEST(files_of_others_stay)
 }
 END_TEST
 
+/* Neither setting aside nor forgetting touches it. */
+START_TEST(note_that_it_is_needed_stays)
+{
+	ck_assert(!server_damage_is_needed(base));
+	ck_assert_int_eq(server_damage_note_needed(base, false), 0);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(server_damage_note_needed(base, true), 0);
+		ck_assert(server_damage_is_needed(base));
+	}
+	make_log("a");
+	ck_assert_int_eq(server_damage_set_aside(base), 0);
+	ck_assert_int_eq(server_damage_forget(base), 0);
+	ck_assert(server_damage_is_needed(base));
+	ck_assert_int_eq(server_damage_note_needed(base, false), 0);
+	ck_assert(!server_damage_is_needed(base));
+}
+END_TEST
+
 Suite *
 server_damage_suite(void)
 {
@@ -278,6 +296,7 @@ server_damage_suite(void)
 	tcase_add_test(tcase, setting_aside_goes_on_after_a_crash);
 	tcase_add_test(tcase, data_without_its_log_is_set_aside);
 	tcase_add_test(tcase, files_of_others_stay);
+	tcase_add_test(tcase, note_that_it_is_needed_stays);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
