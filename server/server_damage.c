@@ -67,7 +67,7 @@ complain(const char *what, const char *path, int error)
 
 /* The data of every generation. */
 static int
-remove_data(const char *aside)
+remove_data(const char *aside, struct store_trash *trash)
 {
 	struct buf path = { 0 };
 	uint64_t generation;
@@ -79,7 +79,7 @@ remove_data(const char *aside)
 		store_dir_append_path(&path, aside, "data", generation);
 		buf_append(&path, "", 1); /* its terminator */
 		error = complain("remove", (const char *)path.data,
-		    store_dir_remove((const char *)path.data));
+		    store_dir_remove_into((const char *)path.data, trash));
 		if (error != 0)
 			break;
 	}
@@ -88,20 +88,20 @@ remove_data(const char *aside)
 }
 
 static int
-empty_aside(const char *aside)
+empty_aside(const char *aside, struct store_trash *trash)
 {
 	struct buf path = { 0 };
 	int error;
 
 	join(&path, aside, "log");
 	error = complain("remove", (const char *)path.data,
-	    store_dir_remove((const char *)path.data));
+	    store_dir_remove_into((const char *)path.data, trash));
 	buf_release(&path);
-	return error == 0 ? remove_data(aside) : error;
+	return error == 0 ? remove_data(aside, trash) : error;
 }
 
 int
-server_damage_forget(const char *data_dir)
+server_damage_forget(const char *data_dir, struct store_trash *trash)
 {
 	struct buf aside = { 0 };
 	int error = 0;
@@ -109,7 +109,7 @@ server_damage_forget(const char *data_dir)
 	if (!server_damage_pending(data_dir))
 		return 0;
 	join(&aside, data_dir, ASIDE_NAME);
-	error = empty_aside((const char *)aside.data);
+	error = empty_aside((const char *)aside.data, trash);
 	if (error == 0 && rmdir((const char *)aside.data) != 0)
 		error = complain("remove", (const char *)aside.data,
 		    errno == ENOTEMPTY ? ERR_EXISTS : store_dir_error(errno));
@@ -177,8 +177,7 @@ clear_data(const char *data_dir, const char *aside, bool drops)
 		if (drops || is_there(aside, (const char *)name.data))
 			error = drop(data_dir, (const char *)name.data);
 		else
-			error =
-			    move(data_dir, aside, (const char *)name.data);
+			error = move(data_dir, aside, (const char *)name.data);
 		if (error != 0)
 			break;
 	}

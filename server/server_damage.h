@@ -16,6 +16,8 @@
 
 #include <stdbool.h>
 
+struct store_trash;
+
 /* Damage was found, and this node has not all of it again yet. */
 bool server_damage_pending(const char *data_dir);
 
@@ -30,8 +32,10 @@ bool server_damage_unfinished(const char *data_dir);
  */
 int server_damage_set_aside(const char *data_dir) ATTR_MUST_CHECK;
 
-/* Removes what was set aside, if there is any. Errors as before, logged. */
-int server_damage_forget(const char *data_dir) ATTR_MUST_CHECK;
+/* Removes what was set aside, if there is any; store_trash_step gives back its
+ * blocks. Errors as before, logged. */
+int server_damage_forget(
+    const char *data_dir, struct store_trash *trash) ATTR_MUST_CHECK;
 
 /* ---- Whether anybody else can put this node in its place ---- */
 

@@ -65,7 +65,7 @@ server_judge_damage(struct server *server)
 		return;
 	server->damaged = false;
 	/* If not, the reason is logged, and the next start tries again. */
-	if (server_damage_forget(server->config->data_dir) == 0)
+	if (server_damage_forget(server->config->data_dir, &server->trash) == 0)
 		log_notice("%s: what was damaged is removed: this node is a "
 			   "voter again, and has all",
 		    server->config->data_dir);

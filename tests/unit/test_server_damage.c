@@ -1,5 +1,6 @@
 #include "server_damage.h"
 #include "store/store_dir.h"
+#include "store/store_trash.h"
 #include "tests/lib/temp_dir.h"
 #include "tests/unit/suites.h"
 
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 static char *base;
+static struct store_trash trash;
 
 static void
 set_up(void)
@@ -20,6 +22,7 @@ set_up(void)
 static void
 tear_down(void)
 {
+	store_trash_release(&trash);
 	temp_dir_remove(base);
 }
 
@@ -111,7 +114,7 @@ START_TEST(whole_directory_is_not_damaged)
 	make_data("data", "a");
 	ck_assert(!server_damage_pending(base));
 	ck_assert(!server_damage_unfinished(base));
-	ck_assert_int_eq(server_damage_forget(base), 0);
+	ck_assert_int_eq(server_damage_forget(base, &trash), 0);
 	ck_assert(exists("log/data.mdb"));
 }
 END_TEST
@@ -132,9 +135,11 @@ START_TEST(log_and_all_data_are_set_aside)
 	ck_assert(holds("damaged/data/data.mdb", "a"));
 	ck_assert(holds("damaged/data.7/data.mdb", "b"));
 	ck_assert(server_damage_pending(base));
-	ck_assert_int_eq(server_damage_forget(base), 0);
+	ck_assert_int_eq(server_damage_forget(base, &trash), 0);
 	ck_assert(!exists("damaged"));
 	ck_assert(!server_damage_pending(base));
+	/* The names are gone; the blocks are given back in steps. */
+	ck_assert(!store_trash_is_empty(&trash));
 }
 END_TEST
 
@@ -162,7 +167,7 @@ START_TEST(what_was_set_aside_first_is_kept)
 		ck_assert(!exists("data.8"));
 	}
 	/* Whole in between: the next damage is another. */
-	ck_assert_int_eq(server_damage_forget(base), 0);
+	ck_assert_int_eq(server_damage_forget(base, &trash), 0);
 	make_log("c");
 	ck_assert_int_eq(server_damage_set_aside(base), 0);
 	ck_assert(holds("damaged/log/data.mdb", "c"));
@@ -256,7 +261,7 @@ START_TEST(files_of_others_stay)
 	make_log("a");
 	ck_assert_int_eq(server_damage_set_aside(base), 0);
 	make_file("damaged/notes", "mine");
-	ck_assert_int_eq(server_damage_forget(base), ERR_EXISTS);
+	ck_assert_int_eq(server_damage_forget(base, &trash), ERR_EXISTS);
 	ck_assert(holds("damaged/notes", "mine"));
 	ck_assert(server_damage_pending(base));
 }
@@ -273,7 +278,7 @@ START_TEST(note_that_it_is_needed_stays)
 	}
 	make_log("a");
 	ck_assert_int_eq(server_damage_set_aside(base), 0);
-	ck_assert_int_eq(server_damage_forget(base), 0);
+	ck_assert_int_eq(server_damage_forget(base, &trash), 0);
 	ck_assert(server_damage_is_needed(base));
 	ck_assert_int_eq(server_damage_note_needed(base, false), 0);
 	ck_assert(!server_damage_is_needed(base));
