@@ -96,8 +96,7 @@ data_dir_check(const char *path)
 	(void)closedir(directory); /* nothing was written through it */
 	if (lost) {
 		log_err("%s: there is data but no log: it was lost, and votes "
-			"and entries with it; put back a data-dir that is "
-			"whole",
+			"and entries with it",
 		    path);
 		return ERR_CORRUPT;
 	}

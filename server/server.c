@@ -379,7 +379,8 @@ begin_again(struct server *server)
 
 	log_warning("%s: the log, or what says whose it is, is damaged: it is "
 		    "set aside in \"damaged\", and this node begins again; the "
-		    "leader puts it in its former place, no operator is needed",
+		    "leader puts it in its former place, no operator is needed "
+		    "as long as the others are a majority",
 	    data_dir);
 	server_count_repair("identity");
 	store_close(server->log_store);
@@ -472,6 +473,7 @@ make_api(struct server *server)
 		.cluster = config->cluster_name,
 		.node = config->node_name,
 		.version = version_text(),
+		.data_dir = config->data_dir,
 		.request_timeout_us = config->request_timeout_us,
 		.value_bytes_max = config->value_bytes_max,
 		.quota_bytes = config->quota_bytes,

@@ -39,7 +39,7 @@ struct server {
 	bool draining;            /* new requests are refused */
 	uint64_t drain_until;     /* UINT64_MAX unless draining */
 	uint64_t status_at;
-	char status_text[256]; /* as told last */
+	char status_text[512]; /* as told last */
 	enum node_state state; /* as last logged, */
 	enum raft_role role;
 	raft_id leader;

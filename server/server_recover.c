@@ -91,6 +91,10 @@ open_all(struct server *server, struct node_recover **ret_recover)
 	error = check_user(config->data_dir);
 	if (error == 0)
 		error = data_dir_check(config->data_dir);
+	if (error == ERR_CORRUPT)
+		log_err("%s: put back a data-dir that is whole, or recover on "
+			"another member",
+		    config->data_dir);
 	if (error != 0)
 		return error;
 	if (!is_there(config->data_dir, "log", 0)) {
@@ -307,6 +311,22 @@ force(
 	return 0;
 }
 
+/* Where else to look, if this directory is not the one that counts. */
+static void
+append_aside(struct buf *to, const struct config *config)
+{
+	if (!server_damage_pending(config->data_dir))
+		return;
+	buf_printf(to,
+	    "WARNING: %s was damaged and begun anew, and lacks what it had; "
+	    "its damaged files\n"
+	    "are in damaged/: if no other member is left, stop it, move "
+	    "damaged/log and\n"
+	    "damaged/data* back in the place of log and data, and run "
+	    "luminousd --recover again.\n",
+	    config->data_dir);
+}
+
 int
 server_recover(const struct config *config, struct buf *text)
 {
@@ -316,6 +336,7 @@ server_recover(const struct config *config, struct buf *text)
 	int error;
 
 	error = open_all(&server, &recover);
+	append_aside(text, config);
 	if (error == 0) {
 		report = node_recover_get_report(recover);
 		append_report(text, report);

@@ -120,7 +120,9 @@ describe(const struct server *server, const struct node_status *status,
 	else if (status->state == NODE_JOINING && status->repairing)
 		snprintf(text, size,
 		    "damage was found, and its directory begun anew: waits "
-		    "for the leader to put it in its former place");
+		    "for the leader, which needs a majority without this "
+		    "node; the damaged files are kept in %s/damaged",
+		    server->config->data_dir);
 	else if (status->state == NODE_JOINING)
 		snprintf(
 		    text, size, "empty directory: waits to be made a member");
@@ -144,8 +146,10 @@ describe(const struct server *server, const struct node_status *status,
 	else if (status->begun_again)
 		snprintf(text, size,
 		    "repairing: its directory was begun anew, and it is no "
-		    "voter yet, applied %llu",
-		    (unsigned long long)raft->applied_index);
+		    "voter yet, applied %llu; the damaged files are kept in "
+		    "%s/damaged",
+		    (unsigned long long)raft->applied_index,
+		    server->config->data_dir);
 	else if (raft->state_lost)
 		snprintf(text, size,
 		    "repairing: waits for a snapshot, serves no reads, term "

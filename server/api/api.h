@@ -26,9 +26,10 @@ struct api_space {
 
 struct api_params {
 	const char
-	    *cluster; /* name; these three are borrowed for the api's life */
+	    *cluster;     /* name; these four are borrowed for the api's life */
 	const char *node; /* name */
 	const char *version;
+	const char *data_dir; /* for texts */
 	uint64_t request_timeout_us;
 	uint64_t value_bytes_max;
 	uint64_t quota_bytes; /* of live data; puts above are refused */

@@ -44,13 +44,16 @@ passes_whole(struct api *api, struct buf *why)
 
 	node_get_status(api->node, loop_now(api->loop), &status);
 	if (status.state == NODE_JOINING)
-		buf_append_text(why,
-		    "repairing: waits for the leader to put it in the place "
-		    "that it had");
+		buf_printf(why,
+		    "repairing: waits for the leader, which needs a majority "
+		    "without this node; the damaged files are kept in "
+		    "%s/damaged",
+		    api->params.data_dir);
 	else if (status.begun_again)
-		buf_append_text(why,
+		buf_printf(why,
 		    "repairing: its directory was begun anew, and it is no "
-		    "voter yet");
+		    "voter yet; the damaged files are kept in %s/damaged",
+		    api->params.data_dir);
 	else if (status.raft.state_lost)
 		buf_append_text(why, "repairing: waits for a snapshot");
 	else

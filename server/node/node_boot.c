@@ -180,7 +180,7 @@ check_stage(
 		return 0;
 	snprintf(why, size,
 	    "there is a log, but the identity says that this node was never "
-	    "a member: put back a data-dir that is whole");
+	    "a member");
 	return ERR_CORRUPT;
 }
 

@@ -88,8 +88,7 @@ open_data(struct opening *opening)
 		snprintf(opening->why, opening->size,
 		    "the data holds entry %" PRIu64
 		    " but the log ends at %" PRIu64
-		    ": entries were lost, and votes with them; put back a "
-		    "data-dir that is whole",
+		    ": entries were lost, and votes with them",
 		    kv_applied_index(node->kv), state.durable_index);
 		return ERR_CORRUPT;
 	}

@@ -203,6 +203,7 @@ def begin_again(test, inflict):
         node.restart()
         node.wait_ready(30)
         expect_in('set aside in "damaged"', node.read_log(), "its log")
+        expect("put back" not in node.read_log(), "nobody has to")
         wait_for("damaged is removed",
                  lambda: not (node.data / "damaged").exists())
         cluster.wait_voters(["n1", "n2", "n3"])
@@ -243,6 +244,13 @@ def test_leader_begins_again(test):
     check_all(cluster, cluster, FEW + 5)
 
 
+def recover(node, *arguments):
+    return subprocess.run(
+        [daemon_path(), "-c", node.config, "--recover", *arguments],
+        cwd=node.cluster.directory, capture_output=True, text=True,
+        timeout=30, check=False)
+
+
 def test_waits_until_it_is_in_its_place(test):
     """Killed meanwhile, it goes on; and it says what it waits for."""
     cluster, node = begin(test, FEW)
@@ -255,12 +263,17 @@ def test_waits_until_it_is_in_its_place(test):
         node.restart()
         answer = node.fetch("GET", "/readyz")
         expect_equal(answer.status, 503, "/readyz")
-        expect_in("waits for the leader to put it", answer.body.decode(),
-                  "/readyz")
+        for text in (answer.body.decode(), node.read_log()):
+            expect_in("waits for the leader, which needs a majority without "
+                      "this node; the damaged files are kept in "
+                      f"{node.data}/damaged", text, "/readyz and its log")
         expect(node.get_cluster()["repairing"], "/cluster says so")
         expect((node.data / "damaged" / "log" / "data.mdb").exists(),
                "what was damaged is kept")
         node.kill()
+        expect_in("its damaged files\nare in damaged/: if no other member is "
+                  "left, stop it, move damaged/log", recover(node).stdout,
+                  "--recover")
     node.restart()
     for each in others:
         each.start()
@@ -349,10 +362,9 @@ def test_new_cluster_of_one_stops(test):
     for each in cluster:
         each.kill()
     expect(not (node.data / "needed").exists(), "one of three")
-    subprocess.run([daemon_path(), "-c", node.config, "--recover",
-                    "--force-new-cluster", "--accept-loss"],
-                   cwd=cluster.directory, capture_output=True, timeout=30,
-                   check=True)
+    done = recover(node, "--force-new-cluster", "--accept-loss")
+    expect_equal(done.returncode, 0, f"--force-new-cluster: {done.stderr}")
+    expect("damaged/" not in done.stdout, "nothing was set aside")
     kept = test.directory / "kept"
     shutil.copytree(node.data, kept)
     expect_stops(node)

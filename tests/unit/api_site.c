@@ -259,6 +259,7 @@ open_api(struct site *site)
 		.cluster = "test",
 		.node = site->name,
 		.version = "1.2.3",
+		.data_dir = "data",
 		.request_timeout_us = SITE_TIMEOUT_US,
 		.value_bytes_max = SITE_VALUE_MAX,
 		.quota_bytes = site->world->quota_bytes,
