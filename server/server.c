@@ -572,6 +572,7 @@ server_new(struct server **ret_server, const struct config *config,
 	server->drain_until = UINT64_MAX;
 	server->hand_over_until = UINT64_MAX;
 	server->changed = true;
+	server_begin_repairs();
 	notify_init(&server->notify);
 	if (server->notify.watchdog_interval_us == 0)
 		server->watchdog_at = UINT64_MAX;

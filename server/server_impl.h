@@ -64,6 +64,8 @@ server_on_difference(void *context, raft_id a, raft_id b, raft_index index);
 
 /* ---- server_repair.c ---- */
 
+/* All kinds are counted from 0, so that the first one is seen as a rise. */
+void server_begin_repairs(void);
 /* "log", "data" or "identity", for the metrics. */
 void server_count_repair(const char *kind);
 /* Of what the node mended at its open. */

@@ -3,20 +3,36 @@
 #include "server_impl.h"
 
 #include "common/log.h"
+#include "common/macros.h"
 #include "common/metrics.h"
 #include "server_damage.h"
 
 #include <stdio.h>
 
-void
-server_count_repair(const char *kind)
+/* The same for the same kind. */
+static struct metric *
+counter_of(const char *kind)
 {
 	char labels[32];
 
 	snprintf(labels, sizeof(labels), "kind=\"%s\"", kind);
-	metric_add(metric_register(METRIC_COUNTER, "luminous_repairs_total",
-		       labels, "Damage that was mended without an operator."),
-	    1);
+	return metric_register(METRIC_COUNTER, "luminous_repairs_total", labels,
+	    "Damage that was mended without an operator.");
+}
+
+void
+server_begin_repairs(void)
+{
+	static const char *const kinds[] = { "log", "data", "identity" };
+
+	for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
+		(void)counter_of(kinds[i]);
+}
+
+void
+server_count_repair(const char *kind)
+{
+	metric_add(counter_of(kind), 1);
 }
 
 void

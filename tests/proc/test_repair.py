@@ -390,6 +390,10 @@ def test_damage_while_it_serves(test):
     wait_for("the data has a checkpoint of all", lambda: len(
         damage.find_all(data_file(node), value_of(MANY + 4))) > 0)
     process = node.process.pid
+    for kind in ("log", "data", "identity"):
+        expect_equal(
+            node.get_metrics()[f'luminous_repairs_total{{kind="{kind}"}}'],
+            0.0, f"repairs of {kind}")
     found = damage.flip_behind(data_file(node), value_of(7)[:12], 20)
     expect(found > 0, "the data has the record")
     try:
