@@ -361,15 +361,6 @@ open_parts(struct server *server)
 	return error;
 }
 
-/* Can anybody put this node in its former place? Of two, the other one alone is
- * no majority. The configuration tells how the cluster began only. */
-static bool
-has_fellows(const struct config *config)
-{
-	return (config->join != NULL || config->members_count > 2) &&
-	       !server_damage_is_needed(config->data_dir);
-}
-
 /* What this node promised is not known any more: it begins anew, as another. */
 static int
 begin_again(struct server *server)
@@ -402,7 +393,7 @@ open_replica(struct server *server)
 
 	if (error != ERR_CORRUPT)
 		return error;
-	if (has_fellows(config))
+	if (server_has_fellows(config))
 		return begin_again(server);
 	log_err("%s: %sthe other voters are no majority, and cannot put this "
 		"node in its former place: it stops; put back the newest "

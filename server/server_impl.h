@@ -70,6 +70,8 @@ void server_begin_repairs(void);
 void server_count_repair(const char *kind);
 /* Of what the node mended at its open. */
 void server_tell_repairs(struct server *server);
+/* Can anybody put this node in its former place? */
+bool server_has_fellows(const struct config *config);
 /* Notes in the directory whether the others can do without this node. */
 void server_note_needed(struct server *server);
 /* Once the node is whole again, what was set aside is of no use. */

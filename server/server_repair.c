@@ -54,6 +54,15 @@ server_tell_repairs(struct server *server)
 	}
 }
 
+/* Of two, the other one alone is no majority. The configuration only tells how
+ * the cluster began. */
+bool
+server_has_fellows(const struct config *config)
+{
+	return (config->join != NULL || config->members_count > 2) &&
+	       !server_damage_is_needed(config->data_dir);
+}
+
 void
 server_note_needed(struct server *server)
 {
