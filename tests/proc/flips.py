@@ -23,7 +23,7 @@ sys.dont_write_bytecode = True
 
 from lib import damage, http
 from lib.cluster import Cluster
-from lib.lmdb_pages import Pages
+from lib.lmdb_pages import Pages, journal_deletes
 from lib.testing import Failure, Test, expect
 
 KEYS = 3000
@@ -45,6 +45,7 @@ class Flips:
             "raft.trailing-bytes": "64KiB"}).start()
         self.counts = collections.Counter()
         self.failures = []
+        self.deleted = set()  # of the log, by the journal, before a flip
 
     # ---- Keys ----
 
@@ -122,7 +123,8 @@ class Flips:
             return "not in use"
         if not path.exists() or self.byte_at(path, offset) != byte:
             return "written over"
-        # After a kill, the journal may have deleted what lies there.
+        if kind.rpartition(" ")[2] in self.deleted:
+            return "deleted by the journal"
         self.say(f"{what}: not detected")
         return "in use, not detected"
 
@@ -158,6 +160,7 @@ class Flips:
         else:
             node.stop()
         name, path, offset, kind = self.choose_place(node)
+        self.deleted = journal_deletes(node.data / "log" / "journal")
         damage.flip(path, offset, self.random.randrange(1, 256))
         byte = self.byte_at(path, offset)
         what = (f"flip {number}: {node.name} "

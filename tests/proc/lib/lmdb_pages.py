@@ -63,11 +63,13 @@ class Pages:
             return
         size = low | high << 16
         if flags & BIG:
-            self._note(page, offset, 8 + key_size + 8, f"{name}: record")
+            self._note(page, offset, 8 + key_size + 8,
+                       f"{name}: record {key.hex()}")
             self._walk_overflow(
                 struct.unpack_from("<Q", self.content, data)[0], size, name)
             return
-        self._note(page, offset, 8 + key_size + size, f"{name}: record")
+        self._note(page, offset, 8 + key_size + size,
+                   f"{name}: record {key.hex()}")
         if flags & SUB:
             self._walk_tree(struct.unpack_from(
                 "<Q", self.content, data + 40)[0],
@@ -90,3 +92,36 @@ class Pages:
             if begin <= at < end:
                 return kind
         return None
+
+
+def journal_deletes(path):
+    """The keys of the log's entries that the blocks in log/journal delete."""
+    content = path.read_bytes()
+    keys = set()
+    at = PAGE
+    expected = (None, 1)
+    while at + 44 <= len(content):
+        magic, _, _, generation, sequence, size = struct.unpack_from(
+            ">IIQQQI", content, at)
+        if magic != 0x4C756D4A or expected not in (
+                (None, sequence), (generation, sequence)):
+            break
+        keys |= _block_deletes(content[at + 44:at + 44 + size])
+        at += (44 + size + PAGE - 1) // PAGE * PAGE
+        expected = (generation, sequence + 1)
+    return keys
+
+
+def _block_deletes(changes):
+    keys = set()
+    at = 0
+    while at < len(changes):
+        what, table, size = struct.unpack_from(">BBI", changes, at)
+        key = changes[at + 6:at + 6 + size]
+        at += 6 + size
+        if what == 3:
+            if table == 2:
+                keys.add(key.hex())
+            continue
+        at += 4 + struct.unpack_from(">I", changes, at)[0]
+    return keys
