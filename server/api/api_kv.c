@@ -195,8 +195,10 @@ fail_repairing(struct api_call *call)
 	struct api *api = call->api;
 	struct node_status status;
 
+	if (!node_is_repairing(api->node))
+		return false;
 	node_get_status(api->node, loop_now(api->loop), &status);
-	if (status.state != NODE_MEMBER || !status.repairing ||
+	if (status.state != NODE_MEMBER ||
 	    (!call->query.stale && !status.raft.state_lost))
 		return false;
 	api_fail(call, API_REPAIRING,

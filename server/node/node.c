@@ -290,6 +290,13 @@ node_is_leader(const struct node *node)
 	       raft_get_role(node->raft) == RAFT_LEADER;
 }
 
+bool
+node_is_repairing(const struct node *node)
+{
+	return node->begun_again ||
+	       (node->raft != NULL && raft_is_damaged(node->raft));
+}
+
 raft_id
 node_leader(const struct node *node)
 {
@@ -394,12 +401,10 @@ node_get_status(
 	node_log_get_state(node->log, &log);
 	ret_status->data_generation = log.data_generation;
 	ret_status->begun_again = node->begun_again;
-	ret_status->repairing = node->begun_again;
+	ret_status->repairing = node_is_repairing(node);
 	if (node->raft == NULL)
 		return;
 	raft_get_status(node->raft, &ret_status->raft);
-	if (ret_status->raft.state_lost || ret_status->raft.repair_until != 0)
-		ret_status->repairing = true;
 	ret_status->log_entries = log.last_index - log.compacted_index;
 	ret_status->log_bytes = log.bytes;
 }

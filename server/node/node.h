@@ -314,6 +314,8 @@ const struct node_member *node_find_member(const struct node *node, raft_id id);
 const struct node_member *
 node_find_member_name(const struct node *node, const char *name);
 bool node_is_leader(const struct node *node);
+/* As in node_status, for those who ask at each request. */
+bool node_is_repairing(const struct node *node);
 /* 0: none known. */
 raft_id node_leader(const struct node *node);
 /* Until when a leader's reads need no round; 0: they do. */

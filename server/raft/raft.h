@@ -444,6 +444,8 @@ void raft_get_status(const struct raft *raft, struct raft_status *ret_status);
 /* The same as in raft_status, for those who ask at each request. */
 enum raft_role raft_get_role(const struct raft *raft);
 raft_id raft_get_leader(const struct raft *raft);
+/* Damage took entries, or the state, that are not back yet. */
+bool raft_is_damaged(const struct raft *raft);
 
 /* Until when reads need no round; 0: they do. */
 raft_usec raft_lease_until(const struct raft *raft);

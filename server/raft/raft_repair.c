@@ -103,6 +103,12 @@ raft_repair_bars(const struct raft *raft)
 	return raft_repairing(raft) || raft_state_lost(raft);
 }
 
+bool
+raft_is_damaged(const struct raft *raft)
+{
+	return raft_repair_bars(raft);
+}
+
 /* ---- The leader's side ---- */
 
 bool
