@@ -248,18 +248,18 @@ node_log_commit(struct node_log *log, const struct raft_op_persist *persist)
 	return error;
 }
 
-/* What memory holds may be ahead of the disk already, or differ from it. */
-static int
-stored_chain(struct node_log *log, struct store_txn *txn, uint64_t *ret_chain)
+int
+node_log_read_chain(struct node_log *log, struct store_txn *txn,
+    raft_index index, uint64_t *ret_chain)
 {
 	struct node_record record;
 	struct slice bytes;
 	int error;
 
 	*ret_chain = log->compacted_chain;
-	if (log->durable_index == log->compacted_index)
+	if (index == log->compacted_index)
 		return 0;
-	error = node_log_read(log, txn, log->durable_index, &bytes);
+	error = node_log_read(log, txn, index, &bytes);
 	if (error == 0)
 		error = node_record_decode(bytes, &record);
 	if (error == 0)
@@ -277,7 +277,8 @@ node_log_distrust_data(struct node_log *log)
 	error = store_begin(log->store, true, &txn);
 	if (error != 0)
 		return error;
-	error = stored_chain(log, txn, &chain);
+	/* What memory holds may be ahead of the disk already, or differ from it. */
+	error = node_log_read_chain(log, txn, log->durable_index, &chain);
 	log->data_generation++;
 	if (error == 0)
 		error = node_log_write_state(log, txn, chain);

@@ -48,6 +48,11 @@ struct node_log {
 int node_log_read(struct node_log *log, struct store_txn *txn, raft_index index,
     struct slice *ret_bytes) ATTR_MUST_CHECK;
 
+/* The running hash at `index`, as it is on disk there or right before the first
+ * entry. Errors as of node_log_read. */
+int node_log_read_chain(struct node_log *log, struct store_txn *txn,
+    raft_index index, uint64_t *ret_chain) ATTR_MUST_CHECK;
+
 /* Writes the hard state; `durable_chain` is the running hash at the last entry
  * on disk. */
 int node_log_write_state(struct node_log *log, struct store_txn *txn,

@@ -1,26 +1,6 @@
 #include "common/macros.h"
 #include "node/node_log_impl.h"
 
-/* The running hash at `index`, which is on disk or right before the first. */
-static int
-read_chain(struct node_log *log, struct store_txn *txn, raft_index index,
-    uint64_t *ret_chain)
-{
-	struct node_record record;
-	struct slice bytes;
-	int error;
-
-	*ret_chain = log->compacted_chain;
-	if (index == log->compacted_index)
-		return 0;
-	error = node_log_read(log, txn, index, &bytes);
-	if (error == 0)
-		error = node_record_decode(bytes, &record);
-	if (error == 0)
-		*ret_chain = record.chain;
-	return error;
-}
-
 static int
 check_next(struct node_log *log, struct store_txn *txn, raft_index index,
     uint64_t *chain, size_t *ret_size)
@@ -47,7 +27,7 @@ check_entries(struct node_log *log, struct store_txn *txn, raft_index *position,
 {
 	uint64_t chain;
 	size_t size;
-	int error = read_chain(log, txn, *position, &chain);
+	int error = node_log_read_chain(log, txn, *position, &chain);
 
 	if (error != 0) {
 		/* It was sound when it was passed. */
