@@ -96,25 +96,6 @@ judge(struct node_compare *compare, const struct raft_members *members)
 	}
 }
 
-static const struct raft_member *
-find_member(const struct raft_members *members, raft_id id)
-{
-	for (unsigned i = 0; i < members->count; i++) {
-		if (members->member[i].id == id)
-			return &members->member[i];
-	}
-	return NULL;
-}
-
-static bool
-is_voter(const struct raft_members *members, raft_id id)
-{
-	const struct raft_member *member = find_member(members, id);
-
-	return member != NULL && (member->role_old == RAFT_MEMBER_VOTER ||
-				     member->role_new == RAFT_MEMBER_VOTER);
-}
-
 /* The question was not decided: is that because voters differ? */
 static void
 look_for_split(struct node_compare *compare, const struct raft_members *members)
@@ -124,7 +105,7 @@ look_for_split(struct node_compare *compare, const struct raft_members *members)
 	for (unsigned i = 0; i < compare->answers_count; i++) {
 		const struct node_answer_hash *answer = &compare->answers[i];
 
-		if (!is_voter(members, answer->id))
+		if (!raft_members_voter(members, answer->id))
 			continue;
 		if (first == NULL)
 			first = answer;
@@ -226,7 +207,7 @@ node_compare_hear(struct node_compare *compare,
 	if (compare->term != response->term || compare->decided ||
 	    response->state_index == 0 ||
 	    response->state_index != compare->question.index ||
-	    find_member(members, response->from) == NULL)
+	    raft_members_find(members, response->from) < 0)
 		return;
 	take_answer(compare, response->from, response->state_hash);
 	judge(compare, members);

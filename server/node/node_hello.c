@@ -43,20 +43,6 @@ stage_of(const struct node *node, raft_id to)
 	return to == 0 ? NODE_HELLO_PROBE : NODE_HELLO_MEMBER;
 }
 
-/* In either half: whoever votes in one of them has long learned its id. */
-static bool
-is_voter(const struct raft_members *roles, raft_id id)
-{
-	for (unsigned i = 0; i < roles->count; i++) {
-		const struct raft_member *member = &roles->member[i];
-
-		if (member->id == id)
-			return member->role_old == RAFT_MEMBER_VOTER ||
-			       member->role_new == RAFT_MEMBER_VOTER;
-	}
-	return false;
-}
-
 /* What shows whether a directory is the newest; who joins has none to show. */
 static void
 fill_life(const struct node *node, raft_id to, struct node_hello *hello)
@@ -91,7 +77,8 @@ node_get_hello(
 		.damaged = node_waits_for_place(node),
 		.members_index = node->committed.roles.index,
 		.members = node->committed.members,
-		.to_votes = is_voter(&node->committed.roles, to),
+		/* In either half: whoever votes in one of them has long learned its id. */
+		.to_votes = raft_members_voter(&node->committed.roles, to),
 	};
 	memcpy(ret_hello->cluster, node->identity.cluster,
 	    sizeof(ret_hello->cluster));

@@ -456,6 +456,10 @@ int raft_get_peer(
 
 /* The membership in effect; valid until the next event. */
 const struct raft_members *raft_get_members(const struct raft *raft);
+/* A voter of either half. */
+bool raft_members_voter(const struct raft_members *members, raft_id id);
+/* The place of `id` in members->member; -1: no member. */
+int raft_members_find(const struct raft_members *members, raft_id id);
 
 /* Entry at `index` of the log: ERR_NOT_FOUND when cut or not there. The
  * members pointer is set for RAFT_ENTRY_MEMBERS, valid until the next event. */

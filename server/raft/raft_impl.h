@@ -94,10 +94,6 @@ struct raft_history {
 };
 
 bool raft_members_valid(const struct raft_members *members);
-/* A voter of either half. */
-bool raft_members_voter(const struct raft_members *members, raft_id id);
-/* The place of `id` in members->member; -1: no member. */
-int raft_members_find(const struct raft_members *members, raft_id id);
 
 void raft_history_push(struct raft_history *history,
     const struct raft_members *members, raft_index index);
