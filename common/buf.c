@@ -17,16 +17,13 @@ buf_release(struct buf *buf)
 }
 
 void
-buf_reset(struct buf *buf)
-{
-	buf->size = 0;
-}
-
-static void
-grow(struct buf *buf, size_t needed)
+buf_grow(struct buf *buf, size_t size)
 {
 	size_t capacity = MAX(buf->capacity, CAPACITY_MIN / 2);
+	size_t needed = buf->size + size;
 
+	if (size > SIZE_MAX - buf->size)
+		fatal("a buffer cannot grow by %zu bytes", size);
 	/* Doubling keeps the cost of an appended byte constant. */
 	while (capacity < needed) {
 		if (capacity > SIZE_MAX / 2)
@@ -36,38 +33,6 @@ grow(struct buf *buf, size_t needed)
 	capacity = MAX(capacity, CAPACITY_MIN);
 	buf->data = mem_realloc(buf->data, capacity, 1);
 	buf->capacity = capacity;
-}
-
-uint8_t *
-buf_reserve(struct buf *buf, size_t size)
-{
-	if (size > SIZE_MAX - buf->size)
-		fatal("a buffer cannot grow by %zu bytes", size);
-	if (buf->data == NULL || buf->size + size > buf->capacity)
-		grow(buf, buf->size + size);
-	return buf->data + buf->size;
-}
-
-void
-buf_append(struct buf *buf, const void *data, size_t size)
-{
-	uint8_t *to = buf_reserve(buf, size);
-
-	if (size != 0)
-		memcpy(to, data, size);
-	buf->size += size;
-}
-
-void
-buf_append_slice(struct buf *buf, struct slice slice)
-{
-	buf_append(buf, slice.data, slice.size);
-}
-
-void
-buf_append_text(struct buf *buf, const char *text)
-{
-	buf_append(buf, text, strlen(text));
 }
 
 void

@@ -9,6 +9,7 @@
 
 #include "common/macros.h"
 #include "common/slice.h"
+#include <string.h>
 
 struct buf {
 	uint8_t *data;
@@ -20,14 +21,47 @@ struct buf {
 void buf_release(struct buf *buf);
 
 /* Forgets the contents, keeps the memory. */
-void buf_reset(struct buf *buf);
+static inline void
+buf_reset(struct buf *buf)
+{
+	buf->size = 0;
+}
+
+/* Makes room for `size` more bytes, whether there is or not. */
+void buf_grow(struct buf *buf, size_t size);
 
 /* Room for `size` more bytes; the result points to the first of them. */
-uint8_t *buf_reserve(struct buf *buf, size_t size);
+static inline uint8_t *
+buf_reserve(struct buf *buf, size_t size)
+{
+	/* Here, as records are written in many small steps. */
+	if (buf->data == NULL || size > buf->capacity - buf->size)
+		buf_grow(buf, size);
+	return buf->data + buf->size;
+}
 
-void buf_append(struct buf *buf, const void *data, size_t size);
-void buf_append_slice(struct buf *buf, struct slice slice);
-void buf_append_text(struct buf *buf, const char *text);
+static inline void
+buf_append(struct buf *buf, const void *data, size_t size)
+{
+	uint8_t *to = buf_reserve(buf, size);
+
+	if (size != 0)
+		memcpy(to, data, size);
+	buf->size += size;
+}
+
+static inline void
+buf_append_slice(struct buf *buf, struct slice slice)
+{
+	buf_append(buf, slice.data, slice.size);
+}
+
+static inline void
+buf_append_text(struct buf *buf, const char *text)
+{
+	buf_append(buf, text, strlen(text));
+}
+
 void buf_append_u64(struct buf *buf, uint64_t value); /* decimal text */
 ATTR_PRINTF(2, 3) void buf_printf(struct buf *buf, const char *format, ...);
 

@@ -16,7 +16,7 @@ err_text(int code)
 		[-ERR_IO] = "input/output error",
 		[-ERR_NO_SPACE] = "no space left",
 		[-ERR_LOCKED] = "held by another process",
-		[-ERR_VERSION] = "written by a newer version",
+		[-ERR_VERSION] = "written in the format of another version",
 		[-ERR_DENIED] = "not allowed",
 		[-ERR_MISMATCH] = "belongs elsewhere",
 		[-ERR_TIMEOUT] = "deadline passed",
@@ -24,6 +24,7 @@ err_text(int code)
 		[-ERR_STOPPED] = "stopped",
 		[-ERR_UNSUPPORTED] = "not supported",
 		[-ERR_EXISTS] = "exists already",
+		[-ERR_COMPACTED] = "compacted",
 	};
 
 	if (code > 0 || code <= -(int)ARRAY_COUNT(texts))

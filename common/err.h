@@ -17,15 +17,16 @@ enum err {
 	ERR_IO = -8,         /* a read, write or sync failed */
 	ERR_NO_SPACE = -9,   /* disk or map full */
 	ERR_LOCKED = -10,    /* held by another process */
-	ERR_VERSION = -11,   /* written by a newer version */
+	ERR_VERSION = -11,   /* written by another, mostly newer, version */
 	ERR_DENIED = -12,    /* not proved, or not allowed */
 	ERR_MISMATCH = -13,  /* belongs to another cluster, node or directory */
 	ERR_TIMEOUT = -14,   /* a deadline passed */
 	ERR_CLOSED = -15,    /* the other side is gone */
 	ERR_STOPPED = -16,   /* the object refuses further work */
 	ERR_UNSUPPORTED =
-	    -17,         /* a file system or a feature that cannot be used */
-	ERR_EXISTS = -18 /* it is there already */
+	    -17,            /* a file system or a feature that cannot be used */
+	ERR_EXISTS = -18,   /* it is there already */
+	ERR_COMPACTED = -19 /* history does not reach back so far */
 };
 
 /*

@@ -44,27 +44,55 @@ check_limits(struct slice text)
 	return 0;
 }
 
-int
-json_parse_object(struct slice text, size_t size_max, json_t **ret_object)
+static int
+parse(struct slice text, size_t size_max, size_t flags, json_t **ret_object,
+    json_error_t *ret_error)
 {
 	json_t *value;
 	int rc;
 
+	*ret_error = (json_error_t){ .text = "too large, or nested too deep" };
 	if (text.size > size_max)
 		return ERR_TOO_LARGE;
 	rc = check_limits(text);
 	if (rc != 0)
 		return rc;
-	value = json_loadb(
-	    (const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
+	value = json_loadb((const char *)text.data, text.size,
+	    JSON_REJECT_DUPLICATES | flags, ret_error);
 	if (value == NULL)
 		return ERR_INVALID;
 	if (!json_is_object(value)) {
+		*ret_error = (json_error_t){ .text = "not an object" };
 		json_decref(value);
 		return ERR_INVALID;
 	}
 	*ret_object = value;
 	return 0;
+}
+
+int
+json_parse_object(struct slice text, size_t size_max, json_t **ret_object)
+{
+	json_error_t error;
+
+	return parse(text, size_max, 0, ret_object, &error);
+}
+
+int
+json_parse_document(struct slice text, size_t size_max, json_t **ret_object,
+    struct json_place *ret_place)
+{
+	json_error_t error;
+	int rc = parse(text, size_max, JSON_ALLOW_NUL, ret_object, &error);
+
+	*ret_place = (struct json_place){ 0 };
+	if (rc == 0)
+		return 0;
+	ret_place->line = error.line > 0 ? (size_t)error.line : 0;
+	ret_place->column = error.column > 0 ? (size_t)error.column : 0;
+	memcpy(ret_place->what, error.text, sizeof(ret_place->what));
+	ret_place->what[sizeof(ret_place->what) - 1] = '\0';
+	return rc;
 }
 
 int

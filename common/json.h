@@ -20,6 +20,20 @@
 int json_parse_object(
     struct slice text, size_t size_max, json_t **ret_object) ATTR_MUST_CHECK;
 
+/* Where and why a text is refused. */
+struct json_place {
+	size_t line; /* from 1; 0: not known */
+	size_t column;
+	char what[JSON_ERROR_TEXT_LENGTH]; /* "invalid token near 'x'" */
+};
+
+/*
+ * The same for people's documents: strings may have NUL characters, and of a
+ * refused text *ret_place says where and why. (After ERR_TOO_LARGE as well.)
+ */
+int json_parse_document(struct slice text, size_t size_max, json_t **ret_object,
+    struct json_place *ret_place) ATTR_MUST_CHECK;
+
 /*
  * Members by name. Each gives ERR_INVALID when the member is missing or of
  * another type; numbers must be integers 0 .. 2^63-1. Slices and strings are

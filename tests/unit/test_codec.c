@@ -1,5 +1,6 @@
 #include "common/buf.h"
 #include "common/codec.h"
+#include "common/macros.h"
 #include "tests/unit/suites.h"
 #include <signal.h>
 #include <stdlib.h>
@@ -210,6 +211,60 @@ START_TEST(slices_compare_as_keys_sort)
 }
 END_TEST
 
+START_TEST(codec_varint_comes_back_in_its_shortest_form)
+{
+	static const struct {
+		uint64_t value;
+		size_t size;
+	} cases[] = { { 0, 1 }, { 1, 1 }, { 127, 1 }, { 128, 2 }, { 16383, 2 },
+		{ 16384, 3 }, { UINT32_MAX, 5 }, { (UINT64_C(1) << 63) - 1, 9 },
+		{ UINT64_C(1) << 63, 10 }, { UINT64_MAX, 10 } };
+
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct codec_reader reader;
+		struct buf buf = { 0 };
+
+		codec_append_varint(&buf, cases[i].value);
+		ck_assert_uint_eq(buf.size, cases[i].size);
+		codec_reader_init(&reader, buf_slice(&buf));
+		ck_assert_uint_eq(codec_read_varint(&reader), cases[i].value);
+		ck_assert(codec_reader_done(&reader));
+		/* Cut at every byte. */
+		for (size_t size = 0; size < buf.size; size++) {
+			codec_reader_init(&reader, slice_of(buf.data, size));
+			ck_assert_uint_eq(codec_read_varint(&reader), 0);
+			ck_assert(reader.failed);
+		}
+		buf_release(&buf);
+	}
+}
+END_TEST
+
+/* Each number has one form: what is decoded and encoded again is the same. */
+START_TEST(codec_varint_of_another_form_fails)
+{
+	static const struct {
+		const char *bytes;
+		size_t size;
+	} cases[] = {
+		{ "\x80\x00", 2 },     /* 0 in two bytes */
+		{ "\xff\x80\x00", 3 }, /* 127 in three */
+		{ "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02",
+		    10 }, /* 2^64 .. */
+		{ "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 11 },
+	};
+
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct codec_reader reader;
+
+		codec_reader_init(
+		    &reader, slice_of(cases[i].bytes, cases[i].size));
+		ck_assert_uint_eq(codec_read_varint(&reader), 0);
+		ck_assert(reader.failed);
+	}
+}
+END_TEST
+
 Suite *
 codec_suite(void)
 {
@@ -231,6 +286,8 @@ codec_suite(void)
 	tcase_add_test(codec, codec_truncated_anywhere_fails);
 	tcase_add_test(codec, codec_reads_nothing_after_a_failure);
 	tcase_add_test(codec, codec_length_beyond_the_input_fails);
+	tcase_add_test(codec, codec_varint_comes_back_in_its_shortest_form);
+	tcase_add_test(codec, codec_varint_of_another_form_fails);
 	tcase_add_test(codec, slices_compare_as_keys_sort);
 	suite_add_tcase(suite, codec);
 	return suite;

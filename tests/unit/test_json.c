@@ -252,6 +252,42 @@ START_TEST(get_array)
 }
 END_TEST
 
+/* ---- Documents ---- */
+
+static const struct {
+	const char *text;
+	size_t line;
+	size_t column;
+	const char *what;
+	int rc;
+} places[] = {
+	{ "{\"a\":1}", 0, 0, "", 0 },
+	{ "{\"a\":\"\\u0000\"}", 0, 0, "", 0 },
+	{ "{\"a\" 1}", 1, 6, "':' expected", ERR_INVALID },
+	{ "{\n\"a\":1,\n \"b\":x}", 3, 6, "invalid token", ERR_INVALID },
+	{ "{\"a\":1,\"a\":2}", 1, 10, "duplicate object key", ERR_INVALID },
+	{ "{\"a\":1", 1, 6, "'}' expected", ERR_INVALID },
+	{ "[]", 0, 0, "not an object", ERR_INVALID },
+	{ "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", 0, 0, "too deep",
+	    ERR_TOO_LARGE },
+};
+
+START_TEST(json_tells_the_place)
+{
+	json_t *object = NULL;
+	struct json_place place;
+	int rc = json_parse_document(
+	    slice_from_text(places[_i].text), SIZE_LIMIT, &object, &place);
+
+	ck_assert_int_eq(rc, places[_i].rc);
+	ck_assert_uint_eq(place.line, places[_i].line);
+	ck_assert_uint_eq(place.column, places[_i].column);
+	ck_assert_msg(strstr(place.what, places[_i].what) != NULL, "%s: %s",
+	    places[_i].text, place.what);
+	json_decref(object);
+}
+END_TEST
+
 Suite *
 json_suite(void)
 {
@@ -267,6 +303,7 @@ json_suite(void)
 	tcase_add_test(text, json_depth_limit);
 	tcase_add_test(text, json_depth_is_not_counted_in_strings);
 	tcase_add_test(text, json_count_limit);
+	tcase_add_loop_test(text, json_tells_the_place, 0, ARRAY_COUNT(places));
 	suite_add_tcase(suite, text);
 	tcase_add_checked_fixture(member, setup_members, release_members);
 	tcase_add_test(member, get_u64);
