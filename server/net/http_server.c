@@ -35,6 +35,7 @@ http_server_new(struct loop *loop, const struct http_server_params *params,
 	list_init(&server->resume);
 	list_init(&server->evictable);
 	list_init(&server->starved);
+	list_init(&server->drained);
 	list_init(&server->spare_exchanges);
 	server->pass_left = HTTP_REQUESTS_PER_PASS;
 	return server;
@@ -75,10 +76,7 @@ http_server_free(struct http_server *server)
 		    server->spare_exchanges.next, struct http_exchange, link);
 
 		list_remove(&exchange->link);
-		buf_release(&exchange->head_bytes);
-		buf_release(&exchange->body);
-		buf_release(&exchange->reply);
-		free(exchange);
+		http_exchange_release(exchange);
 	}
 	buf_release(&server->date_line);
 	free(server);
@@ -245,7 +243,7 @@ http_server_deadline(const struct http_server *server)
 {
 	uint64_t deadline_us = UINT64_MAX;
 
-	if (!list_empty(&server->resume) ||
+	if (!list_empty(&server->resume) || !list_empty(&server->drained) ||
 	    !list_empty(&server->phases[HTTP_PHASE_DOOMED]) ||
 	    http_input_next(server, 0) != NULL)
 		return 0;
@@ -299,7 +297,8 @@ void
 http_server_expire(struct http_server *server, uint64_t now_us)
 {
 	expire_phase(server, HTTP_PHASE_IDLE, now_us, http_connection_doom);
-	expire_phase(server, HTTP_PHASE_WRITE, now_us, http_connection_doom);
+	expire_phase(
+	    server, HTTP_PHASE_WRITE, now_us, http_connection_expire_write);
 	expire_phase(server, HTTP_PHASE_LINGER, now_us, http_connection_doom);
 	expire_phase(
 	    server, HTTP_PHASE_HEADER, now_us, http_connection_refuse_late);
@@ -308,6 +307,7 @@ http_server_expire(struct http_server *server, uint64_t now_us)
 	if (server->accept_again_us != 0 && server->accept_again_us <= now_us)
 		set_accepting(server, true);
 	resume_connections(server);
+	http_stream_expire(server);
 	http_server_sweep(server);
 	http_input_expire(server);
 }

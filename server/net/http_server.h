@@ -4,7 +4,8 @@
 /*
  * HTTP/1.1 server over plain events: strict (what it refuses is listed in
  * http_parse.h), bounded, and quiet: it reads requests and hands over whole
- * ones; whatever answers them may do so at once or many turns later.
+ * ones; whatever answers them may do so at once or many turns later. What is
+ * too large for one piece, or has no end yet, comes and goes in parts.
  * Answers leave when http_server_flush() is called, once a turn or more often,
  * so that nothing that was decided in a turn is seen before its commit.
  *
@@ -21,8 +22,12 @@
 #include "net/loop.h"
 
 #define HTTP_PIPELINE_MAX 64
+/* What one connection may read in one pass, so that all get their turn. */
+#define HTTP_READ_SIZE (64 * 1024)
 /* Connections above connections_max, for peers and for health checks. */
 #define HTTP_RESERVED_CONNECTIONS 64
+/* A streamed answer with more unsent than this should wait. */
+#define HTTP_DRAINED_SIZE (64 * 1024)
 
 struct http_server;
 struct http_connection;
@@ -61,8 +66,34 @@ struct http_server_ops {
 	void (*on_request)(void *context, struct http_request *request);
 
 	/*
-	 * The client is gone before its answer: forget the request. It is
-	 * freed when this returns.
+	 * Should the body come in parts (http_server_ops.on_body)? Then the
+	 * request is handed over when its head is complete, with no body, and
+	 * body_max does not apply. Asked for every PUT and POST, and whatever
+	 * else has a body. May be NULL: never.
+	 */
+	bool (*streams_body)(void *context, const struct http_request *request);
+
+	/*
+	 * A part of such a body, at most HTTP_READ_SIZE; `last`: the end, maybe
+	 * with no bytes. None comes before on_request has returned, nor after
+	 * the answer has ended, nor while the request is paused. Where the body
+	 * is malformed or stops (body_timeout_us without a part) on_abandoned
+	 * comes, and the client is told by on_refused with another request.
+	 */
+	void (*on_body)(void *context, struct http_request *request,
+	    struct slice part, bool last);
+
+	/*
+	 * A streamed answer: of this connection less than HTTP_DRAINED_SIZE is
+	 * unsent, after http_reply_part has said that there is more. Comes from
+	 * http_server_expire(); more parts, the end or a cut may follow at
+	 * once. May be NULL if nobody streams.
+	 */
+	void (*on_drained)(void *context, struct http_request *request);
+
+	/*
+	 * The client is gone before its answer (has ended): forget the request.
+	 * It is freed when this returns.
 	 */
 	void (*on_abandoned)(void *context, struct http_request *request);
 
@@ -77,7 +108,8 @@ struct http_server_ops {
 	    const char *option);
 };
 
-/* Times are absolute per phase: one byte a second does not extend them. */
+/* Times are absolute per phase: one byte a second does not extend them. But
+ * they are from part to part for bodies and answers in parts. */
 struct http_server_params {
 	uint32_t connections_max;
 	uint32_t target_bytes_max; /* request line */
@@ -88,8 +120,8 @@ struct http_server_params {
 	uint64_t output_bytes_max;  /* unsent, of all connections */
 	uint64_t idle_timeout_us;   /* between requests */
 	uint64_t header_timeout_us; /* first byte to end of head */
-	uint64_t body_timeout_us;   /* end of head to end of body */
-	uint64_t write_timeout_us;  /* an answer to be taken whole */
+	uint64_t body_timeout_us;   /* end of head to end of body, or a part */
+	uint64_t write_timeout_us;  /* an answer, or a bit, to be taken */
 };
 
 struct http_server *
@@ -144,6 +176,54 @@ void http_reply_header_u64(
     struct http_request *request, const char *name, uint64_t value);
 /* The request is gone afterwards. `body` is copied. */
 void http_reply_end(struct http_request *request, struct slice body);
+
+/*
+ * An answer whose length is not known, in parts: http_reply_begin, headers,
+ * then http_reply_stream in the place of http_reply_end, any number of
+ * http_reply_part, now or in later turns, and http_reply_finish, after which
+ * the request is gone. Each part is a chunk (RFC 9112, 7.1); to HTTP/1.0 the
+ * connection's end is the end. HEAD, 204 and 304 get no parts.
+ *
+ * on_abandoned may come at any time in between, and within no call of these.
+ * It comes soon after the client has gone, also where nothing is sent; one
+ * that has closed its own half only (RFC 9112, 9.6) gets all of its answer, as
+ * any other. To HTTP/1.0 the two look the same until something is sent.
+ *
+ * A stream has no deadline while the client takes what it is sent. Else the
+ * write timeout holds, from each progress that the client makes on, not for the
+ * whole. Where output_bytes_max is reached, the clients that are behind with
+ * streams are cut, the furthest first, before anybody else.
+ */
+/* So that one that waits takes little memory, request->headers are given up
+ * (there are none from now on), and request->path and query move. */
+void http_reply_stream(struct http_request *request);
+/* False: HTTP_DRAINED_SIZE or more is unsent, or the limit on all that is
+ * unsent is near; on_drained will tell. All parts are taken, in any case. An
+ * empty one does nothing. */
+bool http_reply_part(struct http_request *request, struct slice part);
+/* Is the limit on all that is unsent near? */
+bool http_reply_is_crowded(const struct http_request *request);
+void http_reply_finish(struct http_request *request);
+/* The connection ends, so that the client sees that it is cut: an answer in
+ * chunks with all parts so far but without its end, any other at once. Any
+ * request may be, and is gone afterwards. */
+void http_reply_cut(struct http_request *request);
+/* Bytes of the connection that the socket has not taken. */
+size_t http_reply_unsent(const struct http_request *request);
+
+/*
+ * A body in parts: none comes from now on, or they go on in a later pass. What
+ * is not read waits at the client, for as long as the handler likes. Answering
+ * before the last part is allowed: the connection closes behind the answer.
+ */
+void http_body_pause(struct http_request *request);
+void http_body_resume(struct http_request *request);
+
+/* The answer takes long, and has no worth to a client that is gone: who says
+ * that nothing more will come (which does not tell whether it still reads) is
+ * taken to be gone. Else on_abandoned comes when a connection breaks. */
+void http_request_abandon_early(struct http_request *request);
+
 /* Before http_reply_end: the connection closes behind this answer. */
 void http_reply_close(struct http_request *request);
 

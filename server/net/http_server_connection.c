@@ -2,9 +2,11 @@
 #include "common/panic.h"
 #include "net/http_server_impl.h"
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /*
@@ -49,7 +51,7 @@ wanted_phase(const struct http_connection *connection)
 		return HTTP_PHASE_LINGER;
 	if (connection->blocked)
 		return HTTP_PHASE_WRITE;
-	if (connection->reading != NULL)
+	if (connection->reading != NULL && !connection->reading->body_paused)
 		return HTTP_PHASE_BODY;
 	if (connection->input.size > 0 &&
 	    http_connection_may_process(connection))
@@ -72,10 +74,24 @@ wants_input(const struct http_connection *connection)
 {
 	if (connection->lingering)
 		return true;
+	if (connection->reading != NULL && connection->reading->body_paused)
+		return false;
 	return !connection->stopped && !connection->client_done &&
 	       !connection->blocked && list_empty(&connection->starved_link) &&
 	       connection->input.size <
 		   connection->server->params.head_bytes_max;
+}
+
+/*
+ * The client sends nothing more, and of what it is sent all has been taken. If
+ * it is gone the next that it is sent is answered by a reset, which may come
+ * while nothing is sent any more. Its end is no news.
+ */
+static bool
+wants_reset(const struct http_connection *connection)
+{
+	return connection->client_done && !connection->lingering &&
+	       !connection->blocked && http_stream_is_on(connection);
 }
 
 void
@@ -92,6 +108,8 @@ http_connection_settle(struct http_connection *connection)
 	connection->renewed = false;
 	if (wants_input(connection))
 		interest |= LOOP_READ;
+	else if (wants_reset(connection))
+		interest |= LOOP_READ | LOOP_EDGE;
 	if (connection->blocked)
 		interest |= LOOP_WRITE;
 	loop_io_set_interest(connection->io, interest);
@@ -107,7 +125,8 @@ connection_cb(void *context, unsigned ready)
 		http_connection_process(connection);
 	}
 	if (connection->phase != HTTP_PHASE_DOOMED &&
-	    (ready & LOOP_READ) != 0 && wants_input(connection))
+	    (ready & LOOP_READ) != 0 &&
+	    (wants_input(connection) || wants_reset(connection)))
 		http_connection_read(connection);
 	http_connection_settle(connection);
 }
@@ -130,6 +149,7 @@ http_connection_new(
 	list_init(&connection->resume_link);
 	list_init(&connection->evict_link);
 	list_init(&connection->starved_link);
+	list_init(&connection->drained_link);
 	list_init(&connection->exchanges);
 	address_format(remote, connection->remote);
 	connection->io =
@@ -160,6 +180,7 @@ http_connection_doom(struct http_connection *connection)
 	list_remove(&connection->resume_link);
 	list_remove(&connection->evict_link);
 	list_remove(&connection->starved_link);
+	list_remove(&connection->drained_link);
 	loop_io_set_interest(connection->io, 0);
 	server->output_bytes -= connection->unsent;
 	connection->unsent = 0;
@@ -173,20 +194,18 @@ static void
 abandon_exchanges(struct http_connection *connection)
 {
 	struct http_server *server = connection->server;
+	struct http_exchange *exchange = connection->reading;
 
-	while (!list_empty(&connection->exchanges)) {
-		struct http_exchange *exchange = CONTAINER_OF(
-		    connection->exchanges.next, struct http_exchange, link);
-
-		list_remove(&exchange->link);
-		connection->exchanges_count--;
+	connection->reading = NULL;
+	if (exchange != NULL && !exchange->streams_body)
+		http_exchange_free(server, exchange);
+	while ((exchange = http_connection_oldest(connection)) != NULL) {
+		http_exchange_remove(exchange);
 		if (!exchange->answered)
 			server->ops->on_abandoned(
 			    server->context, &exchange->request);
 		http_exchange_free(server, exchange);
 	}
-	if (connection->reading != NULL)
-		http_exchange_free(server, connection->reading);
 }
 
 static void
@@ -236,10 +255,51 @@ slowest_client(struct http_server *server)
 	return NULL;
 }
 
+/* The client that is furthest behind with a streamed answer; NULL if none is
+ * behind. */
+static struct http_connection *
+furthest_stream(struct http_server *server)
+{
+	struct http_connection *furthest = NULL;
+	struct list *node;
+
+	LIST_EACH(node, &server->phases[HTTP_PHASE_WRITE]) {
+		struct http_connection *slow =
+		    CONTAINER_OF(node, struct http_connection, phase_link);
+
+		if (!slow->is_protected && slow->streamed &&
+		    (furthest == NULL || slow->unsent > furthest->unsent))
+			furthest = slow;
+	}
+	return furthest;
+}
+
 /*
- * Over the limit on unsent bytes the slowest client goes, unless the one that
- * has just got more has more; a peer's connection never does.
+ * Who has to go when there is too much unsent, and `connection` has just got
+ * more. A stream can be begun again where it was cut, an answer cannot: so of
+ * those that are behind the streams go first, and those that keep up never for
+ * them. Else the slowest client does, unless the one that has got more has
+ * more. A peer's connection never goes.
  */
+static struct http_connection *
+output_victim(struct http_connection *connection)
+{
+	struct http_server *server = connection->server;
+	struct http_connection *victim;
+
+	if (!connection->is_protected &&
+	    connection->unsent > server->params.output_bytes_max)
+		return connection;
+	victim = furthest_stream(server);
+	if (victim != NULL)
+		return victim;
+	victim = slowest_client(server);
+	if (!connection->is_protected &&
+	    (victim == NULL || victim->unsent < connection->unsent))
+		return connection;
+	return victim;
+}
+
 static void
 enforce_output_limit(struct http_connection *connection)
 {
@@ -247,11 +307,8 @@ enforce_output_limit(struct http_connection *connection)
 
 	while (server->output_bytes > server->params.output_bytes_max &&
 	       connection->phase != HTTP_PHASE_DOOMED) {
-		struct http_connection *victim = slowest_client(server);
+		struct http_connection *victim = output_victim(connection);
 
-		if (!connection->is_protected &&
-		    (victim == NULL || victim->unsent < connection->unsent))
-			victim = connection;
 		if (victim == NULL)
 			return;
 		http_connection_doom(victim);
@@ -278,15 +335,60 @@ begin_to_linger(struct http_connection *connection)
 	connection->linger_left = LINGER_BYTES_MAX;
 }
 
-/* In a drain, what has become idle is over. */
-static bool
-is_over(const struct http_connection *connection)
+struct http_exchange *
+http_connection_oldest(const struct http_connection *connection)
+{
+	if (list_empty(&connection->exchanges))
+		return NULL;
+	return CONTAINER_OF(
+	    connection->exchanges.next, struct http_exchange, link);
+}
+
+bool
+http_connection_is_over(const struct http_connection *connection)
 {
 	if (connection->closing)
 		return true;
 	return connection->server->draining &&
 	       connection->exchanges_count == 0 &&
 	       connection->reading == NULL && connection->input.size == 0;
+}
+
+/* What the other side has not taken of what the kernel has; no error of this
+ * is worth more than a time that is cut short. */
+static int
+kernel_unsent(const struct http_connection *connection)
+{
+	int size = 0;
+
+	(void)ioctl(connection->fd, SIOCOUTQ, &size);
+	return size;
+}
+
+/* A stream may last for ever without that all of it is sent at any time. */
+static void
+go_on_later(struct http_connection *connection)
+{
+	connection->kernel_unsent = kernel_unsent(connection);
+	if (connection->output_sent < connection->output.size / 2)
+		return;
+	buf_drain(&connection->output, connection->output_sent);
+	connection->output_sent = 0;
+}
+
+void
+http_connection_expire_write(struct http_connection *connection)
+{
+	int size = connection->streamed ? kernel_unsent(connection) : 0;
+
+	/* The kernel asks for more only when it has much room. */
+	if (!connection->streamed || size >= connection->kernel_unsent) {
+		http_connection_doom(connection);
+		return;
+	}
+	connection->kernel_unsent = size;
+	connection->renewed = true;
+	http_connection_settle(connection);
 }
 
 static void
@@ -300,11 +402,18 @@ on_sent(struct http_connection *connection, size_t size)
 	server->output_bytes -= size;
 	connection->output_sent += size;
 	connection->blocked = connection->output_sent < connection->output.size;
-	if (connection->blocked)
+	if (connection->streamed && size > 0)
+		connection->renewed = true;
+	http_stream_on_sent(connection);
+	if (connection->blocked) {
+		if (connection->streamed)
+			go_on_later(connection);
 		return;
+	}
 	buf_release(&connection->output);
 	connection->output_sent = 0;
-	if (is_over(connection))
+	connection->streamed = false;
+	if (http_connection_is_over(connection))
 		begin_to_linger(connection);
 }
 
@@ -312,12 +421,14 @@ void
 http_connection_send(struct http_connection *connection)
 {
 	struct buf *output = &connection->output;
-	ssize_t size;
+	ssize_t size = 0;
 
 	ASSERT(connection->phase != HTTP_PHASE_DOOMED);
-	ASSERT(output->size > connection->output_sent);
-	size = send(connection->fd, output->data + connection->output_sent,
-	    output->size - connection->output_sent, MSG_NOSIGNAL);
+	/* A stream may end with nothing to send but the connection's end. */
+	if (output->size > connection->output_sent)
+		size =
+		    send(connection->fd, output->data + connection->output_sent,
+			output->size - connection->output_sent, MSG_NOSIGNAL);
 	if (size >= 0)
 		on_sent(connection, (size_t)size);
 	else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)

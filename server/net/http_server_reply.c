@@ -13,12 +13,6 @@ static const char *const day_names[] = { "Sun", "Mon", "Tue", "Wed", "Thu",
 static const char *const month_names[] = { "Jan", "Feb", "Mar", "Apr", "May",
 	"Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 
-static struct http_exchange *
-exchange_of(struct http_request *request)
-{
-	return CONTAINER_OF(request, struct http_exchange, request);
-}
-
 struct slice
 http_request_header(const struct http_request *request, const char *name)
 {
@@ -52,9 +46,9 @@ date_line(struct http_server *server)
 void
 http_reply_begin(struct http_request *request, unsigned status)
 {
-	struct http_exchange *exchange = exchange_of(request);
+	struct http_exchange *exchange = http_exchange_of(request);
 	struct http_connection *connection = request->connection;
-	bool is_oldest = connection->exchanges.next == &exchange->link;
+	bool is_oldest = http_connection_oldest(connection) == exchange;
 	struct buf *target;
 
 	ASSERT(exchange->status == 0);
@@ -78,7 +72,7 @@ void
 http_reply_header(
     struct http_request *request, const char *name, struct slice value)
 {
-	struct http_exchange *exchange = exchange_of(request);
+	struct http_exchange *exchange = http_exchange_of(request);
 
 	ASSERT(exchange->status != 0);
 	ASSERT(http_text_is_clean(slice_from_text(name)));
@@ -93,7 +87,7 @@ void
 http_reply_header_u64(
     struct http_request *request, const char *name, uint64_t value)
 {
-	struct http_exchange *exchange = exchange_of(request);
+	struct http_exchange *exchange = http_exchange_of(request);
 
 	ASSERT(exchange->status != 0);
 	buf_append_text(exchange->target, name);
@@ -103,22 +97,30 @@ http_reply_header_u64(
 }
 
 void
-http_reply_close(struct http_request *request)
+http_request_abandon_early(struct http_request *request)
 {
-	exchange_of(request)->closes = true;
+	http_exchange_of(request)->abandoned_early = true;
 }
 
-/* RFC 9110 sections 6.4.1 and 8.6. */
-static void
-end_head(struct http_exchange *exchange, size_t body_size)
+void
+http_reply_close(struct http_request *request)
 {
-	struct http_request *request = &exchange->request;
+	http_exchange_of(request)->closes = true;
+}
 
-	if (exchange->status != 204 && exchange->status != 304)
-		http_reply_header_u64(request, "Content-Length", body_size);
+bool
+http_reply_has_body(const struct http_exchange *exchange)
+{
+	return exchange->request.method != HTTP_HEAD &&
+	       exchange->status != 204 && exchange->status != 304;
+}
+
+void
+http_reply_end_head(struct http_exchange *exchange)
+{
 	if (exchange->closes)
 		buf_append_text(exchange->target, "Connection: close\r\n");
-	else if (exchange->head.minor_version == 0)
+	else if (exchange->minor_version == 0)
 		buf_append_text(exchange->target, "Connection: keep-alive\r\n");
 	buf_append(exchange->target, "\r\n", 2);
 }
@@ -127,11 +129,9 @@ end_head(struct http_exchange *exchange, size_t body_size)
 static void
 finish_oldest(struct http_connection *connection)
 {
-	struct http_exchange *exchange = CONTAINER_OF(
-	    connection->exchanges.next, struct http_exchange, link);
+	struct http_exchange *exchange = http_connection_oldest(connection);
 
-	list_remove(&exchange->link);
-	connection->exchanges_count--;
+	http_exchange_remove(exchange);
 	buf_append_slice(&connection->output, buf_slice(&exchange->reply));
 	if (exchange->closes) {
 		connection->closing = true;
@@ -147,15 +147,14 @@ finish_oldest(struct http_connection *connection)
 static void
 finish_answered(struct http_connection *connection)
 {
-	while (
-	    !list_empty(&connection->exchanges) && !connection->closing &&
-	    CONTAINER_OF(connection->exchanges.next, struct http_exchange, link)
-		->answered)
+	while (!list_empty(&connection->exchanges) && !connection->closing &&
+	       http_connection_oldest(connection)->answered)
 		finish_oldest(connection);
-	if (connection->continue_due && !connection->closing &&
-	    connection->exchanges_count == 0)
-		http_connection_send_continue(connection);
-	if (connection->output.size > 0)
+	if (!connection->closing)
+		http_stream_advance(connection);
+	if (connection->continue_due && !connection->closing)
+		http_body_continue(connection);
+	if (connection->output.size > 0 || http_connection_is_over(connection))
 		http_connection_mark_dirty(connection);
 	if (connection->processing)
 		return;
@@ -163,38 +162,57 @@ finish_answered(struct http_connection *connection)
 	http_connection_resume(connection);
 }
 
-/* Nobody can be told any more. */
-static void
-drop_answer(struct http_connection *connection, struct http_exchange *exchange)
+bool
+http_reply_is_lost(const struct http_connection *connection)
 {
-	list_remove(&exchange->link);
-	connection->exchanges_count--;
+	return connection->closing || connection->phase == HTTP_PHASE_DOOMED;
+}
+
+void
+http_reply_drop(struct http_exchange *exchange)
+{
+	struct http_connection *connection = exchange->request.connection;
+
+	http_body_forget(exchange);
+	http_exchange_remove(exchange);
 	if (connection->phase == HTTP_PHASE_DOOMED)
 		buf_release(&connection->output);
 	http_exchange_free(connection->server, exchange);
 }
 
 void
+http_reply_complete(struct http_exchange *exchange)
+{
+	struct http_connection *connection = exchange->request.connection;
+
+	exchange->answered = true;
+	if (connection->phase != HTTP_PHASE_DOOMED)
+		finish_answered(connection);
+}
+
+void
 http_reply_end(struct http_request *request, struct slice body)
 {
-	struct http_exchange *exchange = exchange_of(request);
+	struct http_exchange *exchange = http_exchange_of(request);
 	struct http_connection *connection = request->connection;
 
 	ASSERT(exchange->status != 0);
 	ASSERT(!exchange->answered);
-	if (connection->closing || connection->phase == HTTP_PHASE_DOOMED) {
-		drop_answer(connection, exchange);
+	ASSERT(!exchange->streams);
+	if (http_reply_is_lost(connection)) {
+		http_reply_drop(exchange);
 		return;
 	}
+	http_body_forget(exchange);
 	if (!request->keep_alive || connection->server->draining)
 		exchange->closes = true;
-	end_head(exchange, body.size);
-	if (request->method != HTTP_HEAD && exchange->status != 204 &&
-	    exchange->status != 304)
+	/* RFC 9110 sections 6.4.1 and 8.6. */
+	if (exchange->status != 204 && exchange->status != 304)
+		http_reply_header_u64(request, "Content-Length", body.size);
+	http_reply_end_head(exchange);
+	if (http_reply_has_body(exchange))
 		buf_append_slice(exchange->target, body);
-	exchange->answered = true;
 	http_connection_add_unsent(
 	    connection, exchange->target->size - exchange->target_start);
-	if (connection->phase != HTTP_PHASE_DOOMED)
-		finish_answered(connection);
+	http_reply_complete(exchange);
 }

@@ -63,6 +63,86 @@ http_query_decode(struct slice text, struct buf *to)
 	return decode(text, true, to);
 }
 
+static bool
+is_unreserved(uint8_t byte)
+{
+	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+	       (byte >= '0' && byte <= '9') || byte == '-' || byte == '.' ||
+	       byte == '_' || byte == '~';
+}
+
+static void
+encode(struct slice bytes, bool (*is_kept)(uint8_t byte), struct buf *to)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	uint8_t *text = buf_reserve(to, PERCENT_SIZE * bytes.size);
+
+	for (size_t i = 0; i < bytes.size; i++) {
+		uint8_t byte = bytes.data[i];
+
+		if (is_kept(byte)) {
+			*text++ = byte;
+			to->size++;
+			continue;
+		}
+		*text++ = '%';
+		*text++ = (uint8_t)digits[byte >> 4];
+		*text++ = (uint8_t)digits[byte & 15];
+		to->size += PERCENT_SIZE;
+	}
+}
+
+static bool
+is_kept_anywhere(uint8_t byte)
+{
+	return is_unreserved(byte) || byte == '/';
+}
+
+void
+http_percent_encode(struct slice bytes, struct buf *to)
+{
+	encode(bytes, is_kept_anywhere, to);
+}
+
+static bool
+is_kept_in_doubt(uint8_t byte)
+{
+	return is_unreserved(byte) && byte != '.';
+}
+
+/* Empty, "." and "..": what is taken out on the way, or merged. */
+static bool
+is_normalised(struct slice segment)
+{
+	return segment.size == 0 ||
+	       (segment.size <= 2 && segment.data[0] == '.' &&
+		   segment.data[segment.size - 1] == '.');
+}
+
+/* Of the segments between slashes; the last one may be empty: "app/". */
+static bool
+has_normalised(struct slice path)
+{
+	size_t begin = 0;
+
+	for (size_t i = 0; i <= path.size; i++) {
+		if (i < path.size && path.data[i] != '/')
+			continue;
+		if ((i < path.size || i > begin) &&
+		    is_normalised(slice_of(path.data + begin, i - begin)))
+			return true;
+		begin = i + 1;
+	}
+	return false;
+}
+
+void
+http_path_encode(struct slice bytes, struct buf *to)
+{
+	encode(bytes,
+	    has_normalised(bytes) ? is_kept_in_doubt : is_kept_anywhere, to);
+}
+
 /* Cuts `text` at the first `separator`; without one, all of it is head. */
 static struct slice
 cut(struct slice *text, uint8_t separator)

@@ -16,6 +16,19 @@ int http_percent_decode(struct slice text, struct buf *to) ATTR_MUST_CHECK;
  * query. */
 int http_query_decode(struct slice text, struct buf *to) ATTR_MUST_CHECK;
 
+/*
+ * Appends `bytes` so that they mean the same in a path and in a value of a
+ * query: all but letters, digits and -._~/ as %XX.
+ */
+void http_percent_encode(struct slice bytes, struct buf *to);
+
+/*
+ * The same for a path that curl, browsers and proxies are to leave as it is
+ * (RFC 3986, 5.2.4): where a segment is ".", ".." or empty, slashes and dots are
+ * encoded as well.
+ */
+void http_path_encode(struct slice bytes, struct buf *to);
+
 /* Both as sent. */
 struct http_query_parameter {
 	struct slice name;

@@ -121,6 +121,8 @@ interest_to_event(unsigned interest)
 		what |= EV_READ;
 	if ((interest & LOOP_WRITE) != 0)
 		what |= EV_WRITE;
+	if ((interest & LOOP_EDGE) != 0)
+		what |= EV_ET;
 	return what;
 }
 

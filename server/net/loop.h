@@ -17,6 +17,7 @@ struct loop_io;
 enum {
 	LOOP_READ = (1u << 0),
 	LOOP_WRITE = (1u << 1),
+	LOOP_EDGE = (1u << 2), /* with the others: only what is news */
 };
 
 typedef void loop_io_fn(void *context, unsigned ready);
@@ -29,7 +30,7 @@ void loop_free(struct loop *loop);
 
 /*
  * Calls `fn` from loop_pass whenever `fd` is ready for one of `interest`
- * (LOOP_READ, LOOP_WRITE, 0). The fd stays the caller's.
+ * (LOOP_READ, LOOP_WRITE, LOOP_EDGE, 0). The fd stays the caller's.
  */
 struct loop_io *loop_watch(struct loop *loop, int fd, unsigned interest,
     loop_io_fn *fn, void *context);

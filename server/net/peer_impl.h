@@ -52,9 +52,11 @@
 #define PEER_SNAPSHOT_STALL_US UINT64_C(10000000)
 #define PEER_PROBES_MAX        4
 #define PEER_PROBE_TIMEOUT_US  UINT64_C(3500000)
-/* The largest answer, also to a forwarded request: those are changes, and what
- * is said of one has at most the key in it, never a value. */
+/* The largest answer to a message. */
 #define PEER_REPLY_SIZE_MAX 16384
+/* And to a forwarded request: a transaction may show KV_OUTPUT_BYTES_MAX of
+ * values, of which JSON may make six times as much. */
+#define PEER_FORWARD_REPLY_SIZE_MAX (32u << 20)
 
 /* Refused senders that are no members are logged once in this time. */
 #define PEER_STRANGER_LOG_US UINT64_C(1000000)

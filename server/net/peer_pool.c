@@ -179,7 +179,7 @@ dial_another(struct peer *peer)
 	struct pooled *pooled = mem_zalloc(1, sizeof(*pooled));
 
 	peer_dial_init(
-	    &pooled->dial, peer, WIRE_FORWARD, 1, PEER_REPLY_SIZE_MAX);
+	    &pooled->dial, peer, WIRE_FORWARD, 1, PEER_FORWARD_REPLY_SIZE_MAX);
 	pooled->used_at_us = loop_now(peer->peers->loop);
 	list_push(&peer->pool.connections, &pooled->link);
 	peer->pool.connections_count++;

@@ -80,6 +80,14 @@ answer(struct probe *probe, struct http_request *request)
 }
 
 static void
+begin_stream(struct probe *probe, struct http_request *request)
+{
+	http_reply_begin(request, probe->status);
+	http_reply_header(request, "X-Test", slice_from_text("yes"));
+	http_reply_stream(request);
+}
+
+static void
 count_release(void *context)
 {
 	unsigned *released = context;
@@ -93,6 +101,7 @@ on_request(void *context, struct http_request *request)
 	struct probe *probe = context;
 
 	probe->requests++;
+	request->context = probe;
 	buf_append_text(&probe->events, http_method_name(request->method));
 	buf_append_text(&probe->events, " ");
 	buf_append_slice(&probe->events, request->path);
@@ -117,16 +126,76 @@ on_request(void *context, struct http_request *request)
 		answer(probe, request);
 		return;
 	}
+	if (probe->crowd) {
+		begin_stream(probe, request);
+		if (probe->on_request != NULL)
+			probe->on_request(probe, request);
+		return;
+	}
 	ck_assert_uint_lt(probe->pending_count, PROBE_PENDING_MAX);
 	probe->pending[probe->pending_count++] = request;
+	if (probe->on_request != NULL)
+		probe->on_request(probe, request);
+}
+
+static bool
+streams_body(void *context, const struct http_request *request)
+{
+	static const char prefix[] = "/parts";
+
+	(void)context;
+	return request->path.size >= sizeof(prefix) - 1 &&
+	       memcmp(request->path.data, prefix, sizeof(prefix) - 1) == 0;
+}
+
+static void
+on_body(
+    void *context, struct http_request *request, struct slice part, bool last)
+{
+	struct probe *probe = context;
+
+	probe->parts_count++;
+	buf_append_slice(&probe->parts, part);
+	probe->part_size_max = MAX(probe->part_size_max, part.size);
+	if (part.size < 100) {
+		buf_append_text(&probe->events, "part ");
+		buf_append_slice(&probe->events, part);
+		buf_append_text(&probe->events, last ? ".\n" : "\n");
+	}
+	if (probe->on_part != NULL)
+		probe->on_part(probe, request, last);
+}
+
+static void
+on_drained(void *context, struct http_request *request)
+{
+	struct probe *probe = context;
+
+	buf_append_text(&probe->events, "drained ");
+	buf_append_slice(&probe->events, request->path);
+	buf_append_text(&probe->events, "\n");
+	if (probe->on_drained != NULL)
+		probe->on_drained(probe, request);
 }
 
 static void
 forget(struct probe *probe, unsigned place)
 {
+	ck_assert_uint_lt(place, probe->pending_count);
 	probe->pending_count--;
 	memmove(&probe->pending[place], &probe->pending[place + 1],
 	    (probe->pending_count - place) * sizeof(probe->pending[0]));
+}
+
+static unsigned
+place_of(const struct probe *probe, const struct http_request *request)
+{
+	unsigned place = 0;
+
+	while (place < probe->pending_count && probe->pending[place] != request)
+		place++;
+	ck_assert_msg(place < probe->pending_count, "an unknown request");
+	return place;
 }
 
 static void
@@ -138,13 +207,8 @@ on_abandoned(void *context, struct http_request *request)
 	buf_append_text(&probe->events, "abandoned ");
 	buf_append_slice(&probe->events, request->path);
 	buf_append_text(&probe->events, "\n");
-	for (unsigned i = 0; i < probe->pending_count; i++) {
-		if (probe->pending[i] == request) {
-			forget(probe, i);
-			return;
-		}
-	}
-	ck_abort_msg("an unknown request was abandoned");
+	if (!probe->crowd)
+		forget(probe, place_of(probe, request));
 }
 
 static void
@@ -154,6 +218,7 @@ on_refused(void *context, struct http_request *request,
 {
 	struct probe *probe = context;
 
+	ck_assert_ptr_null(request->context);
 	buf_printf(&probe->events, "refused %u", probe_refusal_status(refusal));
 	if (limit > 0)
 		buf_printf(&probe->events, " %llu", (unsigned long long)limit);
@@ -168,6 +233,9 @@ static const struct http_server_ops ops = {
 	.body_max = body_max,
 	.reserved = reserved,
 	.on_request = on_request,
+	.streams_body = streams_body,
+	.on_body = on_body,
+	.on_drained = on_drained,
 	.on_abandoned = on_abandoned,
 	.on_refused = on_refused,
 };
@@ -188,6 +256,7 @@ probe_stop(struct probe *probe)
 	ck_assert_uint_eq(probe->pending_count, 0);
 	loop_free(probe->loop);
 	buf_release(&probe->events);
+	buf_release(&probe->parts);
 }
 
 void
@@ -198,6 +267,30 @@ probe_answer(struct probe *probe, unsigned place)
 	ck_assert_uint_lt(place, probe->pending_count);
 	forget(probe, place);
 	answer(probe, request);
+}
+
+struct http_request *
+probe_stream(struct probe *probe, unsigned place)
+{
+	struct http_request *request = probe->pending[place];
+
+	ck_assert_uint_lt(place, probe->pending_count);
+	begin_stream(probe, request);
+	return request;
+}
+
+void
+probe_finish(struct probe *probe, struct http_request *request)
+{
+	forget(probe, place_of(probe, request));
+	http_reply_finish(request);
+}
+
+void
+probe_cut(struct probe *probe, struct http_request *request)
+{
+	forget(probe, place_of(probe, request));
+	http_reply_cut(request);
 }
 
 void

@@ -9,6 +9,8 @@
  *   GET /k?q body        a request
  *   refused 414 8192 http.max-target-bytes
  *   abandoned /k
+ *   drained /k
+ *   part abc             of a body below /parts; "part abc." is the last
  */
 
 #include "common/buf.h"
@@ -29,12 +31,22 @@ struct probe {
 	bool at_once;
 	bool pipelining; /* every connection is a peer's */
 	bool protecting; /* requests are of peers */
+	/* Requests are answered with a stream at once, and not noted. */
+	bool crowd;
+	/* What is done besides noting it; may be NULL. */
+	void (*on_request)(struct probe *probe, struct http_request *request);
+	void (*on_drained)(struct probe *probe, struct http_request *request);
+	void (*on_part)(
+	    struct probe *probe, struct http_request *request, bool last);
 
 	unsigned status;    /* of answers; 200 */
 	size_t answer_size; /* 0: the answer repeats path or body */
 	unsigned requests;  /* seen */
 	unsigned abandoned; /* seen */
 	unsigned released;  /* contexts of connections */
+	struct buf parts;   /* what came in parts */
+	unsigned parts_count;
+	size_t part_size_max; /* the largest */
 };
 
 /* What every test starts from; change it before probe_start. */
@@ -49,6 +61,12 @@ void probe_turn(struct probe *probe);
 void probe_settle(struct probe *probe);
 /* Answers the pending request at this place. */
 void probe_answer(struct probe *probe, unsigned place);
+/* Begins a streamed answer to the pending request at this place, which stays
+ * there. */
+struct http_request *probe_stream(struct probe *probe, unsigned place);
+/* Ends or cuts it. */
+void probe_finish(struct probe *probe, struct http_request *request);
+void probe_cut(struct probe *probe, struct http_request *request);
 /* Lets this time pass. */
 void probe_expire(struct probe *probe, uint64_t now_us);
 

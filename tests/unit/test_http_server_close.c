@@ -22,6 +22,48 @@ START_TEST(abandoned_by_close_of_a_peer)
 }
 END_TEST
 
+/* Of a request that says so, for a client that waits long. */
+START_TEST(abandoned_early)
+{
+	struct http_site site;
+
+	http_site_begin(&site);
+	site.probe.hold = true;
+	http_site_say(&site, GET("/1"));
+	probe_settle(&site.probe);
+	http_request_abandon_early(site.probe.pending[0]);
+	shutdown(site.fd, SHUT_WR);
+	probe_settle(&site.probe);
+	probe_check_events(&site.probe, "GET /1\nabandoned /1\n");
+	ck_assert_uint_eq(http_server_connections(site.probe.server), 0);
+	http_site_leave(&site);
+	http_site_end(&site);
+}
+END_TEST
+
+/* The next one on the connection did not ask for it. */
+START_TEST(abandoned_early_is_said_of_each)
+{
+	struct http_site site;
+
+	http_site_begin(&site);
+	site.probe.hold = true;
+	http_site_say(&site, GET("/1"));
+	probe_settle(&site.probe);
+	http_request_abandon_early(site.probe.pending[0]);
+	probe_answer(&site.probe, 0);
+	http_site_say(&site, GET("/2"));
+	probe_settle(&site.probe);
+	shutdown(site.fd, SHUT_WR);
+	probe_settle(&site.probe);
+	probe_check_events(&site.probe, "GET /1\nGET /2\n");
+	probe_answer(&site.probe, 0);
+	http_site_hear_end(&site);
+	ck_assert_uint_eq(probe_count(&site.received, "\r\n\r\n/2"), 1);
+	http_site_end(&site);
+}
+END_TEST
+
 START_TEST(abandoned_by_reset)
 {
 	struct http_site site;
@@ -248,6 +290,8 @@ http_server_close_suite(void)
 	TCase *tests = tcase_create("http_server_close");
 
 	tcase_add_test(tests, abandoned_by_close_of_a_peer);
+	tcase_add_test(tests, abandoned_early);
+	tcase_add_test(tests, abandoned_early_is_said_of_each);
 	tcase_add_test(tests, abandoned_by_reset);
 	tcase_add_test(tests, abandoned_by_the_end_of_the_server);
 	tcase_add_test(tests, abandoned_in_the_body);

@@ -70,6 +70,58 @@ START_TEST(decode_query)
 }
 END_TEST
 
+static const struct {
+	struct slice bytes;
+	const char *anywhere; /* http_percent_encode */
+	const char *path;     /* http_path_encode */
+} encodings[] = {
+	{ TEXT(""), "", "" },
+	{ TEXT("app/db-1_x~y.z"), "app/db-1_x~y.z", "app/db-1_x~y.z" },
+	{ TEXT("app/"), "app/", "app/" },
+	{ TEXT("a b+c%&=?#'\""), "a%20b%2Bc%25%26%3D%3F%23%27%22",
+	    "a%20b%2Bc%25%26%3D%3F%23%27%22" },
+	{ TEXT("\0\xff\n"), "%00%FF%0A", "%00%FF%0A" },
+	/* What is normalised on the way. */
+	{ TEXT("a//b.c"), "a//b.c", "a%2F%2Fb%2Ec" },
+	{ TEXT("/a"), "/a", "%2Fa" },
+	{ TEXT("a/./b"), "a/./b", "a%2F%2E%2Fb" },
+	{ TEXT("a/../b"), "a/../b", "a%2F%2E%2E%2Fb" },
+	{ TEXT(".."), "..", "%2E%2E" },
+	{ TEXT("a/.."), "a/..", "a%2F%2E%2E" },
+	{ TEXT("./a"), "./a", "%2E%2Fa" },
+	/* And what only looks like it. */
+	{ TEXT("a/.../.b/c."), "a/.../.b/c.", "a/.../.b/c." },
+};
+
+static void
+check_encoded(void (*encode)(struct slice bytes, struct buf *to),
+    int (*decode)(struct slice text, struct buf *to), struct slice bytes,
+    const char *expected)
+{
+	struct buf text = { 0 };
+	struct buf back = { 0 };
+
+	encode(bytes, &text);
+	ck_assert(slice_equal(buf_slice(&text), slice_from_text(expected)));
+	ck_assert_int_eq(decode(buf_slice(&text), &back), 0);
+	ck_assert(slice_equal(buf_slice(&back), bytes));
+	buf_release(&text);
+	buf_release(&back);
+}
+
+START_TEST(encode_and_back)
+{
+	struct slice bytes = encodings[_i].bytes;
+
+	check_encoded(http_percent_encode, http_percent_decode, bytes,
+	    encodings[_i].anywhere);
+	check_encoded(http_percent_encode, http_query_decode, bytes,
+	    encodings[_i].anywhere);
+	check_encoded(
+	    http_path_encode, http_percent_decode, bytes, encodings[_i].path);
+}
+END_TEST
+
 /* The parameters as "name=value;", without decoding. */
 static const struct {
 	const char *query;
@@ -112,6 +164,7 @@ http_uri_suite(void)
 
 	tcase_add_loop_test(tests, decode_path, 0, ARRAY_COUNT(decodings));
 	tcase_add_loop_test(tests, decode_query, 0, ARRAY_COUNT(decodings));
+	tcase_add_loop_test(tests, encode_and_back, 0, ARRAY_COUNT(encodings));
 	tcase_add_loop_test(tests, query_parameters, 0, ARRAY_COUNT(queries));
 	suite_add_tcase(suite, tests);
 	return suite;

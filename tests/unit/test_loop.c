@@ -72,6 +72,30 @@ START_TEST(io_is_level_triggered)
 }
 END_TEST
 
+/* Also when it was watched in the other way before. */
+START_TEST(io_tells_edges)
+{
+	struct watcher watcher;
+
+	setup(&watcher, LOOP_READ);
+	make_readable(&watcher);
+	loop_pass(watcher.loop, 0);
+	loop_io_set_interest(watcher.io, LOOP_READ | LOOP_EDGE);
+	for (unsigned i = 0; i < 5; i++)
+		loop_pass(watcher.loop, 0);
+	ck_assert_uint_eq(watcher.calls, 2);
+	make_readable(&watcher);
+	for (unsigned i = 0; i < 5; i++)
+		loop_pass(watcher.loop, 0);
+	ck_assert_uint_eq(watcher.calls, 3);
+	loop_io_set_interest(watcher.io, LOOP_READ);
+	for (unsigned i = 0; i < 5; i++)
+		loop_pass(watcher.loop, 0);
+	ck_assert_uint_eq(watcher.calls, 8);
+	teardown(&watcher);
+}
+END_TEST
+
 START_TEST(io_interest_changes)
 {
 	struct watcher watcher;
@@ -207,6 +231,7 @@ loop_suite(void)
 	TCase *tests = tcase_create("loop");
 
 	tcase_add_test(tests, io_is_level_triggered);
+	tcase_add_test(tests, io_tells_edges);
 	tcase_add_test(tests, io_interest_changes);
 	tcase_add_test(tests, io_freed_in_its_callback);
 	tcase_add_test(tests, io_of_a_reused_fd);
