@@ -74,6 +74,10 @@ struct config {
 	uint64_t log_quota_bytes;
 	uint64_t scrub_rate;
 
+	/* [history] */
+	uint64_t history_age_us;
+	uint64_t history_bytes_max;
+
 	/* [http] */
 	uint64_t request_timeout_us;
 	uint64_t idle_timeout_us;
@@ -82,10 +86,12 @@ struct config {
 	uint64_t write_timeout_us;
 	uint64_t value_bytes_max;
 	uint32_t connections_max;
+	uint32_t watchers_max;
 	uint64_t input_bytes_max; /* >= value_bytes_max */
 	uint64_t output_bytes_max;
 	uint64_t target_bytes_max;
 	uint64_t head_bytes_max; /* >= target_bytes_max */
+	char *require_cas;       /* NULL: unset */
 
 	/* [log] */
 	enum log_level log_level;

@@ -33,6 +33,31 @@ check_relations(struct conf *conf, struct config *config)
 		conf_require_at_most(conf, "storage", "quota", 1, "map-size");
 }
 
+/* History is beside what the quota counts, in the same file. */
+static void
+check_history(struct conf *conf, const struct config *config)
+{
+	uint64_t history = config->history_bytes_max;
+	struct buf size = { 0 };
+	struct buf room = { 0 };
+
+	if (config->map_bytes < config->quota_bytes ||
+	    history <= config->map_bytes - config->quota_bytes ||
+	    !conf_is_sound(conf, "storage", "quota") ||
+	    !conf_is_sound(conf, "storage", "map-size") ||
+	    !conf_is_sound(conf, "history", "max-size"))
+		return;
+	text_append_size(&size, history);
+	text_append_size(&room, config->map_bytes - config->quota_bytes);
+	buf_append(&size, "", 1);
+	buf_append(&room, "", 1);
+	conf_error(conf, "history", "max-size",
+	    "%s is more than storage.map-size has beside storage.quota (%s)",
+	    (const char *)size.data, (const char *)room.data);
+	buf_release(&size);
+	buf_release(&room);
+}
+
 static void
 derive_map_size(struct conf *conf, const struct config *config)
 {
@@ -43,10 +68,12 @@ derive_map_size(struct conf *conf, const struct config *config)
 		return;
 	/* Pages may be half full, and small keys take many times their size:
 	 * the daemon refuses puts by pages, too, and needs room for that. */
-	text_append_size(&text, 4 * config->quota_bytes + (1ull << 30));
+	text_append_size(
+	    &text, 4 * (config->quota_bytes + config->history_bytes_max) +
+		       (1ull << 30));
 	buf_append(&text, "", 1);
 	conf_derive(conf, "storage", "map-size", (const char *)text.data,
-	    "4 x storage.quota + 1GiB");
+	    "4 x (storage.quota + history.max-size) + 1GiB");
 	buf_release(&text);
 }
 
@@ -348,6 +375,7 @@ config_check(
     struct conf *conf, const struct config_host *host, struct config *config)
 {
 	check_relations(conf, config);
+	check_history(conf, config);
 	derive_map_size(conf, config);
 	take_members(conf, config);
 	if (conf_is_sound(conf, "members", NULL) &&

@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-/* Unapplied and recent entries kept in memory for peers. */
-#define CACHE_BYTES_MAX (1u << 20)
 /* Address space of the log's file: pages half full, and deletes, which are
  * never refused, have to fit as well. */
 #define LOG_MAP_FACTOR 4
@@ -25,12 +23,6 @@
  * as well; a larger file means fewer and longer commits of LMDB.
  */
 #define LOG_JOURNAL_BYTES (2u << 20)
-/* Of a snapshot, in one request. */
-#define SNAPSHOT_PIECE_BYTES (512u << 10)
-/* A pinned state keeps old pages; without progress for so long it is let go. */
-#define SNAPSHOT_AGE_MAX_US (30u * 1000000)
-/* Between two passes of the scrub. */
-#define SCRUB_PAUSE_US (60u * 1000000)
 
 /* ---- What the node asks of the world ---- */
 
@@ -246,45 +238,6 @@ server_open_directory(struct server *server)
 	return error;
 }
 
-static void
-fill_members(const struct config *config, struct node_members *ret_members)
-{
-	*ret_members = (struct node_members){ .count = 0 };
-	if (config->join == NULL)
-		ret_members->count = (unsigned)config->members_count;
-	for (unsigned i = 0; i < ret_members->count; i++) {
-		struct node_member *member = &ret_members->member[i];
-
-		member->id = i + 1;
-		snprintf(member->name, sizeof(member->name), "%s",
-		    config->members[i].name);
-		snprintf(member->address, sizeof(member->address), "%s",
-		    config->members[i].address);
-	}
-}
-
-static struct raft_params
-raft_params_of(const struct config *config)
-{
-	return (struct raft_params){
-		.election_timeout = config->election_timeout_us,
-		.heartbeat_interval = config->heartbeat_interval_us,
-		.append_entries_max = config->batch_entries_max,
-		.append_bytes_max = (uint32_t)config->batch_bytes_max,
-		.inflight_appends_max = 4,
-		.inflight_bytes_max =
-		    (uint32_t)MAX(4 * config->batch_bytes_max, 4u << 20),
-		.inflight_rounds_max = 2,
-		.entry_bytes_max = (uint32_t)(config->value_bytes_max +
-					      KV_COMMAND_OVERHEAD_MAX + 64),
-		.uncommitted_bytes_max = SERVER_UNCOMMITTED_BYTES_MAX,
-		.pending_reads_max = 1024,
-		.disk_stall_max = config->election_timeout_us,
-		.transfer_timeout = config->election_timeout_us,
-		.lease_reads = config->lease_reads,
-	};
-}
-
 static int
 open_node(struct server *server)
 {
@@ -304,35 +257,11 @@ open_node(struct server *server)
 		.open_data = host_open_data,
 		.remove_data_but = host_remove_data_but,
 	};
-	struct node_params params = {
-		.raft = raft_params_of(config),
-		.checkpoint_bytes = config->checkpoint_bytes,
-		.checkpoint_interval = config->checkpoint_interval_us,
-		.cache_bytes_max = CACHE_BYTES_MAX,
-		.trailing_bytes_min = config->trailing_bytes,
-		.trailing_bytes_max =
-		    MAX(config->trailing_bytes, config->log_quota_bytes / 2),
-		.snapshot_piece_bytes = SNAPSHOT_PIECE_BYTES,
-		.snapshot_rate = config->snapshot_rate,
-		.snapshot_age_max = SNAPSHOT_AGE_MAX_US,
-		.scrub_rate = config->scrub_rate,
-		.scrub_pause = SCRUB_PAUSE_US,
-	};
+	struct node_params params;
 	char why[512];
 	int error;
 
-	snprintf(
-	    params.cluster, sizeof(params.cluster), "%s", config->cluster_name);
-	snprintf(params.name, sizeof(params.name), "%s", config->node_name);
-	snprintf(params.address, sizeof(params.address), "%s", config->address);
-	params.damaged = server_damage_pending(config->data_dir);
-	if (!params.damaged)
-		fill_members(config, &params.members);
-	server_fill_random(
-	    params.directory_nonce, sizeof(params.directory_nonce));
-	server_fill_random(params.cluster_id, sizeof(params.cluster_id));
-	server_fill_random(&params.boot_id, sizeof(params.boot_id));
-	params.boot_id = (params.boot_id >> 1) | 1;
+	server_fill_node_params(config, &params);
 	error = node_new(&server->node, &params, server->log_store, &host,
 	    loop_update_now(server->loop), why, sizeof(why));
 	if (error != 0) {
@@ -415,7 +344,7 @@ compare_members(const struct server *server)
 	/* Who waits to be a member knows none. */
 	if (node_get_members(server->node)->count == 0)
 		return;
-	fill_members(server->config, &listed);
+	server_fill_members(server->config, &listed);
 	for (unsigned i = 0; i < listed.count; i++) {
 		const struct node_member *member = &listed.member[i];
 		const struct node_member *stored =
@@ -434,23 +363,9 @@ static void
 make_peers(struct server *server)
 {
 	const struct config *config = server->config;
-	struct peers_params params = {
-		.secret = slice_of(config->secret, config->secret_size),
-		.address = config->address,
-		.election_timeout = config->election_timeout_us,
-		.idle_timeout_us = config->idle_timeout_us,
-		.records_max = config->batch_entries_max,
-	};
-	uint64_t records_bytes = config->batch_bytes_max +
-				 config->value_bytes_max +
-				 KV_COMMAND_OVERHEAD_MAX;
+	struct peers_params params;
 
-	params.snapshot_bytes_max =
-	    SNAPSHOT_PIECE_BYTES + records_bytes + 65536;
-	/* Base64 with room for quotes, commas and the members around it. */
-	params.body_bytes_max =
-	    records_bytes * 3 / 2 + config->batch_entries_max * 128u + 65536;
-	server_fill_random(&params.seed, sizeof(params.seed));
+	server_fill_peers_params(config, &params);
 	server->peers =
 	    peers_new(server->loop, &params, &server_peers_ops, &server->glue);
 	server_dial_members(server);
@@ -460,7 +375,7 @@ static void
 make_api(struct server *server)
 {
 	const struct config *config = server->config;
-	const struct api_params params = {
+	struct api_params params = {
 		.cluster = config->cluster_name,
 		.node = config->node_name,
 		.version = version_text(),
@@ -468,10 +383,13 @@ make_api(struct server *server)
 		.request_timeout_us = config->request_timeout_us,
 		.value_bytes_max = config->value_bytes_max,
 		.quota_bytes = config->quota_bytes,
+		.watchers_max = config->watchers_max,
+		.require_cas = config->require_cas,
 		.get_space = server_get_space,
 		.context = server,
 	};
 
+	server_fill_random(&params.seed, sizeof(params.seed));
 	server->api =
 	    api_new(server->loop, &params, server->node, server->peers);
 }

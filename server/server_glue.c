@@ -106,6 +106,32 @@ http_on_request(void *context, struct http_request *request)
 		api_request(glue->api, request);
 }
 
+/* Bodies and answers of peers come whole. */
+static bool
+http_streams_body(void *context, const struct http_request *request)
+{
+	struct server_glue *glue = context;
+
+	return !peers_owns(request) && api_streams_body(glue->api, request);
+}
+
+static void
+http_on_body(
+    void *context, struct http_request *request, struct slice part, bool last)
+{
+	struct server_glue *glue = context;
+
+	api_body_part(glue->api, request, part, last);
+}
+
+static void
+http_on_drained(void *context, struct http_request *request)
+{
+	struct server_glue *glue = context;
+
+	api_drained(glue->api, request);
+}
+
 static void
 http_on_abandoned(void *context, struct http_request *request)
 {
@@ -131,6 +157,9 @@ const struct http_server_ops server_http_ops = {
 	.body_max = http_body_max,
 	.reserved = http_reserved,
 	.on_request = http_on_request,
+	.streams_body = http_streams_body,
+	.on_body = http_on_body,
+	.on_drained = http_on_drained,
 	.on_abandoned = http_on_abandoned,
 	.on_refused = http_on_refused,
 };

@@ -77,6 +77,17 @@ void server_note_needed(struct server *server);
 /* Once the node is whole again, what was set aside is of no use. */
 void server_judge_damage(struct server *server);
 
+/* ---- server_params.c ---- */
+
+/* The founders; none if it joins. */
+void server_fill_members(
+    const struct config *config, struct node_members *ret_members);
+/* The texts stay the configuration's. */
+void server_fill_node_params(
+    const struct config *config, struct node_params *ret_params);
+void server_fill_peers_params(
+    const struct config *config, struct peers_params *ret_params);
+
 /* A leader takes this much that is not committed, then answers "busy". */
 #define SERVER_UNCOMMITTED_BYTES_MAX (64u << 20)
 

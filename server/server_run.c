@@ -368,6 +368,7 @@ pass(struct server *server)
 	status = take_turn(server);
 	if (status != 0)
 		return status;
+	api_on_pass(server->api);
 	peers_flush(server->peers);
 	http_server_flush(server->http);
 	api_observe_loop_delay(

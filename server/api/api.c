@@ -1,4 +1,5 @@
 #include "api/api_impl.h"
+#include "api/api_watches.h"
 #include "common/clock.h"
 #include "common/mem.h"
 #include "common/panic.h"
@@ -21,7 +22,12 @@ api_new(struct loop *loop, const struct api_params *params, struct node *node,
 	list_init(&api->parked);
 	list_init(&api->forwarded);
 	list_init(&api->waiting);
+	list_init(&api->stepping);
+	list_init(&api->inactive);
+	list_init(&api->returned);
+	rng_init(&api->rng, params->seed);
 	api_metrics_init(api);
+	api_watches_init(api);
 	api_on_change(api);
 	return api;
 }
@@ -32,6 +38,8 @@ api_free(struct api *api)
 	if (api == NULL)
 		return;
 	ASSERT(api->calls_count == 0);
+	api_watches_release(api);
+	api_forget_locks(api);
 	api_calls_release(api);
 	api_metrics_release(api);
 	buf_release(&api->problem.detail);
@@ -51,9 +59,42 @@ api_body_max(struct api *api, const struct http_request *request)
 	unsigned allowed;
 	const struct api_route *route = api_route_find(request, &allowed);
 
-	if (route == NULL || (route->flags & API_ROUTE_VALUE) == 0)
+	if (route == NULL)
 		return 0;
-	return api->params.value_bytes_max;
+	if ((route->flags & API_ROUTE_JSON) != 0)
+		return API_JSON_BYTES_MAX;
+	return (route->flags & API_ROUTE_VALUE) != 0
+		   ? api->params.value_bytes_max
+		   : 0;
+}
+
+bool
+api_streams_body(struct api *api, const struct http_request *request)
+{
+	unsigned allowed;
+	const struct api_route *route = api_route_find(request, &allowed);
+
+	(void)api; /* the same for every api */
+	return route != NULL && (route->flags & API_ROUTE_STREAM) != 0;
+}
+
+void
+api_body_part(
+    struct api *api, struct http_request *request, struct slice part, bool last)
+{
+	struct api_call *call = request->context;
+
+	ASSERT(call->api == api);
+	call->operation->body(call, part, last);
+}
+
+void
+api_drained(struct api *api, struct http_request *request)
+{
+	struct api_call *call = request->context;
+
+	ASSERT(call->api == api);
+	call->operation->drained(call);
 }
 
 bool
@@ -136,24 +177,25 @@ refuse_headers(struct api_call *call)
 {
 	static const struct {
 		const char *name;
-		bool reads; /* refused for reads as well */
-	} unknown[] = {
-		{ "If-Match", true },
-		{ "If-None-Match", false },
-		{ "Idempotency-Key", false },
-		{ "Content-Range", false },
+		unsigned flag; /* of a route that honours it */
+	} headers[] = {
+		{ "If-Match", API_ROUTE_CONDITION },
+		{ "If-None-Match", API_ROUTE_CONDITION },
+		{ "Idempotency-Key", API_ROUTE_IDENTITY },
+		{ "Content-Range", 0 },
 	};
 
-	for (size_t i = 0; i < ARRAY_COUNT(unknown); i++) {
-		if (!unknown[i].reads && !is_change(call->request))
+	if (!is_change(call->request))
+		return false;
+	for (size_t i = 0; i < ARRAY_COUNT(headers); i++) {
+		if ((call->route->flags & headers[i].flag) != 0)
 			continue;
-		if (http_request_header(call->request, unknown[i].name).data ==
+		if (http_request_header(call->request, headers[i].name).data ==
 		    NULL)
 			continue;
-		api_fail(call, API_NOT_IMPLEMENTED,
-		    "leave the header out; GET takes If-None-Match",
+		api_fail(call, API_NOT_IMPLEMENTED, "leave the header out",
 		    "%s cannot be honoured for %s, so nothing was done",
-		    unknown[i].name, http_method_name(call->request->method));
+		    headers[i].name, http_method_name(call->request->method));
 		return true;
 	}
 	return false;
@@ -174,18 +216,13 @@ refuse_draining(struct api_call *call)
 static bool
 refuse_patient(struct api_call *call)
 {
-	struct api *api = call->api;
-
-	if (call->query.wait_us == 0)
+	if ((call->route->flags & API_ROUTE_PATIENT) == 0 ||
+	    call->query.wait_us == 0 ||
+	    api_count_call(call, &call->api->patient_count, API_WAITS_MAX))
 		return false;
-	if (api->patient_count >= API_WAITS_MAX) {
-		api_fail(call, API_BUSY, "repeat it later, or without wait",
-		    "too many requests wait for members already");
-		return true;
-	}
-	call->patient = true;
-	api->patient_count++;
-	return false;
+	api_fail(call, API_BUSY, "repeat it later, or without wait",
+	    "too many requests wait for members already");
+	return true;
 }
 
 /* Only the word of a member that proved itself counts. */
@@ -242,6 +279,22 @@ fail_value_too_large(struct api_call *call)
 	api_reply_problem(call, problem);
 }
 
+static void
+fail_json_too_large(struct api_call *call)
+{
+	struct api_problem *problem =
+	    api_problem(call->api, API_BODY_TOO_LARGE);
+
+	buf_append_text(&problem->detail, "the JSON is larger than ");
+	text_append_size(&problem->detail, API_JSON_BYTES_MAX);
+	buf_printf(&problem->hint,
+	    "a transaction has at most that, and %d conditions and operations; "
+	    "what need not happen at once goes into several",
+	    KV_TRANSACTION_OPS_MAX);
+	api_problem_u64(problem, "limit", API_JSON_BYTES_MAX);
+	api_reply_problem(call, problem);
+}
+
 void
 api_refused(struct api *api, struct http_request *request,
     enum http_refusal refusal, const char *detail, uint64_t limit,
@@ -260,8 +313,11 @@ api_refused(struct api *api, struct http_request *request,
 		api_reply_unrouted(call, allowed);
 	else if ((call->route->flags & API_ROUTE_VALUE) != 0)
 		fail_value_too_large(call);
+	else if ((call->route->flags & API_ROUTE_JSON) != 0)
+		fail_json_too_large(call);
 	else
-		api_fail(call, API_BODY_TOO_LARGE, NULL,
+		api_fail(call, API_BODY_TOO_LARGE,
+		    "parameters go into the query, as in ?ttl=15s",
 		    "%s takes no body here", http_method_name(request->method));
 }
 
@@ -272,6 +328,9 @@ api_on_change(struct api *api)
 
 	node_get_status(api->node, loop_now(api->loop), &status);
 	api->state = status.state;
+	/* One that was removed hears nothing more of the others. */
+	if (status.state != NODE_MEMBER)
+		api_watches_close(api);
 	api_ask_leader_again(api);
 }
 
@@ -280,6 +339,14 @@ api_on_turn(struct api *api)
 {
 	if (!list_empty(&api->waiting))
 		api_look_at_waiting(api, false);
+	api_return_locks(api);
+}
+
+void
+api_on_pass(struct api *api)
+{
+	api_watches_step(api);
+	api_take_steps(api);
 }
 
 /* They would outlast the time to drain. */
@@ -293,12 +360,12 @@ give_up_patient(struct api *api)
 		struct api_call *call =
 		    CONTAINER_OF(node, struct api_call, link);
 
-		if (!call->patient)
+		if (call->counted == NULL)
 			continue;
 		api_cancel(call);
 		api_fail(call, API_SHUTTING_DOWN,
-		    "GET /cluster of another node shows what came of it",
-		    "%s is shutting down", api->params.node);
+		    "ask another node what came of it", "%s is shutting down",
+		    api->params.node);
 	}
 }
 
@@ -313,6 +380,8 @@ api_drain(struct api *api)
 {
 	api->draining = true;
 	api_look_at_waiting(api, true);
+	api_watches_close(api);
+	api_await_no_client(api);
 	give_up_patient(api);
 }
 
@@ -326,9 +395,12 @@ uint64_t
 api_deadline(const struct api *api)
 {
 	const struct api_call *first = api_deadline_first(api);
+	uint64_t deadline_us = MIN(api->retry_us, api_watches_deadline(api));
 
-	return first == NULL ? api->retry_us
-			     : MIN(first->deadline_us, api->retry_us);
+	if (!list_empty(&api->stepping))
+		return loop_now(api->loop);
+	return first == NULL ? deadline_us
+			     : MIN(first->deadline_us, deadline_us);
 }
 
 void
@@ -339,6 +411,7 @@ api_expire(struct api *api, uint64_t now_us)
 	while ((first = api_deadline_first(api)) != NULL &&
 	       first->deadline_us <= now_us)
 		api_give_up(first);
+	api_watches_expire(api, now_us);
 	if (api->retry_us <= now_us)
 		api_ask_leader_again(api);
 }

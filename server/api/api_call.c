@@ -26,18 +26,31 @@ api_call_new(struct api *api, struct http_request *request)
 {
 	struct api_call *call = take_spare(api);
 	struct buf key = call->key;
+	struct buf query_bytes = call->query_bytes;
 
 	buf_reset(&key);
+	buf_reset(&query_bytes);
 	*call = (struct api_call){
 		.api = api,
 		.request = request,
 		.key = key,
+		.query_bytes = query_bytes,
 		.way = API_IDLE,
 	};
 	list_init(&call->link);
 	request->context = call;
 	api->calls_count++;
 	return call;
+}
+
+bool
+api_count_call(struct api_call *call, size_t *count, size_t max)
+{
+	if (*count >= max)
+		return false;
+	call->counted = count;
+	(*count)++;
+	return true;
 }
 
 static bool
@@ -128,6 +141,7 @@ static void
 release(struct api_call *call)
 {
 	buf_release(&call->key);
+	buf_release(&call->query_bytes);
 	free(call);
 }
 
@@ -137,17 +151,21 @@ api_call_free(struct api_call *call)
 	struct api *api = call->api;
 
 	ASSERT(call->way == API_IDLE);
+	if (call->work_free != NULL)
+		call->work_free(call);
 	leave_deadlines(call);
 	call->request->context = NULL;
 	api->calls_count--;
-	if (call->patient)
-		api->patient_count--;
+	if (call->counted != NULL)
+		(*call->counted)--;
 	if (api->spare_count == SPARE_CALLS_MAX) {
 		release(call);
 		return;
 	}
 	if (call->key.capacity > SPARE_KEY_SIZE_MAX)
 		buf_release(&call->key);
+	if (call->query_bytes.capacity > SPARE_KEY_SIZE_MAX)
+		buf_release(&call->query_bytes);
 	list_push(&api->spare, &call->link);
 	api->spare_count++;
 }

@@ -172,6 +172,28 @@ append_change(struct buf *to, struct api *api, const struct node_status *status)
 		    : "\"membership\"");
 }
 
+/* How far back reads of the past and watches reach, on this node. */
+static void
+append_history(struct buf *to, struct api *api)
+{
+	uint64_t time_us = node_cluster_time(api->node, loop_now(api->loop));
+	struct kv_history history;
+	int rc = kv_get_history(node_kv(api->node), &history);
+	uint64_t age_us = 0;
+
+	if (rc != 0) {
+		node_fail(api->node, rc, "reading history");
+		return;
+	}
+	if (history.events_count != 0)
+		age_us = time_us - MIN(history.oldest_time_us, time_us);
+	buf_printf(to,
+	    ",\"history\":{\"oldest\":%" PRIu64 ",\"events\":%" PRIu64
+	    ",\"bytes\":%" PRIu64 ",\"age\":%.1f}",
+	    history.compacted, history.events_count, history.bytes,
+	    (double)age_us / 1e6);
+}
+
 static void
 append_cluster_json(struct buf *to, struct api *api)
 {
@@ -196,8 +218,10 @@ append_cluster_json(struct buf *to, struct api *api)
 	    status.raft.term, status.revision, status.quorum,
 	    count_healthy(api, &status));
 	append_change(to, api, &status);
-	buf_printf(to, ",\"repairing\":%s,\"members\":[",
-	    status.repairing ? "true" : "false");
+	buf_printf(
+	    to, ",\"repairing\":%s", status.repairing ? "true" : "false");
+	append_history(to, api);
+	buf_append_text(to, ",\"members\":[");
 	for (unsigned i = 0; i < members->count; i++) {
 		struct view view =
 		    view_member(api, &status, &members->member[i]);

@@ -12,8 +12,12 @@ struct row {
 /* The only place where a code meets its status. Codes are for ever. */
 static const struct row rows[] = {
 	[API_BAD_REQUEST] = { 400, "bad_request", "Bad request" },
+	[API_BAD_JSON] = { 400, "bad_json", "Bad JSON" },
+	[API_BAD_TTL] = { 400, "bad_ttl", "Bad TTL" },
 	[API_FORBIDDEN] = { 403, "forbidden", "Forbidden" },
 	[API_KEY_NOT_FOUND] = { 404, "key_not_found", "Key not found" },
+	[API_LEASE_NOT_FOUND] = { 404, "lease_not_found", "Lease not found" },
+	[API_LOCK_NOT_FOUND] = { 404, "lock_not_found", "Lock not held" },
 	[API_MEMBER_NOT_FOUND] = { 404, "member_not_found",
 	    "Member not found" },
 	[API_UNKNOWN_PATH] = { 404, "unknown_path", "Unknown path" },
@@ -22,6 +26,9 @@ static const struct row rows[] = {
 	[API_TIMEOUT] = { 408, "timeout", "Request not complete in time" },
 	[API_CANNOT_JOIN] = { 409, "cannot_join", "The node cannot join" },
 	[API_CANNOT_MOVE] = { 409, "cannot_move", "The member cannot move" },
+	[API_LEASE_EXISTS] = { 409, "lease_exists", "Lease exists" },
+	[API_LOCK_HELD] = { 409, "lock_held", "Lock held" },
+	[API_NOT_A_NUMBER] = { 409, "not_a_number", "Not a number" },
 	[API_CHANGE_IN_PROGRESS] = { 409, "change_in_progress",
 	    "Another change is in progress" },
 	[API_MEMBER_EXISTS] = { 409, "member_exists", "Member exists" },
@@ -31,11 +38,22 @@ static const struct row rows[] = {
 	    "Too many members" },
 	[API_WOULD_LOSE_QUORUM] = { 409, "would_lose_quorum",
 	    "The quorum would be lost" },
+	[API_COMPACTED] = { 410, "compacted", "History is gone" },
+	[API_PRECONDITION_FAILED] = { 412, "precondition_failed",
+	    "Precondition failed" },
 	[API_BODY_TOO_LARGE] = { 413, "too_large", "Body too large" },
 	[API_TARGET_TOO_LARGE] = { 414, "too_large", "Target too long" },
+	[API_MEDIA_TYPE] = { 415, "unsupported_media_type",
+	    "Unsupported media type" },
 	[API_EXPECTATION_FAILED] = { 417, "expectation_failed",
 	    "Expectation failed" },
 	[API_WRONG_CLUSTER] = { 421, "wrong_cluster", "Wrong cluster" },
+	[API_KEY_REUSED] = { 422, "idempotency_key_reused",
+	    "Idempotency-Key reused" },
+	[API_PRECONDITION_REQUIRED] = { 428, "precondition_required",
+	    "Precondition required" },
+	[API_TOO_MANY_WATCHERS] = { 429, "too_many_watchers",
+	    "Too many watchers" },
 	[API_HEADERS_TOO_LARGE] = { 431, "too_large", "Headers too large" },
 	[API_INTERNAL] = { 500, "internal", "Internal error" },
 	[API_NOT_IMPLEMENTED] = { 501, "not_implemented", "Not implemented" },
@@ -68,6 +86,7 @@ api_problem(struct api *api, enum api_code code)
 	buf_reset(&problem->hint);
 	buf_reset(&problem->members);
 	problem->allowed = 0;
+	problem->etag = NULL;
 	return problem;
 }
 
@@ -86,8 +105,8 @@ api_problem_text(
 	text_append_json_string(&problem->members, slice_from_text(value));
 }
 
-static void
-append_json(struct buf *to, const struct api_problem *problem)
+void
+api_append_problem(struct buf *to, const struct api_problem *problem)
 {
 	const struct row *row = &rows[problem->code];
 
@@ -127,20 +146,32 @@ reply_allowed(struct api_call *call, unsigned allowed)
 }
 
 void
-api_reply_problem(struct api_call *call, const struct api_problem *problem)
+api_reply_problem(struct api_call *call, struct api_problem *problem)
 {
 	struct buf *body = api_body(call->api);
 	const char *content_type = "application/problem+json";
 
+	/* What may have been done before must not be said to be undone. */
+	if (call->uncertain && (rows[problem->code].status == 503 ||
+				   rows[problem->code].status == 507)) {
+		call->uncertain = false;
+		api_fail_unknown(call);
+		return;
+	}
+	if (call->operation != NULL && call->operation->explain != NULL)
+		call->operation->explain(call, problem);
 	if (api_wants_text(call)) {
 		content_type = "text/plain; charset=utf-8";
 		append_text(body, problem);
 	} else {
-		append_json(body, problem);
+		api_append_problem(body, problem);
 	}
 	api_reply_begin(call, rows[problem->code].status);
 	if (problem->allowed != 0)
 		reply_allowed(call, problem->allowed);
+	if (problem->etag != NULL)
+		http_reply_header(
+		    call->request, "ETag", slice_from_text(problem->etag));
 	http_reply_header(
 	    call->request, "Content-Type", slice_from_text(content_type));
 	api_reply_end(call, buf_slice(body));

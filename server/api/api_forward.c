@@ -1,17 +1,27 @@
 #include "api/api_impl.h"
 #include "common/err.h"
+#include "common/text.h"
+#include "net/http_uri.h"
 
 /* What the leader needs to know of a client's request. */
 static const char *const sent_headers[] = {
 	"Accept",
+	"Content-Type",
+	"Idempotency-Key",
+	"If-Match",
+	"If-None-Match",
 	"Luminous-Cluster",
 	"Prefer",
 };
 
 /* What a client gets to see of the leader's answer; the rest is our own. */
 static const char *const relayed_headers[] = {
+	"Allow",
 	"Content-Type",
 	"ETag",
+	"Idempotency-Replayed",
+	"Link",
+	"Location",
 	"Luminous-Leader",
 	"Luminous-Revision",
 	"Preference-Applied",
@@ -34,6 +44,26 @@ relay(struct api_call *call, const struct http_client_reply *reply)
 	api_reply_end(call, reply->body);
 }
 
+/*
+ * It was sent, and no answer came. With an Idempotency-Key it is done once,
+ * however often it is sent.
+ */
+static void
+on_unknown(struct api_call *call)
+{
+	struct api *api = call->api;
+
+	if (http_request_header(call->request, "Idempotency-Key").data ==
+	    NULL) {
+		metric_add(api->forwarded_unknown, 1);
+		api_fail_unknown(call);
+		return;
+	}
+	call->uncertain = true;
+	metric_add(api->forwarded_repeated, 1);
+	api_park(call);
+}
+
 static void
 on_forwarded(
     void *context, int error, bool sent, const struct http_client_reply *reply)
@@ -51,8 +81,7 @@ on_forwarded(
 		metric_add(api->forwarded_repeated, 1);
 		api_park(call);
 	} else {
-		metric_add(api->forwarded_unknown, 1);
-		api_fail_unknown(call);
+		on_unknown(call);
 	}
 }
 
@@ -106,4 +135,51 @@ api_forward(struct api_call *call, raft_id leader)
 	} else {
 		api_park(call);
 	}
+}
+
+/* All parameters but redirect, as sent. */
+static void
+append_query(struct buf *to, struct slice query)
+{
+	struct http_query_parameter parameter;
+	const char *before = "?";
+
+	while (http_query_next(&query, &parameter)) {
+		if (slice_equal(parameter.name, slice_from_text("redirect")))
+			continue;
+		buf_append_text(to, before);
+		buf_append_slice(to, parameter.name);
+		if (parameter.value.data != NULL) {
+			buf_append_text(to, "=");
+			buf_append_slice(to, parameter.value);
+		}
+		before = "&";
+	}
+}
+
+/* 307 alone makes curl and the others repeat method and body. */
+void
+api_redirect(struct api_call *call, raft_id leader)
+{
+	const struct node_member *member =
+	    node_find_member(call->api->node, leader);
+	struct buf *location = &call->api->scratch;
+	struct buf *body = api_body(call->api);
+
+	if (member == NULL) {
+		api_park(call);
+		return;
+	}
+	buf_reset(location);
+	buf_printf(location, "http://%s", member->address);
+	buf_append_slice(location, call->request->path);
+	append_query(location, call->request->query);
+	buf_append_text(body, "{\"location\":");
+	text_append_json_string(body, buf_slice(location));
+	buf_append_text(body, "}\n");
+	api_reply_begin(call, 307);
+	http_reply_header(call->request, "Location", buf_slice(location));
+	http_reply_header(
+	    call->request, "Content-Type", slice_from_text("application/json"));
+	api_reply_end(call, buf_slice(body));
 }

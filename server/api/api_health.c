@@ -175,23 +175,39 @@ api_livez_get(struct api_call *call)
 	    call, 200, "text/plain; charset=utf-8", slice_from_text("alive\n"));
 }
 
+static void
+fail_not_leader(struct api_call *call, const struct node_member *leader)
+{
+	struct api_problem *problem = api_problem(call->api, API_NOT_LEADER);
+
+	buf_printf(&problem->detail, "%s leads, not %s", leader->name,
+	    call->api->params.node);
+	buf_printf(&problem->hint,
+	    "it is at %s; any node takes any request, and hands it on",
+	    leader->address);
+	api_problem_text(problem, "leader", leader->name);
+	api_problem_text(problem, "address", leader->address);
+	api_reply_problem(call, problem);
+}
+
 void
 api_leader_get(struct api_call *call)
 {
 	struct api *api = call->api;
-	const char *leader = api_member_name(api, node_leader(api->node));
+	const struct node_member *leader =
+	    node_find_member(api->node, node_leader(api->node));
 
-	if (leader[0] == '\0') {
-		api_fail(call, API_NOT_LEADER, NULL, "no leader is known to %s",
-		    api->params.node);
+	if (leader == NULL) {
+		api_fail(call, API_NOT_LEADER,
+		    "GET /cluster shows who is missing",
+		    "no leader is known to %s", api->params.node);
 		return;
 	}
 	if (!node_is_leader(api->node)) {
-		api_fail(call, API_NOT_LEADER, NULL, "%s leads, not %s", leader,
-		    api->params.node);
+		fail_not_leader(call, leader);
 		return;
 	}
-	buf_printf(api_body(api), "%s\n", leader);
+	buf_printf(api_body(api), "%s\n", leader->name);
 	api_reply_text(
 	    call, 200, "text/plain; charset=utf-8", buf_slice(&api->body));
 }

@@ -4,9 +4,12 @@
 /* What the files of api/ share. */
 
 #include "api/api.h"
+#include "api/api_handlers.h"
 #include "common/buf.h"
 #include "common/list.h"
 #include "common/metrics.h"
+#include "common/rng.h"
+#include "kv/kv_read.h"
 
 struct api_call;
 
@@ -15,8 +18,12 @@ struct api_call;
 /* One for each row of the table there, which has status, code and title. */
 enum api_code {
 	API_BAD_REQUEST,
+	API_BAD_JSON,
+	API_BAD_TTL,
 	API_FORBIDDEN,
 	API_KEY_NOT_FOUND,
+	API_LEASE_NOT_FOUND,
+	API_LOCK_NOT_FOUND,
 	API_MEMBER_NOT_FOUND,
 	API_UNKNOWN_PATH,
 	API_METHOD_NOT_ALLOWED,
@@ -24,14 +31,23 @@ enum api_code {
 	API_CANNOT_JOIN,
 	API_CANNOT_MOVE,
 	API_CHANGE_IN_PROGRESS,
+	API_LEASE_EXISTS,
+	API_LOCK_HELD,
 	API_MEMBER_EXISTS,
+	API_NOT_A_NUMBER,
 	API_NOT_TRANSFERRED,
 	API_TOO_MANY_MEMBERS,
 	API_WOULD_LOSE_QUORUM,
+	API_COMPACTED,
+	API_PRECONDITION_FAILED,
 	API_BODY_TOO_LARGE,
 	API_TARGET_TOO_LARGE,
+	API_MEDIA_TYPE,
 	API_EXPECTATION_FAILED,
 	API_WRONG_CLUSTER,
+	API_KEY_REUSED,
+	API_PRECONDITION_REQUIRED,
+	API_TOO_MANY_WATCHERS,
 	API_HEADERS_TOO_LARGE,
 	API_INTERNAL,
 	API_NOT_IMPLEMENTED,
@@ -59,6 +75,7 @@ struct api_problem {
 	struct buf hint;    /* empty: none */
 	struct buf members; /* JSON members of its own, each with ',' before */
 	unsigned allowed;   /* methods for the header Allow; 0: none */
+	const char *etag;   /* NULL: none */
 };
 
 /* Begins the next error; there is one at a time, and it belongs to `api`. */
@@ -69,8 +86,10 @@ api_problem_u64(struct api_problem *problem, const char *name, uint64_t value);
 void api_problem_text(
     struct api_problem *problem, const char *name, const char *value);
 /* Answers with it. The call is gone afterwards. */
-void
-api_reply_problem(struct api_call *call, const struct api_problem *problem);
+void api_reply_problem(struct api_call *call, struct api_problem *problem);
+
+/* Appends it as one line of JSON. */
+void api_append_problem(struct buf *to, const struct api_problem *problem);
 
 /* The same in one step; `hint` may be NULL. */
 ATTR_PRINTF(4, 5)
@@ -86,28 +105,56 @@ void api_append_quoted(struct buf *to, struct slice bytes);
 
 /* ---- Query parameters: api_query.c ---- */
 
-enum {
-	API_QUERY_CONSISTENCY = (1u << 0),
-	API_QUERY_JSON = (1u << 1),
-	API_QUERY_TIMEOUT = (1u << 2),
-	API_QUERY_VERBOSE = (1u << 3),
-	API_QUERY_MAX_LAG = (1u << 4),
-	API_QUERY_MIN_REVISION = (1u << 5),
-	API_QUERY_NAME = (1u << 6),
-	API_QUERY_ADDRESS = (1u << 7),
-	API_QUERY_OLD = (1u << 8),
-	API_QUERY_NEW = (1u << 9),
-	API_QUERY_TO = (1u << 10),
-	API_QUERY_WAIT = (1u << 11),
-	API_QUERY_FORCE = (1u << 12)
-};
+/* Bits of a route's parameters, and of those given. */
+#define API_QUERY_CONSISTENCY  (UINT64_C(1) << 0)
+#define API_QUERY_JSON         (UINT64_C(1) << 1)
+#define API_QUERY_TIMEOUT      (UINT64_C(1) << 2)
+#define API_QUERY_VERBOSE      (UINT64_C(1) << 3)
+#define API_QUERY_MAX_LAG      (UINT64_C(1) << 4)
+#define API_QUERY_MIN_REVISION (UINT64_C(1) << 5)
+#define API_QUERY_NAME         (UINT64_C(1) << 6)
+#define API_QUERY_ADDRESS      (UINT64_C(1) << 7)
+#define API_QUERY_OLD          (UINT64_C(1) << 8)
+#define API_QUERY_NEW          (UINT64_C(1) << 9)
+#define API_QUERY_TO           (UINT64_C(1) << 10)
+#define API_QUERY_WAIT         (UINT64_C(1) << 11)
+#define API_QUERY_FORCE        (UINT64_C(1) << 12)
+#define API_QUERY_AT           (UINT64_C(1) << 13)
+#define API_QUERY_TTL          (UINT64_C(1) << 14)
+#define API_QUERY_KEEP_TTL     (UINT64_C(1) << 15)
+#define API_QUERY_LEASE        (UINT64_C(1) << 16)
+#define API_QUERY_CAS          (UINT64_C(1) << 17)
+#define API_QUERY_OP           (UINT64_C(1) << 18)
+#define API_QUERY_BY           (UINT64_C(1) << 19)
+#define API_QUERY_TO_KEY       (UINT64_C(1) << 20)
+#define API_QUERY_PREFIX       (UINT64_C(1) << 21)
+#define API_QUERY_START        (UINT64_C(1) << 22)
+#define API_QUERY_END          (UINT64_C(1) << 23)
+#define API_QUERY_AFTER        (UINT64_C(1) << 24)
+#define API_QUERY_LIMIT        (UINT64_C(1) << 25)
+#define API_QUERY_REVERSE      (UINT64_C(1) << 26)
+#define API_QUERY_KEYS         (UINT64_C(1) << 27)
+#define API_QUERY_COUNT        (UINT64_C(1) << 28)
+#define API_QUERY_DELIMITER    (UINT64_C(1) << 29)
+#define API_QUERY_ALL          (UINT64_C(1) << 30)
+#define API_QUERY_SINCE        (UINT64_C(1) << 31)
+#define API_QUERY_SNAPSHOT     (UINT64_C(1) << 32)
+#define API_QUERY_PREV         (UINT64_C(1) << 33)
+#define API_QUERY_REDIRECT     (UINT64_C(1) << 34)
+#define API_QUERY_IF           (UINT64_C(1) << 35)
+#define API_QUERY_ATOMIC       (UINT64_C(1) << 36)
+#define API_QUERY_TOKEN        (UINT64_C(1) << 37)
 
-/* The longest wait=, and how many requests with one are under way at most. */
+/* The longest ttl=; see kv_command.h for the shortest. */
+#define API_TTL_MAX_US (UINT64_C(36500) * 86400 * 1000000)
+
+/* The longest wait=, and how many requests that wait for members are under way
+ * at most. */
 #define API_WAIT_MAX_US (UINT64_C(600) * 1000000)
 #define API_WAITS_MAX   8
 
 struct api_query {
-	unsigned given; /* API_QUERY_... */
+	uint64_t given; /* API_QUERY_... */
 	bool stale;     /* consistency=stale */
 	bool json;
 	bool verbose;
@@ -119,6 +166,33 @@ struct api_query {
 	char name[NODE_NAME_SIZE_MAX + 1]; /* of name=, new= or to= */
 	char old[NODE_NAME_SIZE_MAX + 1];
 	char address[NODE_ADDRESS_SIZE_MAX + 1];
+
+	/* Keys and the like, decoded, in call->query_bytes; not given: NULL. */
+	struct slice prefix;
+	struct slice start;
+	struct slice end;
+	struct slice after;
+	struct slice delimiter;
+	struct slice to_key;
+	struct slice op;
+	uint64_t at; /* revisions; 0 with `given`: that one */
+	uint64_t cas;
+	uint64_t since;
+	uint64_t ttl_us;
+	uint64_t lease;
+	uint64_t token;
+	uint64_t limit;
+	int64_t by;
+	bool keep_ttl;
+	bool reverse;
+	bool keys;
+	bool count;
+	bool all;
+	bool snapshot;
+	bool prev;
+	bool redirect;
+	bool if_absent;
+	bool atomic;
 };
 
 /*
@@ -127,7 +201,9 @@ struct api_query {
  */
 bool api_query_parse(struct api_call *call);
 /* False: some of `wanted` were not given, and that has been answered. */
-bool api_query_require(struct api_call *call, unsigned wanted);
+bool api_query_require(struct api_call *call, uint64_t wanted);
+/* False: not a TTL that a key can have. A bare number is in seconds. */
+bool api_parse_ttl(struct slice text, uint64_t *ret_us);
 /* Copies what could be a member's name, with its terminator; else false. */
 bool api_parse_name(struct slice text, char ret_name[NODE_NAME_SIZE_MAX + 1]);
 
@@ -136,20 +212,27 @@ bool api_parse_name(struct slice text, char ret_name[NODE_NAME_SIZE_MAX + 1]);
 enum {
 	API_ROUTE_PREFIX = (1u << 0), /* the path begins with `path` */
 	API_ROUTE_HEALTH = (1u << 1), /* reserved connections, while draining */
-	API_ROUTE_VALUE = (1u << 2)   /* the body is a value; else none */
+	API_ROUTE_VALUE = (1u << 2),  /* the body is a value, or ... */
+	API_ROUTE_JSON = (1u << 3),   /* JSON of up to API_JSON_BYTES_MAX, or */
+	API_ROUTE_STREAM = (1u << 4), /* comes in parts; else there is none */
+	/* What is asked for by headers: else they are refused, as they must
+	 * not be passed over in silence. */
+	API_ROUTE_CONDITION = (1u << 5), /* If-Match, If-None-Match */
+	API_ROUTE_IDENTITY = (1u << 6),  /* Idempotency-Key */
+	API_ROUTE_PATIENT = (1u << 7)    /* wait=, of API_WAITS_MAX at most */
 };
 
 struct api_route {
 	const char *path;
 	const char *shown;   /* in lists of paths and in metrics */
 	unsigned methods;    /* 1u << enum http_method */
-	unsigned parameters; /* API_QUERY_... */
+	uint64_t parameters; /* API_QUERY_... */
 	unsigned flags;      /* API_ROUTE_... */
 	void (*handle)(struct api_call *call);
 };
 
-#define API_ROUTES_COUNT 14
-extern const struct api_route api_routes[API_ROUTES_COUNT];
+extern const struct api_route api_routes[];
+extern const size_t api_routes_count;
 
 /*
  * The row for this path and method. NULL: `ret_allowed` holds the methods
@@ -161,6 +244,10 @@ api_route_find(const struct http_request *request, unsigned *ret_allowed);
 /* "GET, HEAD, OPTIONS" */
 void api_append_methods(struct buf *to, unsigned methods);
 
+/* Appends, to the hint of an error, where else to find what this path does not
+ * do; mostly nothing. */
+void api_append_advice(struct buf *hint, struct slice path);
+
 /* Answers a request without a route: 204 to OPTIONS, 404 or 405. */
 void api_reply_unrouted(struct api_call *call, unsigned allowed);
 
@@ -168,13 +255,14 @@ void api_reply_unrouted(struct api_call *call, unsigned allowed);
 
 /* Where a call is while it waits. */
 enum api_way {
-	API_IDLE,     /* nowhere: it is being handled */
-	API_PARKED,   /* for a leader, in api->parked */
-	API_READING,  /* in the node: call->read */
-	API_WRITING,  /* in the node: call->write */
-	API_PROBING,  /* for another node's hello: call->probe */
-	API_WAITING,  /* for something to become true, in api->waiting */
-	API_FORWARDED /* at the leader: call->forward */
+	API_IDLE,      /* nowhere: it is being handled */
+	API_PARKED,    /* for a leader, in api->parked */
+	API_READING,   /* in the node: call->read */
+	API_WRITING,   /* in the node: call->write */
+	API_PROBING,   /* for another node's hello: call->probe */
+	API_WAITING,   /* for something to become true, in api->waiting */
+	API_STREAMING, /* its answer or its body is under way, in parts */
+	API_FORWARDED  /* at the leader: call->forward */
 };
 
 /*
@@ -195,6 +283,18 @@ struct api_operation {
 	void (*applied)(struct api_call *call, const struct kv_result *result);
 	/* Answers a read from the state machine, now. */
 	void (*serve)(struct api_call *call);
+	/* Goes on, as api_step asked for. */
+	void (*step)(struct api_call *call);
+	/* The client took most of what was sent: go on; see
+	 * http_server_ops.on_drained. */
+	void (*drained)(struct api_call *call);
+	/* A part of the body of an API_ROUTE_STREAM. */
+	void (*body)(struct api_call *call, struct slice part, bool last);
+	/* Sends a write to the leader in another form than as the request that
+	 * it is, which is what is done if this is NULL. */
+	void (*forward)(struct api_call *call, raft_id leader);
+	/* Adds to an error what else the client has to know; may be NULL. */
+	void (*explain)(struct api_call *call, struct api_problem *problem);
 	/* Answers a call that cannot be served in place of the usual error;
 	 * may be NULL. */
 	void (*given_up)(struct api_call *call);
@@ -209,8 +309,15 @@ struct api_call {
 	const struct api_operation *operation;
 	struct api_query query;
 	struct buf key;
-	bool patient; /* counted in api->patient_count */
-	bool local;   /* served here or not at all, as one that was forwarded */
+	struct buf query_bytes;
+	/* What the kind of call needs beyond this; freed with it. */
+	void *work;
+	void (*work_free)(struct api_call *call);
+	size_t *counted; /* see api_count_call; NULL: nowhere */
+	bool replayed;   /* the answer is that of an earlier request */
+	bool uncertain;  /* it was sent to a leader that may have done it */
+	enum kv_branch branch; /* where the operation is; see api_condition.c */
+	bool local; /* served here or not at all, as one that was forwarded */
 	enum api_way way;
 	uint64_t deadline_us;
 	size_t place; /* in api->deadlines, from 1 on; 0: not there */
@@ -224,6 +331,10 @@ struct api_call {
 
 struct api_call *api_call_new(struct api *api, struct http_request *request);
 void api_call_free(struct api_call *call);
+
+/* A call with wait=, which may last long, is one of `*count` until it is freed,
+ * and is cut short at a drain. False: `max` are already. */
+bool api_count_call(struct api_call *call, size_t *count, size_t max);
 
 /* A heap by deadline_us, which a call enters or takes another place in. It
  * leaves when it is freed. */
@@ -253,11 +364,18 @@ struct api {
 
 	struct list spare; /* calls to be used again */
 	size_t spare_count;
-	size_t calls_count;   /* under way */
-	size_t patient_count; /* those of them with wait= */
-	struct list parked;   /* calls, in order of arrival */
+	size_t calls_count;      /* under way */
+	size_t patient_count;    /* those of them that wait for members */
+	size_t lock_waits_count; /* and for locks */
+	struct list parked;      /* calls, in order of arrival */
+	size_t imports_count;
 	struct list forwarded;
 	struct list waiting;
+	struct list stepping; /* see api_step */
+	struct list inactive; /* see api_await_client */
+	struct api_watches *watches;
+	struct list returned; /* locks to be given back, and those under way */
+	struct rng rng;
 	uint64_t retry_us; /* when to try the parked again, or RAFT_NEVER */
 	bool leaving;      /* not ready any more, but serves until it drains */
 	bool draining;
@@ -308,6 +426,16 @@ void api_reply_end(struct api_call *call, struct slice body);
 void api_reply_text(struct api_call *call, unsigned status,
     const char *content_type, struct slice body);
 
+/*
+ * A streamed answer: behind api_reply_begin and headers, this; then any number
+ * of http_reply_part(call->request, ...), and one of the ends, after which the
+ * call is gone. It has no deadline: it lasts as long as the client takes it.
+ */
+void api_reply_stream(struct api_call *call);
+void api_reply_finish(struct api_call *call);
+/* It is not whole, and the client is to see that. */
+void api_reply_cut(struct api_call *call);
+
 /* How long ago this node heard a leader whose state it has; 0: it leads. */
 uint64_t api_lag_us(const struct api *api);
 
@@ -330,6 +458,15 @@ struct slice api_cluster_id(struct api *api);
 /* Name of a member for texts; "" for 0 and for unknown ones. */
 const char *api_member_name(const struct api *api, raft_id id);
 
+/* ---- Locks: api_lock.c ---- */
+
+/*
+ * A lock, or a place in its queue, that nobody waits for any more is given
+ * back: behind the turn, if this node leads then. Else its own deadline ends it.
+ */
+void api_return_locks(struct api *api);
+void api_forget_locks(struct api *api);
+
 /* ---- The leader: api_leader.c ---- */
 
 /* Serves, forwards or parks a call with an operation, until its deadline. */
@@ -349,6 +486,16 @@ void api_take_back(struct api_call *call, int error);
 void api_wait(struct api_call *call);
 /* After a turn; with `last`, all have to be answered. */
 void api_look_at_waiting(struct api *api, bool last);
+/* Calls operation->step at the end of this pass, or of one soon after: what
+ * takes long goes on in steps, for all who ask for them by turns. */
+void api_step(struct api_call *call);
+/* It waits for its client, to take what it was given or to send more, unless
+ * this node shuts down: then operation->step is called. Its handler takes it
+ * back by api_cancel. */
+void api_await_client(struct api_call *call);
+void api_await_no_client(struct api *api);
+/* At the end of a pass. */
+void api_take_steps(struct api *api);
 /* The node_write.done of a call. */
 void api_on_written(struct node_write *write, enum node_outcome outcome,
     const struct kv_result *result);
@@ -359,23 +506,25 @@ bool api_fail_unless_member(struct api_call *call);
 
 /* Sends a write to the leader and relays the answer: api_forward.c. */
 void api_forward(struct api_call *call, raft_id leader);
+/* Tells the client to ask the leader itself: 307. */
+void api_redirect(struct api_call *call, raft_id leader);
 
-/* ---- Handlers ---- */
+/* ---- Reads: api_read.c ---- */
 
-void api_kv_get(struct api_call *call);
-void api_kv_put(struct api_call *call);
-void api_kv_delete(struct api_call *call);
-void api_cluster_get(struct api_call *call);
-void api_members_post(struct api_call *call);
-void api_member_put(struct api_call *call);
-void api_member_delete(struct api_call *call);
-void api_replace_post(struct api_call *call);
-void api_leader_post(struct api_call *call);
-void api_livez_get(struct api_call *call);
-void api_readyz_get(struct api_call *call);
-void api_leader_get(struct api_call *call);
-void api_metrics_get(struct api_call *call);
-void api_root_get(struct api_call *call);
+/*
+ * Calls operation->serve when this node's state is as the query wants it:
+ * consistency, max_lag, min_revision, at. operation->waited has to be
+ * api_read_waited.
+ */
+void api_read(struct api_call *call);
+bool api_read_waited(struct api_call *call, bool last);
+/* True if the state at query.at, if given, is not there; answered then. */
+bool api_fail_at(struct api_call *call);
+/* The begin of an API_COMPACTED, without a hint. */
+struct api_problem *api_problem_compacted(struct api *api);
+/* Answers a read that found damage, after which the node stops; `reason` is
+ * such as "reading a key". */
+void api_fail_damaged(struct api_call *call, int error, const char *reason);
 
 /* ---- Metrics: api_metrics.c, api_process.c ---- */
 
@@ -390,5 +539,7 @@ void api_append_sample(struct buf *to, const char *type, const char *name,
     const char *help, double value);
 /* Appends process_...: memory, processor time, open files, start. */
 void api_append_process(struct buf *to, struct api *api);
+
+#include "api/api_key.h"
 
 #endif

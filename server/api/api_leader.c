@@ -22,6 +22,9 @@
 /* A known leader that did not serve a request is asked again after this. */
 #define RETRY_INTERVAL_US 50000
 
+/* Steps of long answers in one turn: together about 1 MiB or 10,000 keys. */
+#define STEPS_MAX 4
+
 #define NO_LEADER_HINT                                                         \
 	"repeat it, nothing was changed; GET /cluster shows who is missing, "  \
 	"and a GET with ?consistency=stale needs no leader"
@@ -42,8 +45,10 @@ set_deadline(struct api_call *call)
 		return;
 	if (call->query.timeout_us != 0)
 		timeout_us = MIN(timeout_us, call->query.timeout_us);
-	/* What is waited for begins when the request is done. */
-	timeout_us += call->query.wait_us;
+	/* What is waited for begins when the request is done; for a read, when
+	 * it could be served. */
+	if (is_write(call))
+		timeout_us += call->query.wait_us;
 	api_deadline_set(call, call->request->received_us + timeout_us);
 }
 
@@ -153,9 +158,16 @@ fail_unserved(struct api_call *call)
 void
 api_fail_unknown(struct api_call *call)
 {
+	struct slice identity =
+	    http_request_header(call->request, "Idempotency-Key");
+
 	api_fail(call, API_OUTCOME_UNKNOWN,
 	    call->operation->start != NULL ? "GET /cluster to see"
-					   : "GET the key to see",
+	    : identity.data != NULL
+		? "repeat it with the same Idempotency-Key, and it is done "
+		  "once; or GET the key to see"
+		: "GET the key to see; with an Idempotency-Key it could be "
+		  "repeated, and would be done once",
 	    "the write was handed to the cluster, but its outcome did not come "
 	    "in time: it may be applied or not");
 }
@@ -195,6 +207,10 @@ api_take_back(struct api_call *call, int rc)
 	else if (rc == ERR_BUSY)
 		api_fail(call, API_BUSY, "repeat it later",
 		    "too many requests wait for the cluster already");
+	else if (rc == ERR_TOO_LARGE)
+		api_fail(call, API_BODY_TOO_LARGE,
+		    "do it in parts, or with fewer conditions",
+		    "the request makes too large an entry of the log");
 	else
 		api_fail(call, API_INTERNAL, NULL,
 		    "the node refused the request: %s", err_text(rc));
@@ -266,6 +282,10 @@ api_ask_leader(struct api_call *call)
 	raft_id leader = node_leader(api->node);
 
 	set_deadline(call);
+	if (call->query.redirect && leader != 0 && !node_is_leader(api->node)) {
+		api_redirect(call, leader);
+		return;
+	}
 	if (!is_write(call) && leader != 0) {
 		read_here(call);
 		return;
@@ -282,6 +302,8 @@ api_ask_leader(struct api_call *call)
 		(void)api_fail_unless_member(call);
 	else if (call->local || leader == 0)
 		park_or_return(call);
+	else if (call->operation->forward != NULL)
+		call->operation->forward(call, leader);
 	else
 		api_forward(call, leader);
 }
@@ -318,6 +340,48 @@ api_look_at_waiting(struct api *api, bool last)
 }
 
 void
+api_step(struct api_call *call)
+{
+	call->way = API_STREAMING;
+	list_push(&call->api->stepping, &call->link);
+}
+
+void
+api_await_client(struct api_call *call)
+{
+	call->way = API_STREAMING;
+	list_push(&call->api->inactive, &call->link);
+}
+
+void
+api_await_no_client(struct api *api)
+{
+	while (!list_empty(&api->inactive)) {
+		struct api_call *call =
+		    CONTAINER_OF(api->inactive.next, struct api_call, link);
+
+		api_cancel(call);
+		call->operation->step(call);
+	}
+}
+
+/* Those that want another one go to the end of the line. */
+void
+api_take_steps(struct api *api)
+{
+	for (unsigned i = 0; i < STEPS_MAX; i++) {
+		struct api_call *call;
+
+		if (list_empty(&api->stepping))
+			return;
+		call = CONTAINER_OF(api->stepping.next, struct api_call, link);
+		list_remove(&call->link);
+		call->way = API_IDLE;
+		call->operation->step(call);
+	}
+}
+
+void
 api_ask_leader_again(struct api *api)
 {
 	struct list due;
@@ -346,7 +410,8 @@ api_cancel(struct api_call *call)
 	case API_PROBING:
 		peers_probe_cancel(call->api->peers, call->probe);
 		break;
-	case API_WAITING: list_remove(&call->link); break;
+	case API_WAITING:
+	case API_STREAMING: list_remove(&call->link); break;
 	case API_FORWARDED:
 		list_remove(&call->link);
 		peers_cancel(call->api->peers, call->forward);

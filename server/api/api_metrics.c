@@ -1,4 +1,5 @@
 #include "api/api_impl.h"
+#include "api/api_watches.h"
 #include "common/mem.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ static struct api_route_metrics *
 metrics_of(const struct api *api, const struct api_route *route)
 {
 	size_t i =
-	    route == NULL ? API_ROUTES_COUNT : (size_t)(route - api_routes);
+	    route == NULL ? api_routes_count : (size_t)(route - api_routes);
 
 	return &api->route_metrics[i];
 }
@@ -71,6 +72,9 @@ api_observe_reply(const struct api_call *call)
 	uint64_t now = loop_now(call->api->loop);
 	uint64_t received = call->request->received_us;
 
+	/* What a client asked to wait for is no delay. */
+	if ((call->query.given & API_QUERY_WAIT) != 0)
+		return;
 	metric_observe_us(metrics->duration, now - MIN(received, now));
 }
 
@@ -110,11 +114,11 @@ void
 api_metrics_init(struct api *api)
 {
 	api->route_metrics =
-	    mem_zalloc(API_ROUTES_COUNT + 1, sizeof(*api->route_metrics));
-	for (size_t i = 0; i < API_ROUTES_COUNT; i++)
+	    mem_zalloc(api_routes_count + 1, sizeof(*api->route_metrics));
+	for (size_t i = 0; i < api_routes_count; i++)
 		api->route_metrics[i].duration =
 		    register_duration(&api_routes[i]);
-	api->route_metrics[API_ROUTES_COUNT].duration = register_duration(NULL);
+	api->route_metrics[api_routes_count].duration = register_duration(NULL);
 	api->forwarded_relayed = register_forwarded("relayed");
 	api->forwarded_repeated = register_forwarded("repeated");
 	api->forwarded_unknown = register_forwarded("unknown");
@@ -292,6 +296,27 @@ append_data(struct buf *to, struct api *api)
 	    (double)space.free);
 	api_append_sample(to, "gauge", "luminous_revision",
 	    "Of the last change.", (double)kv_revision(node_kv(api->node)));
+	api_append_sample(to, "gauge", "luminous_leases",
+	    "Leases, and tokens that hold a lock or wait for one.",
+	    (double)stats.leases_count);
+	api_append_sample(to, "counter", "luminous_expired_keys_total",
+	    "Keys that this node saw expire since its start.",
+	    (double)stats.expired_count);
+}
+
+static void
+append_history(struct buf *to, struct api *api)
+{
+	struct kv_stats stats;
+
+	kv_get_stats(node_kv(api->node), &stats);
+	api_append_sample(to, "gauge", "luminous_history_events",
+	    "Changes that are kept.", (double)stats.history_count);
+	api_append_sample(to, "gauge", "luminous_history_bytes",
+	    "What they take; history.max-size bounds it.",
+	    (double)stats.history_bytes);
+	api_append_sample(to, "gauge", "luminous_history_compacted_revision",
+	    "Older states are gone.", (double)kv_compacted(node_kv(api->node)));
 }
 
 void
@@ -307,9 +332,13 @@ api_metrics_get(struct api_call *call)
 	append_raft(body, api);
 	append_peers(body, api);
 	append_data(body, api);
+	append_history(body, api);
 	append_scrub(body, api);
 	api_append_sample(body, "gauge", "luminous_http_in_flight",
 	    "Requests under way, this one included.", (double)api->calls_count);
+	api_append_sample(body, "gauge", "luminous_watchers",
+	    "Watches under way, long polls and waiting GETs included.",
+	    (double)api_watches_count(api));
 	metrics_print(body);
 	api_append_process(body, api);
 	api_reply_text(call, 200, "text/plain; version=0.0.4; charset=utf-8",

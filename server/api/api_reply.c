@@ -49,7 +49,10 @@ api_reply_begin_relayed(struct api_call *call, unsigned status)
 	/* No browser guesses a value to be a page (RFC 9110, 8.3). */
 	http_reply_header(
 	    request, "X-Content-Type-Options", slice_from_text("nosniff"));
-	if (status == 503)
+	if (call->replayed)
+		http_reply_header(
+		    request, "Idempotency-Replayed", slice_from_text("true"));
+	if (status == 503 || status == 429)
 		http_reply_header(request, "Retry-After", slice_from_text("1"));
 }
 
@@ -105,6 +108,33 @@ api_reply_end(struct api_call *call, struct slice body)
 	http_reply_end(request, body);
 	if (api->body.capacity > BODY_KEPT_MAX)
 		buf_release(&api->body);
+}
+
+void
+api_reply_stream(struct api_call *call)
+{
+	http_reply_stream(call->request);
+	api_deadline_set(call, RAFT_NEVER);
+}
+
+void
+api_reply_finish(struct api_call *call)
+{
+	struct http_request *request = call->request;
+
+	api_observe_reply(call);
+	api_call_free(call);
+	http_reply_finish(request);
+}
+
+void
+api_reply_cut(struct api_call *call)
+{
+	struct http_request *request = call->request;
+
+	api_observe_reply(call);
+	api_call_free(call);
+	http_reply_cut(request);
 }
 
 void
@@ -205,12 +235,14 @@ api_wants_text(const struct api_call *call)
 void
 api_append_bytes_member(struct buf *to, const char *name, struct slice bytes)
 {
+	buf_append_text(to, "\"");
+	buf_append_text(to, name);
 	if (text_is_utf8(bytes)) {
-		buf_printf(to, "\"%s\":", name);
+		buf_append_text(to, "\":");
 		text_append_json_string(to, bytes);
 		return;
 	}
-	buf_printf(to, "\"%s_base64\":\"", name);
+	buf_append_text(to, "_base64\":\"");
 	base64_encode(to, bytes);
 	buf_append_text(to, "\"");
 }

@@ -12,7 +12,25 @@ static const char sheet[] =
     "  local     curl -fsS '%4$s/kv/app/greeting?consistency=stale'\n"
     "  if new    curl -fsS --etag-save e --etag-compare e "
     "%4$s/kv/app/greeting\n"
+    "  wait      curl -fsS --etag-save e --etag-compare e "
+    "'%4$s/kv/app/greeting?wait=60s'\n"
+    "  swap      curl -fsS -X PUT -H 'If-Match: 17' -d new "
+    "%4$s/kv/app/greeting\n"
+    "  create    curl -fsS -X PUT -H 'If-None-Match: *' -d me "
+    "%4$s/kv/owner\n"
+    "  count     curl -fsS -X POST '%4$s/kv/hits?op=incr&by=1'\n"
     "  delete    curl -fsS -X DELETE %4$s/kv/app/greeting\n"
+    "  list      curl -fsS '%4$s/kv?prefix=app/'   also keys, count, at=17\n"
+    "  watch     curl -fsSN '%4$s/watch?prefix=app/&since=17'\n"
+    "  txn       curl -fsS --json "
+    "'{\"if\":[{\"key\":\"a\",\"exists\":false}],"
+    "\"then\":[{\"put\":\"a\",\"value\":\"1\"}]}' %4$s/txn\n"
+    "  expire    curl -fsS -X PUT -d here '%4$s/kv/svc/web1?ttl=30s'\n"
+    "  lease     curl -fsS -X POST '%4$s/lease?ttl=15s'\n"
+    "  lock      curl -fsS -X PUT -d me '%4$s/lock/deploy?ttl=30s&wait=60s'\n"
+    "  renew     curl -fsS -X POST '%4$s/lease/TOKEN?op=renew'\n"
+    "  release   curl -fsS -X DELETE '%4$s/lock/deploy?token=TOKEN'\n"
+    "  copy all  curl -fsS %4$s/export | curl -fsS -T - OTHER/import\n"
     "\n"
     "  cluster   curl -fsS -H 'Accept: text/plain' %4$s/cluster\n"
     "  add       curl -fsS -X POST "
@@ -26,7 +44,7 @@ static const char sheet[] =
     "\n"
     "Any node takes any request. A key is 1 to 480 bytes, percent-encoded in\n"
     "the path. ?timeout=2s bounds the wait. 503: not applied, repeat it; 504:\n"
-    "applied or not, GET the key to see.\n";
+    "applied or not, GET the key, or repeat it with its Idempotency-Key.\n";
 
 #define HOST_SIZE_MAX 255
 

@@ -16,6 +16,14 @@
 const char *const kv_tables[KV_TABLES_COUNT] = {
 	[KV_TABLE_META] = "meta",
 	[KV_TABLE_KV] = "kv",
+	[KV_TABLE_GONE] = "gone",
+	[KV_TABLE_HISTORY] = "history",
+	[KV_TABLE_DEADLINE] = "deadline",
+	[KV_TABLE_LEASE] = "lease",
+	[KV_TABLE_ATTACHED] = "attached",
+	[KV_TABLE_LOCK] = "lock",
+	[KV_TABLE_REPLAY] = "replay",
+	[KV_TABLE_ORDER] = "order",
 };
 
 int
@@ -74,141 +82,124 @@ kv_close(struct kv *kv)
 		return;
 	if (kv->txn != NULL)
 		store_abort(kv->txn);
+	buf_release(&kv->body);
+	buf_release(&kv->change);
+	buf_release(&kv->copy);
 	buf_release(&kv->scratch);
+	buf_release(&kv->outputs);
+	buf_release(&kv->undo);
 	free(kv);
 }
 
-/* A stored record of a key, with the item in it. */
-struct kv_found {
-	struct slice record;
-	struct kv_item item;
-};
+/* ---- Apply ---- */
 
 static int
-kv_find(struct kv *kv, struct slice key, struct kv_found *ret_found)
+kv_run_mark(struct kv *kv, const struct kv_command *command,
+    struct kv_result *ret_result)
 {
-	int code = store_get(kv->txn, KV_TABLE_KV, key, &ret_found->record);
-
-	if (code != 0)
-		return code;
-	code = kv_item_decode(key, ret_found->record, &ret_found->item);
-	if (code != 0)
-		return code;
-	return ret_found->item.modified <= kv->state.revision ? 0 : ERR_CORRUPT;
-}
-
-static void
-kv_count_in(
-    struct kv *kv, struct slice key, struct slice record, struct slice value)
-{
-	kv->state.keys_count++;
-	kv->state.live_bytes += key.size + value.size;
-	kv->state.records_hash += kv_record_hash(key, record);
-}
-
-/*
- * ERR_CORRUPT if more is stored than was counted: a record that is sound in
- * itself may be another one than was written last.
- */
-static int
-kv_count_out(struct kv *kv, struct slice key, const struct kv_found *found)
-{
-	size_t bytes = key.size + found->item.value.size;
-
-	if (kv->state.keys_count == 0 || kv->state.live_bytes < bytes)
-		return ERR_CORRUPT;
-	kv->state.keys_count--;
-	kv->state.live_bytes -= bytes;
-	kv->state.records_hash -= kv_record_hash(key, found->record);
+	(void)kv;
+	(void)command;
+	(void)ret_result;
 	return 0;
 }
 
-static void
-kv_mark_dirty(struct kv *kv, size_t bytes)
+static int (*const kv_runs[])(struct kv *kv, const struct kv_command *command,
+    struct kv_result *ret_result) = {
+	[KV_COMMAND_TRANSACTION] = kv_run_transaction,
+	[KV_COMMAND_GRANT] = kv_run_grant,
+	[KV_COMMAND_RENEW] = kv_run_renew,
+	[KV_COMMAND_REVOKE] = kv_run_revoke,
+	[KV_COMMAND_LOCK] = kv_run_lock,
+	[KV_COMMAND_UNLOCK] = kv_run_unlock,
+	[KV_COMMAND_EXPIRE] = kv_run_expire,
+	[KV_COMMAND_MARK] = kv_run_mark,
+	[KV_COMMAND_COMPACT] = kv_run_compact,
+};
+
+/*
+ * Can it fail after it changed something? A single operation, after conditions
+ * or not, looks first, and so do all that are no transactions.
+ */
+static bool
+kv_may_fail_late(const struct kv_command *command)
 {
-	kv->dirty_bytes += bytes;
-	kv->dirty_count++;
+	return command->then_count > 1 || command->else_count > 1;
 }
 
+/* All of the command, or nothing if the result says so. */
 static int
-kv_put(struct kv *kv, struct slice key, struct slice value,
-    struct kv_result *ret_result)
+kv_run_whole(
+    struct kv *kv, const struct kv_command *command, struct kv_result *result)
 {
-	uint64_t revision = kv->state.revision + 1;
-	struct kv_item item = { .value = value,
-		.created = revision,
-		.modified = revision,
-		.version = 1 };
-	struct kv_found old;
-	struct slice record;
-	int found = kv_find(kv, key, &old);
+	bool undoable = kv_may_fail_late(command);
+	int code;
 
-	if (found != 0 && found != ERR_NOT_FOUND)
-		return found;
-	if (found == 0) {
-		item.created = old.item.created;
-		item.version = old.item.version + 1;
-		/* Before the put: `old` lies in the store. */
-		if (kv_count_out(kv, key, &old) != 0)
-			return ERR_CORRUPT;
-	}
-	buf_reset(&kv->scratch);
-	kv_item_encode(&kv->scratch, key, &item);
-	record = buf_slice(&kv->scratch);
-	kv_count_in(kv, key, record, value);
-	kv_mark_dirty(kv, key.size + record.size);
-	kv->state.revision = revision;
-	*ret_result = (struct kv_result){
-		.outcome = found == 0 ? KV_REPLACED : KV_CREATED,
-		.revision = revision,
-		.created = item.created,
-		.version = item.version,
-	};
-	return store_put(kv->txn, KV_TABLE_KV, key, record);
-}
-
-static int
-kv_delete(struct kv *kv, struct slice key, struct kv_result *ret_result)
-{
-	struct kv_found old;
-	int code = kv_find(kv, key, &old);
-
-	if (code == ERR_NOT_FOUND) {
-		*ret_result = (struct kv_result){ .outcome = KV_NOT_FOUND,
-			.revision = kv->state.revision };
+	if (undoable)
+		kv_undo_begin(kv);
+	code = kv_runs[command->kind](kv, command, result);
+	if (code == 0 && result->status == KV_OK) {
+		kv_undo_forget(kv);
 		return 0;
 	}
-	if (code == 0)
-		code = kv_count_out(kv, key, &old);
-	if (code != 0)
-		return code;
-	kv_mark_dirty(kv, key.size);
-	kv->state.revision++;
-	*ret_result = (struct kv_result){
-		.outcome = KV_DELETED,
-		.revision = kv->state.revision,
-		.created = old.item.created,
-		.version = old.item.version,
-	};
-	/* It was there a moment ago: a miss is damage, like any other error. */
-	code = store_delete(kv->txn, KV_TABLE_KV, key);
-	return code == ERR_NOT_FOUND ? ERR_CORRUPT : code;
+	if (code == 0 && undoable)
+		code = kv_undo(kv);
+	ASSERT(code != 0 || !kv->now.changed);
+	return code;
+}
+
+/* The command's changes get their revision. */
+static void
+kv_settle(struct kv *kv, struct kv_result *result)
+{
+	if (kv->now.changed)
+		kv->state.revision = kv->now.revision;
+	result->changed = kv->now.changed;
+	result->revision = kv->state.revision;
+	result->outputs = buf_slice(&kv->outputs);
+	kv->now.changed = false;
 }
 
 static int
-kv_run(struct kv *kv, struct slice bytes, struct kv_result *ret_result)
+kv_run(struct kv *kv, const struct kv_command *command,
+    struct kv_result *ret_result)
 {
-	struct kv_command command;
-	int code = kv_command_decode(bytes, &command);
+	bool known = false;
+	int code = 0;
 
+	*ret_result = (struct kv_result){ .succeeded = true };
+	if (command->identity.key.size != 0)
+		code =
+		    kv_replay_find(kv, &command->identity, &known, ret_result);
+	if (code != 0 || known)
+		return code;
+	code = kv_run_whole(kv, command, ret_result);
 	if (code != 0)
 		return code;
-	switch (command.op) {
-	case KV_OP_PUT:
-		return kv_put(kv, command.key, command.value, ret_result);
-	case KV_OP_DELETE: return kv_delete(kv, command.key, ret_result);
-	}
-	return ERR_CORRUPT;
+	ret_result->succeeded &= ret_result->status == KV_OK;
+	kv_settle(kv, ret_result);
+	if (command->identity.key.size == 0)
+		return 0;
+	return kv_replay_keep(kv, &command->identity, ret_result);
+}
+
+/* Memory that large values have made large is not kept. */
+static void
+kv_trim(struct buf *buf)
+{
+	if (buf->capacity > KV_SCRATCH_SIZE_MAX)
+		buf_release(buf);
+}
+
+static void
+kv_begin(struct kv *kv, uint64_t index, uint64_t cluster_time_us)
+{
+	kv->now = (struct kv_now){
+		.index = index,
+		.time_us = MAX(kv->state.cluster_time_us, cluster_time_us),
+		.revision = kv->state.revision + 1,
+	};
+	kv_trim(&kv->outputs);
+	buf_reset(&kv->outputs);
 }
 
 static void
@@ -221,21 +212,27 @@ kv_advance(struct kv *kv, uint64_t index)
 
 int
 kv_apply(struct kv *kv, uint64_t index, uint64_t cluster_time_us,
-    struct slice command, struct kv_result *ret_result)
+    struct slice bytes, struct kv_result *ret_result)
 {
+	struct kv_command command;
 	struct kv_result result;
 	int code;
 
 	ASSERT(index == kv->state.applied_index + 1);
 	if (kv->failed)
 		return ERR_STOPPED;
-	code = kv_note(kv, kv_run(kv, command, &result));
-	if (kv->scratch.capacity > KV_SCRATCH_SIZE_MAX)
-		buf_release(&kv->scratch);
-	if (code != 0)
+	kv_begin(kv, index, cluster_time_us);
+	code = kv_command_decode(bytes, &command);
+	if (code == 0)
+		code = kv_run(kv, &command, &result);
+	kv_trim(&kv->scratch);
+	kv_trim(&kv->body);
+	kv_trim(&kv->change);
+	kv_trim(&kv->copy);
+	kv_trim(&kv->undo);
+	if (kv_note(kv, code) != 0)
 		return code;
-	kv->state.cluster_time_us =
-	    MAX(kv->state.cluster_time_us, cluster_time_us);
+	kv->state.cluster_time_us = kv->now.time_us;
 	kv_advance(kv, index);
 	*ret_result = result;
 	return 0;
@@ -250,6 +247,8 @@ kv_skip(struct kv *kv, uint64_t index)
 	kv_advance(kv, index);
 	return 0;
 }
+
+/* ---- Checkpoint ---- */
 
 static int
 kv_commit(struct kv *kv)
@@ -290,34 +289,70 @@ kv_checkpoint(struct kv *kv)
 	return 0;
 }
 
+/* ---- Looking ---- */
+
 int
 kv_get(struct kv *kv, struct slice key, struct kv_item *ret_item)
 {
-	struct kv_found found;
+	struct kv_version version;
 	int code;
 
 	kv_check_key(key);
 	if (kv->failed)
 		return ERR_STOPPED;
-	code = kv_find(kv, key, &found);
+	code = kv_find(kv, key, &version);
 	if (code == ERR_NOT_FOUND)
 		return code;
 	if (kv_note(kv, code) != 0)
 		return code;
-	*ret_item = found.item;
+	*ret_item = version.item;
+	return 0;
+}
+
+int
+kv_get_deadline(
+    struct kv *kv, const struct kv_item *item, uint64_t *ret_deadline_us)
+{
+	struct kv_lease_record lease;
+	int code;
+
+	if (kv->failed)
+		return ERR_STOPPED;
+	*ret_deadline_us = item->deadline_us;
+	if (item->lease == 0)
+		return 0;
+	code = kv_lease_load(kv, item->lease, &lease);
+	/* A lease does not end without its keys: this is one of the past. */
+	if (code == ERR_NOT_FOUND)
+		return 0;
+	if (kv_note(kv, code) != 0)
+		return code;
+	*ret_deadline_us = lease.deadline_us;
 	return 0;
 }
 
 void
 kv_get_stats(const struct kv *kv, struct kv_stats *ret_stats)
 {
+	const struct kv_sum *sums = kv->state.sums;
+
 	*ret_stats = (struct kv_stats){
-		.keys_count = kv->state.keys_count,
+		.keys_count = sums[KV_TABLE_KV].count,
 		.live_bytes = kv->state.live_bytes,
 		.dirty_bytes = kv->dirty_bytes,
 		.dirty_count = kv->dirty_count,
 		.checkpoint_index = kv->checkpoint_index,
+		.leases_count = sums[KV_TABLE_LEASE].count,
+		.history_count = sums[KV_TABLE_HISTORY].count,
+		.history_bytes = sums[KV_TABLE_HISTORY].bytes,
+		.expired_count = kv->expired_count,
 	};
+	for (unsigned i = 0; i < KV_TABLES_COUNT; i++) {
+		if (kv_table_is_queue((enum kv_table)i))
+			continue;
+		ret_stats->spread_count += sums[i].count;
+		ret_stats->spread_bytes += sums[i].bytes;
+	}
 }
 
 uint64_t
@@ -330,6 +365,18 @@ uint64_t
 kv_applied_index(const struct kv *kv)
 {
 	return kv->state.applied_index;
+}
+
+uint64_t
+kv_compacted(const struct kv *kv)
+{
+	return kv->state.compacted;
+}
+
+uint64_t
+kv_cluster_time_us(const struct kv *kv)
+{
+	return kv->state.cluster_time_us;
 }
 
 uint64_t

@@ -28,24 +28,22 @@
  *
  * Revisions: one global number, grown by one by each command that changes
  * something; a delete of a missing key changes nothing and takes none. The
- * first change has revision 1. A put of the value that is there is a change.
+ * first change has revision 1. A put of the value that is there is a change; a
+ * transaction that creates a key and deletes it again takes a revision, but
+ * there is no event of it.
  */
 
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/macros.h"
+#include "kv/kv_command.h"
 #include "store/store.h"
-
-#define KV_KEY_SIZE_MAX 480
-
-/* A command is at most this much larger than its value. */
-#define KV_COMMAND_OVERHEAD_MAX (10 + KV_KEY_SIZE_MAX)
 
 /*
  * The tables of the data store, by position: it is opened with exactly these
  * names, in this order.
  */
-#define KV_TABLES_COUNT 2
+#define KV_TABLES_COUNT 10
 extern const char *const kv_tables[KV_TABLES_COUNT];
 
 struct kv;
@@ -62,29 +60,7 @@ kv_open(struct store *data, bool verify, struct kv **ret_kv) ATTR_MUST_CHECK;
 /* Drops what was not checkpointed. NULL is fine. */
 void kv_close(struct kv *kv);
 
-/* ---- Commands ---- */
-
-/*
- * Append one encoded command to `to`. The key has 1 .. KV_KEY_SIZE_MAX bytes,
- * any of them; the value may be empty, and its limit is the caller's.
- */
-void kv_encode_put(struct buf *to, struct slice key, struct slice value);
-void kv_encode_delete(struct buf *to, struct slice key);
-
-enum kv_outcome {
-	KV_CREATED,  /* put: the key was not there */
-	KV_REPLACED, /* put: the key was there */
-	KV_DELETED,  /* delete: the key was there */
-	KV_NOT_FOUND /* delete: the key was not there; nothing changed */
-};
-
-struct kv_result {
-	enum kv_outcome outcome;
-	uint64_t revision; /* of this change; the current one for NOT_FOUND */
-	/* Of the record written or deleted; 0 for NOT_FOUND. */
-	uint64_t created; /* revision that created the key */
-	uint64_t version; /* puts since then, 1 for the first */
-};
+/* ---- Applying: commands and results are in kv_command.h ---- */
 
 /*
  * Applies the command of the log entry at `index`, which is the applied index
@@ -108,29 +84,23 @@ int kv_skip(struct kv *kv, uint64_t index) ATTR_MUST_CHECK;
  */
 int kv_checkpoint(struct kv *kv) ATTR_MUST_CHECK;
 
-/* ---- Reading ---- */
-
-struct kv_item {
-	struct slice value; /* in the store: valid until the next change */
-	uint64_t created;   /* revision that created the key */
-	uint64_t modified;  /* revision that wrote this value */
-	uint64_t version;   /* puts since its creation, 1 for the first */
-};
-
-/*
- * `key` has 1 .. KV_KEY_SIZE_MAX bytes. The item is valid until the next
- * kv_apply, kv_set_meta, kv_checkpoint or kv_close. ERR_NOT_FOUND, or an error
- * after which the node stops.
- */
-int kv_get(
-    struct kv *kv, struct slice key, struct kv_item *ret_item) ATTR_MUST_CHECK;
+/* ---- Looking; reading keys is in kv_read.h ---- */
 
 struct kv_stats {
 	uint64_t keys_count;
-	uint64_t live_bytes;       /* of all keys and values */
-	uint64_t dirty_bytes;      /* keys and records changed since ... */
-	uint64_t dirty_count;      /* ... and changes since the checkpoint */
+	uint64_t live_bytes; /* of all keys and values */
+	/* Since the checkpoint: keys and records changed, and changes, but for
+	 * those at the ends of a table, which has them side by side. */
+	uint64_t dirty_bytes;
+	uint64_t dirty_count;
+	/* Records of the tables where changes are anywhere, and their bytes. */
+	uint64_t spread_count;
+	uint64_t spread_bytes;
 	uint64_t checkpoint_index; /* applied index that is durable */
+	uint64_t leases_count;     /* tokens of locks among them */
+	uint64_t history_count;    /* events */
+	uint64_t history_bytes;    /* of them, as stored */
+	uint64_t expired_count;    /* keys that expired since kv_open */
 };
 
 void kv_get_stats(const struct kv *kv, struct kv_stats *ret_stats);
@@ -164,9 +134,11 @@ int kv_get_meta(
 /* ---- Checks ---- */
 
 /*
- * Reads every record, checks each, and compares their count, bytes and hash
- * with those kept: finds damaged, missing and extra records. ERR_CORRUPT, or
- * an error of the store. Takes a second per gigabyte or so.
+ * Reads every record, checks each, and compares the count, bytes and hash of
+ * those in each table with those kept: finds damaged, missing and extra records.
+ * What one table says must be what another says: that each key with a lease is
+ * attached to it, each version has its event, and so on. ERR_CORRUPT, or an
+ * error of the store. Takes a second per gigabyte or so.
  */
 int kv_verify(struct kv *kv) ATTR_MUST_CHECK;
 
@@ -184,7 +156,8 @@ void kv_scrub_free(struct kv_scrub *scrub); /* NULL is fine */
  * Reads and verifies records behind those of the step before, until they have
  * bytes_max bytes, and one at least. ERR_NOT_FOUND: that was the end of the
  * pass. Else an error after which the node stops; kv_scrub_describe appends
- * where it was found: "data: key \"name\"".
+ * where it was found: "data: key \"name\"",
+ * "data: history record 00...".
  */
 int kv_scrub_step(struct kv_scrub *scrub, size_t bytes_max,
     size_t *ret_bytes) ATTR_MUST_CHECK;

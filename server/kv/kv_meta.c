@@ -22,28 +22,13 @@ kv_meta_key(const char *name, uint8_t *to)
 	return slice_of(to, prefix.size + text.size);
 }
 
-static int
-kv_meta_put(struct kv *kv, struct slice key, struct slice bytes)
+bool
+kv_meta_is_key(struct slice key)
 {
-	struct slice old;
-	struct slice record;
-	int code = store_get(kv->txn, KV_TABLE_META, key, &old);
+	struct slice prefix = slice_from_text(KV_META_PREFIX);
 
-	if (code != 0 && code != ERR_NOT_FOUND)
-		return code;
-	if (code == 0) {
-		kv->state.metas_count--;
-		kv->state.metas_hash -= kv_record_hash(key, old);
-	}
-	buf_reset(&kv->scratch);
-	kv_seal_begin(&kv->scratch);
-	buf_append_slice(&kv->scratch, bytes);
-	kv_seal_end(&kv->scratch, key);
-	record = buf_slice(&kv->scratch);
-	kv->state.metas_count++;
-	kv->state.metas_hash += kv_record_hash(key, record);
-	kv->dirty = true;
-	return store_put(kv->txn, KV_TABLE_META, key, record);
+	return key.size > prefix.size && key.size <= KV_META_KEY_SIZE_MAX &&
+	       memcmp(key.data, prefix.data, prefix.size) == 0;
 }
 
 int
@@ -54,7 +39,8 @@ kv_set_meta(struct kv *kv, const char *name, struct slice bytes)
 	ASSERT(bytes.size <= KV_META_SIZE_MAX);
 	if (kv->failed)
 		return ERR_STOPPED;
-	return kv_note(kv, kv_meta_put(kv, kv_meta_key(name, key), bytes));
+	return kv_note(
+	    kv, kv_table_put(kv, KV_TABLE_META, kv_meta_key(name, key), bytes));
 }
 
 int

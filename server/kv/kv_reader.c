@@ -40,14 +40,16 @@ kv_reader_get_info(
     const struct kv_reader *reader, struct kv_snapshot_info *ret_info)
 {
 	const struct kv_state *state = &reader->state;
-	uint64_t item_overhead =
-	    KV_PIECE_RECORD_OVERHEAD + KV_SEAL_SIZE + KV_ITEM_HEAD_SIZE;
+	uint64_t bytes = 0;
 
+	for (unsigned i = 0; i < KV_TABLES_COUNT; i++)
+		bytes += state->sums[i].bytes +
+			 state->sums[i].count * KV_PIECE_RECORD_OVERHEAD;
 	*ret_info = (struct kv_snapshot_info){
 		.applied_index = state->applied_index,
 		.revision = state->revision,
 		.state_hash = kv_state_digest(state),
-		.bytes = state->live_bytes + state->keys_count * item_overhead,
+		.bytes = bytes,
 	};
 }
 
@@ -64,7 +66,8 @@ struct kv_fill {
 	struct kv_position position; /* of the last record in it */
 	struct buf *piece;
 	size_t end; /* size of `piece` that is enough */
-	uint32_t count;
+	uint32_t records_count;
+	struct kv_count count; /* what they come to is of no use */
 };
 
 int
@@ -90,17 +93,17 @@ kv_cursor_seek(struct store_cursor *cursor, const struct kv_position *position,
 static int
 kv_fill_run(struct kv_fill *fill, unsigned table, struct store_cursor *cursor)
 {
-	struct kv_state sums = { .revision = fill->reader->state.revision };
 	struct kv_piece_record next = { .table = table };
 	int code = kv_cursor_seek(cursor, &fill->position, &next);
 
 	while (code == 0) {
-		code = kv_count_record(&sums, table, next.key, next.record);
+		code =
+		    kv_count_record(&fill->count, table, next.key, next.record);
 		if (code != 0)
 			return code;
 		kv_piece_append(fill->piece, &next);
 		kv_position_set(&fill->position, table, next.key);
-		fill->count++;
+		fill->records_count++;
 		if (fill->piece->size >= fill->end)
 			return 0;
 		code = store_cursor_move(
@@ -144,15 +147,16 @@ kv_reader_read(struct kv_reader *reader, struct kv_position *position,
 	int code;
 
 	ASSERT(position->key_size <= STORE_KEY_SIZE_MAX);
+	kv_count_begin(&fill.count, &reader->state);
 	kv_piece_begin(piece);
 	code = kv_fill_all(&fill);
-	if (code == ERR_NOT_FOUND && fill.count != 0)
+	if (code == ERR_NOT_FOUND && fill.records_count != 0)
 		code = 0;
 	if (code != 0) {
 		piece->size = start;
 		return code;
 	}
-	kv_piece_end(piece, start, fill.count);
+	kv_piece_end(piece, start, fill.records_count);
 	*position = fill.position;
 	return 0;
 }

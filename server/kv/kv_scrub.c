@@ -10,15 +10,19 @@
 struct kv_scrub {
 	struct kv *kv;
 	struct kv_position position; /* of the last record read */
-	/* Of the records read so far; they have to add up if the state did not
-	 * change since `begun`. */
-	struct kv_state sums;
-	struct kv_state begun;
+	/* Where its table ended when it was begun: what is written behind it
+	 * since, maybe faster than it is read, is for the next pass. */
+	struct kv_position end;
+	/* Of the records read so far; they have to add up if none changed
+	 * since the pass began. */
+	struct kv_count count;
+	uint64_t changes_count;
+	uint64_t compacted;
 	size_t left;  /* bytes that the step may read */
 	size_t bytes; /* that it has read */
 	unsigned bad_table;
 	struct buf bad_key; /* empty: no single record is to blame */
-	bool sums_differ;
+	bool sums_differ;   /* or links do */
 };
 
 struct kv_scrub *
@@ -27,7 +31,9 @@ kv_scrub_new(struct kv *kv)
 	struct kv_scrub *scrub = mem_zalloc(1, sizeof(*scrub));
 
 	scrub->kv = kv;
-	scrub->begun = kv->state;
+	kv_count_begin(&scrub->count, &kv->state);
+	scrub->changes_count = kv->changes_count;
+	scrub->compacted = kv->state.compacted;
 	return scrub;
 }
 
@@ -46,7 +52,7 @@ kv_scrub_record(struct kv_scrub *scrub, unsigned table,
 {
 	size_t size = record->key.size + record->record.size;
 	int code =
-	    kv_count_record(&scrub->sums, table, record->key, record->record);
+	    kv_count_record(&scrub->count, table, record->key, record->record);
 
 	scrub->bytes += size;
 	scrub->left -= MIN(scrub->left, size);
@@ -59,15 +65,37 @@ kv_scrub_record(struct kv_scrub *scrub, unsigned table,
 	return code;
 }
 
+/* ERR_NOT_FOUND: the table is empty. */
+static int
+kv_scrub_begin_table(
+    struct kv_scrub *scrub, unsigned table, struct store_cursor *cursor)
+{
+	struct slice key = slice_of(NULL, 0);
+	struct slice record;
+	int code = store_cursor_move(cursor, STORE_LAST, key, &key, &record);
+
+	if (code == 0)
+		kv_position_set(&scrub->end, table, key);
+	return code;
+}
+
 /* ERR_NOT_FOUND: the table has no more. */
 static int
 kv_scrub_run(
     struct kv_scrub *scrub, unsigned table, struct store_cursor *cursor)
 {
 	struct kv_piece_record next = { .table = table };
-	int code = kv_cursor_seek(cursor, &scrub->position, &next);
+	const struct kv_position *end = &scrub->end;
+	int code = 0;
 
+	if (end->table != table || end->key_size == 0)
+		code = kv_scrub_begin_table(scrub, table, cursor);
+	if (code == 0)
+		code = kv_cursor_seek(cursor, &scrub->position, &next);
 	while (code == 0) {
+		if (slice_compare(next.key, slice_of(end->key, end->key_size)) >
+		    0)
+			return ERR_NOT_FOUND;
 		code = kv_scrub_record(scrub, table, &next);
 		if (code != 0 || scrub->left == 0)
 			return code;
@@ -100,12 +128,12 @@ kv_scrub_all(struct kv_scrub *scrub)
 static int
 kv_scrub_end(struct kv_scrub *scrub)
 {
-	const struct kv_state *now = &scrub->kv->state;
+	const struct kv *kv = scrub->kv;
 
-	if (now->revision != scrub->begun.revision ||
-	    now->metas_hash != scrub->begun.metas_hash)
+	if (kv->changes_count != scrub->changes_count ||
+	    kv->state.compacted != scrub->compacted)
 		return ERR_NOT_FOUND;
-	scrub->sums_differ = !kv_sums_agree(&scrub->sums, now);
+	scrub->sums_differ = !kv_count_agrees(&scrub->count, &kv->state);
 	return scrub->sums_differ ? ERR_CORRUPT : ERR_NOT_FOUND;
 }
 
@@ -116,7 +144,7 @@ kv_scrub_step(struct kv_scrub *scrub, size_t bytes_max, size_t *ret_bytes)
 
 	if (scrub->kv->failed)
 		return ERR_STOPPED;
-	scrub->sums.revision = scrub->kv->state.revision;
+	scrub->count.state = scrub->kv->state;
 	scrub->left = bytes_max;
 	scrub->bytes = 0;
 	code = kv_scrub_all(scrub);
@@ -126,6 +154,26 @@ kv_scrub_step(struct kv_scrub *scrub, size_t bytes_max, size_t *ret_bytes)
 	return code == ERR_NOT_FOUND ? code : kv_note(scrub->kv, code);
 }
 
+/* What a record of a table is called. */
+static void
+kv_scrub_describe_table(unsigned table, struct buf *to)
+{
+	if (table == KV_TABLE_KV)
+		buf_append_text(to, "key ");
+	else if (table == KV_TABLE_META)
+		buf_append_text(to, "record ");
+	else
+		buf_printf(to, "%s record ", kv_tables[table]);
+}
+
+/* Are its keys text, as a rule? */
+static bool
+kv_table_has_text(unsigned table)
+{
+	return table == KV_TABLE_META || table == KV_TABLE_KV ||
+	       table == KV_TABLE_GONE || table == KV_TABLE_REPLAY;
+}
+
 void
 kv_scrub_describe(const struct kv_scrub *scrub, struct buf *to)
 {
@@ -133,13 +181,15 @@ kv_scrub_describe(const struct kv_scrub *scrub, struct buf *to)
 
 	buf_append_text(to, "data");
 	if (scrub->sums_differ)
-		buf_append_text(to, ": records are missing or foreign");
+		buf_append_text(to,
+		    ": records are missing or foreign, or those of two tables "
+		    "contradict each other");
 	if (key.size == 0)
 		return;
 	key.size = MIN(key.size, KV_SHOWN_KEY_SIZE_MAX);
-	buf_printf(
-	    to, ": %s ", scrub->bad_table == KV_TABLE_KV ? "key" : "record");
-	if (text_is_utf8(key))
+	buf_append_text(to, ": ");
+	kv_scrub_describe_table(scrub->bad_table, to);
+	if (kv_table_has_text(scrub->bad_table) && text_is_utf8(key))
 		text_append_json_string(to, key);
 	else
 		text_append_hex(to, key);

@@ -10,7 +10,7 @@
 struct kv_writer_progress {
 	struct kv_position position;
 	struct kv_state stored; /* as their record of it says */
-	struct kv_state sums;   /* as counted */
+	struct kv_count count;
 };
 
 struct kv_writer {
@@ -97,10 +97,10 @@ kv_progress_count(
 		code = kv_state_decode(record->record, &progress->stored);
 		if (code != 0)
 			return code;
-		progress->sums.revision = progress->stored.revision;
+		progress->count.state = progress->stored;
 	}
 	code = kv_count_record(
-	    &progress->sums, record->table, record->key, record->record);
+	    &progress->count, record->table, record->key, record->record);
 	if (code == 0)
 		kv_position_set(
 		    &progress->position, record->table, record->key);
@@ -222,7 +222,7 @@ kv_writer_finish(struct kv_writer *writer, const struct kv_snapshot_info *info)
 	if (code != 0)
 		return code;
 	writer->ended = ERR_STOPPED;
-	if (!kv_sums_agree(stored, &writer->progress.sums) ||
+	if (!kv_count_agrees(&writer->progress.count, stored) ||
 	    stored->applied_index != info->applied_index ||
 	    stored->revision != info->revision ||
 	    kv_state_digest(stored) != info->state_hash)

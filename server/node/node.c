@@ -82,6 +82,7 @@ node_new(struct node **ret_node, const struct node_params *params,
 	node_snapshots_init(&node->snapshots);
 	node_scrub_init(node, now);
 	node_renew_init(node);
+	node_chores_init(node);
 	list_init(&node->reads);
 	list_init(&node->batches);
 	for (size_t i = 0; i < NODE_WAITING_BUCKETS; i++)

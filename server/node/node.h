@@ -11,7 +11,7 @@
  */
 
 #include "common/list.h"
-#include "kv/kv.h"
+#include "kv/kv_read.h"
 #include "node/transport.h"
 #include "store/store.h"
 
@@ -47,6 +47,9 @@ struct node_params {
 	uint32_t snapshot_piece_bytes; /* about this much in a piece */
 	uint64_t snapshot_rate;        /* bytes a second for each; 0: any */
 	raft_usec snapshot_age_max;    /* of a pinned state, without progress */
+	/* What a leader lets history come to, and an eighth above; 0: any. */
+	uint64_t history_age_us;
+	uint64_t history_bytes_max;
 	/* See node_scrub.h. */
 	uint64_t scrub_rate; /* bytes a second; 0: it is off */
 	raft_usec scrub_pause;
@@ -153,6 +156,14 @@ void node_read_cancel(struct node_read *read);
 /* The state machine, for reading. ERR_... from it other than ERR_NOT_FOUND:
  * tell node_fail. */
 struct kv *node_kv(struct node *node);
+
+/*
+ * Cluster time, microseconds, as this node knows it, for showing it: that of a
+ * leader is what it stamps entries with; others count on from the last stamp
+ * they applied. Never back on one node, so after a change of leaders it stands
+ * still until the new one's stamps have caught up.
+ */
+uint64_t node_cluster_time(const struct node *node, raft_usec now);
 
 /* Damage was found while reading: the next turn fails with this reason. */
 void node_fail(struct node *node, int error, const char *reason);

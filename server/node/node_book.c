@@ -220,7 +220,7 @@ node_append_membership(struct node *node, raft_usec now,
 	node_membership_encode(
 	    &payload, node->cluster_id, &membership.members, &membership.roles);
 	node_log_append(node->log, RAFT_ENTRY_MEMBERS, entry->term,
-	    node_cluster_time(node, now), buf_slice(&payload));
+	    node_stamp_time(node, now), buf_slice(&payload));
 	buf_release(&payload);
 	activate(node, &membership);
 }

@@ -192,6 +192,8 @@ node_boot(struct node *node, raft_usec now, char *why, size_t size)
 
 	error = node_repair_open(node, &scan_visitor, &scan, why, size);
 	if (error == 0)
+		node_time_begin(node, now);
+	if (error == 0)
 		error = check_stage(node, &scan, why, size);
 	if (error == 0 && node->state == NODE_MEMBER)
 		error = start_core(node, &scan, now, why, size);

@@ -11,16 +11,16 @@
 /* ---- Checkpoint ---- */
 
 /*
- * What a checkpoint will have to write, about: each change of a random key
+ * What a checkpoint will have to write, about: each change of a random record
  * dirties a page of its own, until all pages are dirty. Pages are half full at
- * worst.
+ * worst. Those of history are written full, one after the other.
  */
 static uint64_t
 dirty_page_bytes(const struct kv_stats *stats)
 {
 	uint64_t touched = stats->dirty_count * PAGE_BYTES + stats->dirty_bytes;
 	uint64_t all =
-	    stats->keys_count * RECORD_OVERHEAD_BYTES + stats->live_bytes;
+	    stats->spread_count * RECORD_OVERHEAD_BYTES + stats->spread_bytes;
 
 	return MIN(touched, 2 * all + stats->dirty_bytes);
 }

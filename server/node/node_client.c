@@ -14,20 +14,6 @@ struct read_batch {
 	struct list reads;
 };
 
-/*
- * Cluster time goes on from the last stamp in the log, at the pace of this
- * node's clock since it became leader: late after a change of leaders, never
- * early and never back.
- */
-uint64_t
-node_cluster_time(const struct node *node, raft_usec now)
-{
-	raft_usec passed =
-	    now > node->time_base_at ? now - node->time_base_at : 0;
-
-	return node->time_base_us + passed;
-}
-
 static void
 append_own(struct node *node, raft_usec now, const struct raft_entry *entry)
 {
@@ -35,7 +21,7 @@ append_own(struct node *node, raft_usec now, const struct raft_entry *entry)
 		node_append_membership(node, now, entry, &node->active.members);
 	else
 		node_log_append(node->log, entry->type, entry->term,
-		    node_cluster_time(node, now), slice_of(NULL, 0));
+		    node_stamp_time(node, now), slice_of(NULL, 0));
 }
 
 void
@@ -52,11 +38,9 @@ node_fill_log(struct node *node, raft_usec now)
 		/* The core makes a new leader's first entry, and memberships
 		 * that follow from others, whose members are all known. */
 		ASSERT(entry.type != RAFT_ENTRY_COMMAND);
-		if (entry.term != node->time_term) {
-			node->time_term = entry.term;
-			node->time_base_us = state.last_time_us;
-			node->time_base_at = now;
-		}
+		if (entry.term != node->time.term)
+			node_time_lead(
+			    node, now, entry.term, state.last_index + 1);
 		append_own(node, now, &entry);
 	}
 }
@@ -93,7 +77,7 @@ node_write(struct node *node, raft_usec now, struct node_write *write,
 	if (error != 0)
 		return error;
 	node_log_append(node->log, RAFT_ENTRY_COMMAND, write->term,
-	    node_cluster_time(node, now), command);
+	    node_stamp_time(node, now), command);
 	node_wait(node, write);
 	return 0;
 }

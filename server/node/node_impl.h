@@ -67,10 +67,36 @@ struct node {
 	struct node_compare compare;
 	struct node_scrub scrub;
 
-	/* Cluster time goes on from time_base_us, stamped at time_base_at. */
-	uint64_t time_base_us;
-	raft_usec time_base_at;
-	raft_term time_term; /* the leader's term that they belong to */
+	/* See node_time.c. */
+	struct node_time {
+		/* A leader's stamps count on from base_us at base_at. */
+		uint64_t base_us;
+		raft_usec base_at;
+		raft_term term;         /* in which it leads, or did last */
+		raft_index first_index; /* of that term's entries */
+		/* What is shown: as stamped, while it leads; else it counts on
+		 * from the stamp that was applied last; never below the floor.
+		 */
+		bool leads;
+		uint64_t seen_us;
+		raft_usec seen_at;
+		uint64_t floor_us;
+	} time;
+
+	/* What a leader proposes by itself; see node_chores.c. */
+	struct node_chores {
+		struct node_write expire; /* the link of each is empty unless */
+		struct node_write mark;   /* it is under way */
+		struct node_write compact;
+		raft_term term;          /* the rest is known of; 0: nothing */
+		raft_index looked_index; /* applied when these were read */
+		uint64_t deadline_us;    /* the first; RAFT_NEVER: none */
+		uint64_t expire_us;      /* when EXPIRE has work; likewise */
+		uint64_t history_us;     /* when its front is too old */
+		bool compacting;         /* more may be to do */
+		raft_usec retry_at;      /* after a proposal was refused */
+		raft_usec due_at;        /* when a turn is wanted */
+	} chores;
 
 	/* What a leader had committed at `fresh_at` is applied; the same of
 	 * `freshening_at` will be when `freshening_index` is. 0: none. */
@@ -264,8 +290,28 @@ void node_answer_writes(struct node *node, raft_index index, raft_term term,
 void node_fail_reads(struct node *node);
 /* Puts a write on the list of those that wait for its index. */
 void node_wait(struct node *node, struct node_write *write);
-/* The cluster time of an entry made now. */
-uint64_t node_cluster_time(const struct node *node, raft_usec now);
 void node_clients_release(struct node *node);
+
+/* ---- node_time.c ---- */
+
+/* The cluster time of an entry that this leader makes now. */
+uint64_t node_stamp_time(const struct node *node, raft_usec now);
+/* When its stamps will have come to that. */
+raft_usec node_stamp_due(const struct node *node, uint64_t time_us);
+/* The state machine is open. */
+void node_time_begin(struct node *node, raft_usec now);
+/* It leads in `term`, whose first entry is the one at `index`. */
+void node_time_lead(
+    struct node *node, raft_usec now, raft_term term, raft_index index);
+void node_time_note_role(struct node *node, raft_usec now);
+/* An entry with this stamp was applied, or a state that had it. */
+void
+node_time_note_applied(struct node *node, raft_usec now, uint64_t stamp_us);
+
+/* ---- node_chores.c ---- */
+
+void node_chores_init(struct node *node);
+/* A leader proposes what is due; a fault if the state machine fails. */
+int node_chores_turn(struct node *node, raft_usec now) ATTR_MUST_CHECK;
 
 #endif

@@ -18,6 +18,7 @@
  *	    a snapshot is a checkpoint, the one just made
  *	write a piece that was received
  *	    its answer has left, and the sender makes the next
+ *	propose what a leader has to do by itself
  *	give up log entries that nobody needs
  *	verify some of what lies on disk, if that is due
  */
@@ -105,7 +106,13 @@ persist(struct node *node, raft_usec *now, const struct raft_op_persist *op)
 		return node_set_fault(
 		    node, error, "log commit: %s", err_text(error));
 	*now = node_end_commit(node, false, started);
-	return op->reset_index == 0 ? 0 : node_install_finish(node);
+	if (op->reset_index == 0)
+		return 0;
+	error = node_install_finish(node);
+	if (error == 0)
+		node_time_note_applied(
+		    node, *now, kv_cluster_time_us(node->kv));
+	return error;
 }
 
 static int
@@ -136,9 +143,9 @@ apply_record(struct node *node, const struct node_record *record)
 }
 
 static int
-apply(struct node *node, const struct raft_op_apply *op)
+apply(struct node *node, raft_usec now, const struct raft_op_apply *op)
 {
-	struct node_record record;
+	struct node_record record = { .time_us = 0 };
 	struct node_entry *entry;
 
 	for (raft_index i = op->first; i <= op->last; i++) {
@@ -161,6 +168,7 @@ apply(struct node *node, const struct raft_op_apply *op)
 		if (error != 0)
 			return error;
 	}
+	node_time_note_applied(node, now, record.time_us);
 	return 0;
 }
 
@@ -190,7 +198,7 @@ perform(struct node *node, raft_usec *now, const struct raft_op *op)
 		(void)raft_persisted(node->raft, *now, op->persist.ticket);
 		return 0; /* an error there is a FATAL in the next take */
 	case RAFT_OP_APPLY:
-		error = apply(node, &op->apply);
+		error = apply(node, *now, &op->apply);
 		if (error != 0)
 			return error;
 		(void)raft_applied(node->raft, *now, op->apply.last);
@@ -198,7 +206,10 @@ perform(struct node *node, raft_usec *now, const struct raft_op *op)
 	case RAFT_OP_READ:
 		node_answer_read(node, op->read.read_id, op->read.status);
 		return 0;
-	case RAFT_OP_ROLE: node->changed = true; return 0;
+	case RAFT_OP_ROLE:
+		node_time_note_role(node, *now);
+		node->changed = true;
+		return 0;
 	case RAFT_OP_MEMBERS:
 		/* What follows from this one may be in the core already. */
 		node_fill_log(node, *now);
@@ -298,6 +309,8 @@ turn(struct node *node, raft_usec now)
 	if (error == 0)
 		error = work(node, &now);
 	if (error == 0)
+		error = node_chores_turn(node, now);
+	if (error == 0)
 		node_renew_judge(node);
 	if (error == 0)
 		error = node_checkpoint_turn(node, now);
@@ -347,5 +360,6 @@ node_deadline(const struct node *node)
 	deadline = MIN(raft_deadline(node->raft), node->checkpoint_at);
 	deadline = MIN(deadline, node->settle_at);
 	deadline = MIN(deadline, node->scrub.due_at);
+	deadline = MIN(deadline, node->chores.due_at);
 	return MIN(deadline, node_send_deadline(node));
 }

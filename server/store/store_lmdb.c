@@ -39,6 +39,14 @@ _Static_assert(STORE_KEY_SIZE_MAX == 511, "what LMDB is compiled for");
 struct lmdb_txn {
 	struct store_txn txn;
 	MDB_txn *mdb;
+	/*
+	 * Of a write transaction, one for each table that it used: where it
+	 * was last. A put right after the get of its key needs no way down the
+	 * tree, nor does the next key of a walk. LMDB moves them along with
+	 * what puts do to the pages; a delete, which may merge pages, ends the
+	 * table's.
+	 */
+	MDB_cursor *places[STORE_TABLES_MAX];
 };
 
 struct lmdb_cursor {
@@ -62,10 +70,16 @@ lmdb_store_of(struct store *store)
 	return CONTAINER_OF(store, struct lmdb_store, store);
 }
 
+static struct lmdb_txn *
+lmdb_whole_txn(struct store_txn *txn)
+{
+	return CONTAINER_OF(txn, struct lmdb_txn, txn);
+}
+
 static MDB_txn *
 lmdb_txn_of(struct store_txn *txn)
 {
-	return CONTAINER_OF(txn, struct lmdb_txn, txn)->mdb;
+	return lmdb_whole_txn(txn)->mdb;
 }
 
 static MDB_dbi
@@ -101,6 +115,37 @@ lmdb_error(int mdb_code)
 	case MDB_READERS_FULL: return ERR_BUSY;
 	default: return mdb_code > 0 ? store_dir_error(mdb_code) : ERR_IO;
 	}
+}
+
+/* The place in a table where a write transaction was last. */
+static int
+lmdb_place(struct store_txn *txn, store_table table, MDB_cursor **ret_place)
+{
+	MDB_cursor **place = &lmdb_whole_txn(txn)->places[table];
+	int mdb_code = 0;
+
+	if (*place == NULL)
+		mdb_code = mdb_cursor_open(
+		    lmdb_txn_of(txn), lmdb_table(txn, table), place);
+	*ret_place = *place;
+	return mdb_code;
+}
+
+static void
+lmdb_forget_place(struct store_txn *txn, store_table table)
+{
+	MDB_cursor **place = &lmdb_whole_txn(txn)->places[table];
+
+	if (*place != NULL)
+		mdb_cursor_close(*place);
+	*place = NULL;
+}
+
+static void
+lmdb_forget_places(struct store_txn *txn)
+{
+	for (store_table i = 0; i < STORE_TABLES_MAX; i++)
+		lmdb_forget_place(txn, i);
 }
 
 static int
@@ -194,9 +239,11 @@ static int
 lmdb_commit(struct store_txn *txn)
 {
 	struct lmdb_store *store = lmdb_store_of(txn->store);
-	int mdb_code = lmdb_commit_or_restore(store, lmdb_txn_of(txn));
+	int mdb_code;
 
-	free(CONTAINER_OF(txn, struct lmdb_txn, txn));
+	lmdb_forget_places(txn);
+	mdb_code = lmdb_commit_or_restore(store, lmdb_txn_of(txn));
+	free(lmdb_whole_txn(txn));
 	/* LMDB calls a write that was cut short by a full disk EIO. */
 	if (mdb_code == EIO && lmdb_disk_is_full(store))
 		return ERR_NO_SPACE;
@@ -207,8 +254,9 @@ lmdb_commit(struct store_txn *txn)
 static void
 lmdb_abort(struct store_txn *txn)
 {
+	lmdb_forget_places(txn);
 	mdb_txn_abort(lmdb_txn_of(txn));
-	free(CONTAINER_OF(txn, struct lmdb_txn, txn));
+	free(lmdb_whole_txn(txn));
 }
 
 static int
@@ -216,10 +264,19 @@ lmdb_get(struct store_txn *txn, store_table table, struct slice key,
     struct slice *ret_value)
 {
 	MDB_val mdb_key = lmdb_val(key);
+	MDB_cursor *place;
 	MDB_val value;
-	int mdb_code =
-	    mdb_get(lmdb_txn_of(txn), lmdb_table(txn, table), &mdb_key, &value);
+	int mdb_code;
 
+	if (txn == txn->store->writer) {
+		mdb_code = lmdb_place(txn, table, &place);
+		if (mdb_code == 0)
+			mdb_code =
+			    mdb_cursor_get(place, &mdb_key, &value, MDB_SET);
+	} else {
+		mdb_code = mdb_get(
+		    lmdb_txn_of(txn), lmdb_table(txn, table), &mdb_key, &value);
+	}
 	if (mdb_code != 0)
 		return lmdb_error(mdb_code);
 	*ret_value = slice_of(value.mv_data, value.mv_size);
@@ -232,12 +289,13 @@ lmdb_put(struct store_txn *txn, store_table table, struct slice key,
 {
 	MDB_val mdb_key = lmdb_val(key);
 	MDB_val mdb_value = lmdb_val(value);
-	int mdb_code;
+	MDB_cursor *place;
+	int mdb_code = lmdb_place(txn, table, &place);
 
 	lmdb_store_of(txn->store)->written_bytes += key.size + value.size;
-	mdb_code = mdb_put(lmdb_txn_of(txn), lmdb_table(txn, table), &mdb_key,
-	    &mdb_value, append ? MDB_APPEND : 0);
-
+	if (mdb_code == 0)
+		mdb_code = mdb_cursor_put(
+		    place, &mdb_key, &mdb_value, append ? MDB_APPEND : 0);
 	/* A key that does not come after all others. */
 	if (mdb_code == MDB_KEYEXIST)
 		return ERR_INVALID;
@@ -248,14 +306,22 @@ static int
 lmdb_del(struct store_txn *txn, store_table table, struct slice key)
 {
 	MDB_val mdb_key = lmdb_val(key);
+	MDB_cursor *place;
+	MDB_val value;
+	int mdb_code = lmdb_place(txn, table, &place);
 
-	return lmdb_error(
-	    mdb_del(lmdb_txn_of(txn), lmdb_table(txn, table), &mdb_key, NULL));
+	if (mdb_code == 0)
+		mdb_code = mdb_cursor_get(place, &mdb_key, &value, MDB_SET);
+	if (mdb_code == 0)
+		mdb_code = mdb_cursor_del(place, 0);
+	lmdb_forget_place(txn, table);
+	return lmdb_error(mdb_code);
 }
 
 static int
 lmdb_clear(struct store_txn *txn, store_table table)
 {
+	lmdb_forget_place(txn, table);
 	return lmdb_error(
 	    mdb_drop(lmdb_txn_of(txn), lmdb_table(txn, table), 0));
 }

@@ -21,6 +21,7 @@ kv_bench_release(struct kv_bench *bench)
 	for (size_t i = 0; i < bench->log_count; i++)
 		buf_release(&bench->log[i]);
 	free(bench->log);
+	free(bench->times_us);
 }
 
 void
@@ -44,13 +45,15 @@ kv_bench_open(struct kv_bench *bench)
 	return code;
 }
 
-/* The new entry, empty. */
-static struct buf *
-log_entry(struct kv_bench *bench)
+struct buf *
+kv_bench_log_entry(struct kv_bench *bench)
 {
 	size_t count = bench->log_count + 1;
 
 	bench->log = mem_realloc(bench->log, count, sizeof(*bench->log));
+	bench->times_us =
+	    mem_realloc(bench->times_us, count, sizeof(*bench->times_us));
+	bench->times_us[count - 1] = count * 1000;
 	bench->log_count = count;
 	bench->log[count - 1] = (struct buf){ 0 };
 	return &bench->log[count - 1];
@@ -59,26 +62,27 @@ log_entry(struct kv_bench *bench)
 void
 kv_bench_log_put(struct kv_bench *bench, struct slice key, struct slice value)
 {
-	kv_encode_put(log_entry(bench), key, value);
+	kv_encode_put(kv_bench_log_entry(bench), key, value);
 }
 
 void
 kv_bench_log_delete(struct kv_bench *bench, struct slice key)
 {
-	kv_encode_delete(log_entry(bench), key);
+	kv_encode_delete(kv_bench_log_entry(bench), key);
 }
 
 void
 kv_bench_log_skip(struct kv_bench *bench)
 {
-	(void)log_entry(bench); /* stays empty */
+	(void)kv_bench_log_entry(bench); /* stays empty */
 }
 
-/* The stamp that the entry at `index` is applied with. */
-static uint64_t
-entry_time_us(uint64_t index)
+void
+kv_bench_log_command(
+    struct kv_bench *bench, uint64_t cluster_time_us, struct slice command)
 {
-	return index * 1000;
+	buf_append_slice(kv_bench_log_entry(bench), command);
+	bench->times_us[bench->log_count - 1] = cluster_time_us;
 }
 
 int
@@ -92,10 +96,37 @@ kv_bench_replay(struct kv_bench *bench)
 		if (command->size == 0)
 			code = kv_skip(bench->kv, i + 1);
 		else
-			code = kv_apply(bench->kv, i + 1, entry_time_us(i + 1),
+			code = kv_apply(bench->kv, i + 1, bench->times_us[i],
 			    buf_slice(command), &bench->result);
 		if (code != 0)
 			return code;
 	}
 	return 0;
+}
+
+unsigned
+kv_bench_outputs_count(const struct kv_bench *bench)
+{
+	struct slice outputs = bench->result.outputs;
+	struct kv_output output;
+	unsigned count = 0;
+	int code;
+
+	while ((code = kv_output_next(&outputs, &output)) == 0)
+		count++;
+	if (code != ERR_NOT_FOUND)
+		fatal("outputs that cannot be read");
+	return count;
+}
+
+struct kv_output
+kv_bench_output(const struct kv_bench *bench, unsigned n)
+{
+	struct slice outputs = bench->result.outputs;
+	struct kv_output output;
+
+	for (unsigned i = 0; i <= n; i++)
+		if (kv_output_next(&outputs, &output) != 0)
+			fatal("no output %u", n);
+	return output;
 }

@@ -6,7 +6,7 @@
  * what a node does around a kv, for tests.
  */
 
-#include "kv/kv.h"
+#include "kv/kv_read.h"
 #include "tests/lib/store_mem.h"
 
 struct kv_bench {
@@ -14,6 +14,7 @@ struct kv_bench {
 	struct store *store;
 	struct kv *kv;           /* NULL while closed */
 	struct buf *log;         /* commands; an empty one is to be skipped */
+	uint64_t *times_us;      /* their stamps */
 	size_t log_count;        /* entry i has the index i + 1 */
 	struct kv_result result; /* of the last command applied */
 };
@@ -27,11 +28,19 @@ void kv_bench_close(struct kv_bench *bench);
 /* Starts it again, without replaying; gives the code of kv_open. */
 int kv_bench_open(struct kv_bench *bench);
 
-/* Append an entry to the log. */
+/* Append an entry to the log; the first returns it for a command. */
+struct buf *kv_bench_log_entry(struct kv_bench *bench);
 void
 kv_bench_log_put(struct kv_bench *bench, struct slice key, struct slice value);
 void kv_bench_log_delete(struct kv_bench *bench, struct slice key);
 void kv_bench_log_skip(struct kv_bench *bench);
+/* Any command, with a stamp of its own; those of the others are 1 ms apart. */
+void kv_bench_log_command(
+    struct kv_bench *bench, uint64_t cluster_time_us, struct slice command);
+
+/* Output n of the last command, which has one. */
+struct kv_output kv_bench_output(const struct kv_bench *bench, unsigned n);
+unsigned kv_bench_outputs_count(const struct kv_bench *bench);
 
 /* Applies what the log has above the applied index; the first error, or 0. */
 int kv_bench_replay(struct kv_bench *bench);

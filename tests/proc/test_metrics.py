@@ -101,6 +101,9 @@ def test_every_node_speaks_prometheus(test):
         "luminous_repairing",
         "luminous_raft_leader_changes_total", "luminous_keys",
         "luminous_data_bytes", "luminous_data_quota_bytes",
+        "luminous_leases", "luminous_expired_keys_total",
+        "luminous_history_events", "luminous_history_bytes",
+        "luminous_history_compacted_revision",
         "luminous_scrub_bytes_total", "luminous_scrub_passes_total",
         "luminous_fsync_duration_seconds", "luminous_loop_delay_seconds",
         "luminous_http_requests_total",
@@ -137,6 +140,8 @@ def test_counters_move(test):
                  "GETs of no key")
     expect_equal(moved("luminous_keys"), 7, "keys")
     expect_equal(moved("luminous_data_bytes"), 7 * 101, "bytes")
+    expect_equal(moved("luminous_history_events"), 7, "events")
+    expect(moved("luminous_history_bytes") > 0, "history takes no bytes")
     expect_equal(moved("luminous_raft_applied_index"), 7, "entries")
     expect_equal(after["luminous_raft_is_leader", None], 1, "is_leader")
     syncs = sum(moved(name, labels) for name, labels in after

@@ -18,6 +18,10 @@
  * sim_host        what it asks of its host
  * sim_disk        the disks of a node
  * sim_client      clients and the history of what they saw
+ * sim_serve       their operations at a node
+ * sim_command     what they ask for, beyond puts and deletes
+ * sim_query       lists, of a node and of the model
+ * sim_watcher     clients that watch
  * sim_nemesis     faults
  * sim_partition   those that cut links
  * sim_damage      damage to disks, and who is whole again
@@ -27,7 +31,10 @@
  * sim_operator    changes of the members and of the leadership
  * sim_check       invariants after each event: of nodes, logs, commits and members
  * sim_image       what the durable image of a log holds
- * sim_replay      the history against the committed log, linearizability
+ * sim_replay      the history against the committed log
+ * sim_pace        cluster time, expiry and locks, by the committed log
+ * sim_order       and against real time: linearizability
+ * sim_rest        the end of a run, in which all that may ends
  * sim_run         phases of one run
  * sim_campaign    many seeds, in processes
  */
@@ -44,6 +51,7 @@ enum sim_purpose {
 	SIM_RNG_NETWORK,
 	SIM_RNG_DISK,
 	SIM_RNG_CLIENT,
+	SIM_RNG_WATCHER,
 	SIM_RNG_NEMESIS,
 	SIM_RNG_NODE,
 	SIM_RNG_COUNT
@@ -53,6 +61,7 @@ enum sim_phase {
 	SIM_FAULTS, /* with a warm-up before the first of them */
 	SIM_HEAL,   /* nothing is broken any more; clients finish */
 	SIM_FINAL,  /* all agree; a last write and reads of all keys */
+	SIM_REST,   /* nobody asks for anything; see sim_rest.h */
 	SIM_REGROW, /* from one member; then SIM_FINAL once more */
 	SIM_DONE
 };
@@ -60,8 +69,20 @@ enum sim_phase {
 struct sim_net;
 struct sim_node;
 struct sim_clients;
+struct sim_watchers;
 struct sim_nemesis;
 struct sim_checks;
+
+/* See sim_rest.h. */
+struct sim_rest {
+	raft_usec began_at;
+	uint64_t time_us;   /* cluster time then ... */
+	raft_usec seen_at;  /* ... of the entry that came then */
+	raft_usec crash_at; /* 0: no crash, or it happened: */
+	raft_usec crashed_at;
+	raft_usec led_at; /* there is a leader again */
+	bool over;
+};
 
 struct sim {
 	struct sim_config config;
@@ -69,6 +90,7 @@ struct sim {
 	raft_usec now;
 	enum sim_phase phase;
 	raft_usec healed_at;
+	struct sim_rest rest;
 	/* See sim_recover.h. */
 	bool recovered;
 	bool renewed;
@@ -77,6 +99,7 @@ struct sim {
 	struct sim_node *nodes; /* config.hosts_count of them */
 	struct sim_net *net;
 	struct sim_clients *clients;
+	struct sim_watchers *watchers;
 	struct sim_nemesis *nemesis;
 	struct sim_checks *checks;
 	struct sim_counters counters;

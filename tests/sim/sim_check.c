@@ -27,7 +27,7 @@ sim_checks_release(struct sim *sim)
 	free(checks->committed.entries);
 	free(checks->state_hashes);
 	free(checks->leaders);
-	free(checks->known);
+	sim_check_known_release(checks);
 	free(checks);
 }
 

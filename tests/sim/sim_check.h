@@ -6,6 +6,7 @@
  * from the durable images and from what the nodes say of themselves.
  */
 
+#include "node/node_record.h"
 #include "tests/sim/sim_client.h"
 #include "tests/sim/sim_image.h"
 
@@ -117,6 +118,11 @@ void sim_check_log(
     struct sim *sim, struct sim_node *node, const struct raft_status *raft);
 /* The same for a node that is down: what did its last turn leave? */
 void sim_check_died(struct sim *sim, struct sim_node *node);
+/* The record at (index, term), and when it was first seen on a disk; false: it
+ * never was. Valid as long as the run. */
+bool sim_check_record(struct sim *sim, raft_index index, raft_term term,
+    struct node_record *ret_record, raft_usec *ret_seen_at);
+void sim_check_known_release(struct sim_checks *checks);
 /* The founders vote before any membership is in a log. */
 void sim_check_members_init(struct sim *sim);
 void sim_check_members_release(struct sim *sim);

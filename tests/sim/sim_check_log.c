@@ -10,6 +10,9 @@ struct sim_known {
 	raft_index index; /* 0: empty */
 	raft_term term;
 	uint64_t hash;
+	raft_usec seen_at; /* when it was first on a disk */
+	uint8_t *record;
+	size_t size;
 };
 
 struct sim_entry *
@@ -67,6 +70,47 @@ grow_known(struct sim_checks *checks)
 }
 
 static void
+note_known(struct sim *sim, struct sim_known *known,
+    const struct sim_image *image, raft_index index,
+    const struct sim_entry *entry)
+{
+	struct slice record = sim_image_record(image, index);
+
+	*known = (struct sim_known){
+		.index = index,
+		.term = entry->term,
+		.hash = entry->hash,
+		.seen_at = sim->now,
+		.record = mem_copy(record.data, record.size),
+		.size = record.size,
+	};
+	sim->checks->known_count++;
+}
+
+bool
+sim_check_record(struct sim *sim, raft_index index, raft_term term,
+    struct node_record *ret_record, raft_usec *ret_seen_at)
+{
+	const struct sim_known *known;
+
+	if (sim->checks->known_capacity == 0)
+		return false;
+	known = known_slot(sim->checks, index, term);
+	*ret_seen_at = known->seen_at;
+	return known->index != 0 &&
+	       node_record_decode(
+		   slice_of(known->record, known->size), ret_record) == 0;
+}
+
+void
+sim_check_known_release(struct sim_checks *checks)
+{
+	for (size_t i = 0; i < checks->known_capacity; i++)
+		free(checks->known[i].record);
+	free(checks->known);
+}
+
+static void
 check_matching(struct sim *sim, const struct sim_node *node, raft_index index,
     const struct sim_entry *entry)
 {
@@ -77,12 +121,8 @@ check_matching(struct sim *sim, const struct sim_node *node, raft_index index,
 	sim->counters.records_compared++;
 	known = known_slot(checks, index, entry->term);
 	if (known->index == 0) {
-		*known = (struct sim_known){
-			.index = index,
-			.term = entry->term,
-			.hash = entry->hash,
-		};
-		checks->known_count++;
+		note_known(
+		    sim, known, &checks->watches[node->id].image, index, entry);
 	} else if (known->hash != entry->hash) {
 		sim_fail(sim,
 		    "log matching: node %" PRIu64 " has another entry %" PRIu64

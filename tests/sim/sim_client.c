@@ -2,15 +2,14 @@
 
 #include "common/codec.h"
 #include "common/mem.h"
-#include "common/panic.h"
 #include "tests/sim/sim_check.h"
-#include "tests/sim/sim_net.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
 /* Generous: whoever waits so long for a healthy cluster waits in vain. */
 #define FINAL_PATIENCE     UINT64_C(20000000)
 #define FINAL_ATTEMPTS_MAX 10
+#define FINAL_WRITES       2
 
 static struct rng *
 rng_of(struct sim *sim)
@@ -32,9 +31,13 @@ sim_clients_init(struct sim *sim)
 void
 sim_clients_release(struct sim *sim)
 {
-	for (size_t i = 0; i < sim->clients->ops_count; i++)
+	for (size_t i = 0; i < sim->clients->ops_count; i++) {
+		buf_release(&sim->clients->ops[i]->command);
+		buf_release(&sim->clients->ops[i]->outputs);
 		free(sim->clients->ops[i]);
+	}
 	free(sim->clients->ops);
+	sim_commander_release(&sim->clients->commander);
 	free(sim->clients);
 }
 
@@ -50,15 +53,15 @@ sim_clients_idle(const struct sim *sim)
 
 /* ---- Bytes ---- */
 
-static void
-put_key(unsigned key, struct buf *to)
+void
+sim_client_put_key(unsigned key, struct buf *to)
 {
 	buf_printf(to, "key-%u", key);
 }
 
 /* The number, then bytes that follow from it, up to a length that does. */
-static void
-put_value(const struct sim *sim, uint64_t value, struct buf *to)
+void
+sim_client_put_value(const struct sim *sim, uint64_t value, struct buf *to)
 {
 	uint64_t room = sim->config.value_size_max - sizeof(uint64_t) + 1;
 	uint64_t size = value * UINT64_C(0x9e3779b97f4a7c15) % room;
@@ -68,18 +71,19 @@ put_value(const struct sim *sim, uint64_t value, struct buf *to)
 	to->size += size;
 }
 
-void
-sim_op_command(const struct sim *sim, const struct sim_op *op, struct buf *to)
+/* The bytes of a plain put or delete. */
+static void
+encode_plain(const struct sim *sim, struct sim_op *op)
 {
 	struct buf key = { 0 };
 	struct buf value = { 0 };
 
-	put_key(op->key, &key);
+	sim_client_put_key(op->key, &key);
 	if (op->kind == SIM_OP_PUT) {
-		put_value(sim, op->value, &value);
-		kv_encode_put(to, buf_slice(&key), buf_slice(&value));
+		sim_client_put_value(sim, op->value, &value);
+		kv_encode_put(&op->command, buf_slice(&key), buf_slice(&value));
 	} else {
-		kv_encode_delete(to, buf_slice(&key));
+		kv_encode_delete(&op->command, buf_slice(&key));
 	}
 	buf_release(&key);
 	buf_release(&value);
@@ -105,6 +109,43 @@ op_new(struct sim *sim, unsigned client)
 	return op;
 }
 
+/* Some range, now or at a revision that was there lately. */
+static void
+draw_query(struct sim *sim, struct sim_query *query)
+{
+	static const struct sim_query ranges[] = {
+		{ .start = "" },
+		{ .start = "t/", .end = "t0" },
+		{ .start = "t/1", .end = "t/2" },
+		{ .start = "key-", .end = "n/1" },
+		{ .start = "n/", .end = "q0" },
+		{ .start = "t/0", .one = true },
+		{ .start = "n/0", .one = true },
+	};
+	uint64_t revision = sim->clients->revision;
+
+	*query = ranges[rng_below(rng_of(sim), ARRAY_COUNT(ranges))];
+	query->limit = (unsigned)rng_between(rng_of(sim), 1, 20);
+	query->reverse = rng_below(rng_of(sim), 3) == 0;
+	if (revision > 0 && rng_below(rng_of(sim), 2) == 0)
+		query->at =
+		    revision - rng_below(rng_of(sim), MIN(revision, 30));
+}
+
+static void
+draw_read(struct sim *sim, struct sim_op *op)
+{
+	const struct sim_config *config = &sim->config;
+	bool stale = sim_chance(rng_of(sim), config->stale_ppm);
+
+	if (sim_chance(rng_of(sim), config->list_ppm)) {
+		op->kind = stale ? SIM_OP_LIST_STALE : SIM_OP_LIST;
+		draw_query(sim, &op->query);
+		return;
+	}
+	op->kind = stale ? SIM_OP_GET_STALE : SIM_OP_GET;
+}
+
 static void
 draw_op(struct sim *sim, struct sim_op *op)
 {
@@ -112,23 +153,27 @@ draw_op(struct sim *sim, struct sim_op *op)
 
 	op->key = (unsigned)rng_below(rng_of(sim), config->keys_count);
 	if (sim_chance(rng_of(sim), config->get_ppm))
-		op->kind = sim_chance(rng_of(sim), config->stale_ppm)
-			       ? SIM_OP_GET_STALE
-			       : SIM_OP_GET;
+		draw_read(sim, op);
+	else if (sim_chance(rng_of(sim), config->command_ppm))
+		op->kind = SIM_OP_COMMAND;
 	else
 		op->kind = sim_chance(rng_of(sim), config->delete_ppm)
 			       ? SIM_OP_DELETE
 			       : SIM_OP_PUT;
 }
 
-/* The first writes, then every key is read. */
+/* The first two write, then every plain key is read. */
 static void
 choose_final_op(struct sim *sim, struct sim_op *op)
 {
-	struct sim_clients *clients = sim->clients;
+	unsigned step = sim->clients->final_step;
 
-	op->kind = clients->final_step == 0 ? SIM_OP_PUT : SIM_OP_GET;
-	op->key = clients->final_step == 0 ? 0 : clients->final_step - 1;
+	if (step >= FINAL_WRITES) {
+		op->kind = SIM_OP_GET;
+		op->key = step - FINAL_WRITES;
+		return;
+	}
+	op->kind = step == 0 ? SIM_OP_PUT : SIM_OP_COMMAND;
 }
 
 static void
@@ -141,12 +186,18 @@ send_op(struct sim *sim, struct sim_op *op)
 	raft_usec patience =
 	    sim->phase == SIM_FINAL ? FINAL_PATIENCE : config->patience;
 	raft_id leader = clients->leader[op->client];
-	bool follow = leader != 0 && op->kind != SIM_OP_GET_STALE &&
+	bool follow = leader != 0 && !sim_op_is_stale(op) &&
 		      (sim_chance(rng_of(sim), config->follow_ppm) ||
 			  sim->phase == SIM_FINAL);
 
 	if (op->kind == SIM_OP_PUT)
 		op->value = ++clients->values_count;
+	if (op->kind == SIM_OP_COMMAND && sim->phase == SIM_FINAL)
+		sim_command_outlast(sim, op->client, &op->command, &op->intent);
+	else if (op->kind == SIM_OP_COMMAND)
+		sim_command_draw(sim, op->client, &op->command, &op->intent);
+	else if (sim_op_is_write(op))
+		encode_plain(sim, op);
 	op->node =
 	    follow ? leader : rng_between(rng_of(sim), 1, config->hosts_count);
 	sim_schedule(sim, sim->now + delay, SIM_EVENT_CALL, op->node, 0, op);
@@ -160,7 +211,7 @@ sim_client_begin(struct sim *sim, const struct sim_event *event)
 	unsigned client = (unsigned)event->number;
 	struct sim_op *op;
 
-	if (sim->phase == SIM_HEAL || sim->phase == SIM_REGROW ||
+	if ((sim->phase != SIM_FAULTS && sim->phase != SIM_FINAL) ||
 	    sim->clients->current[client] != NULL)
 		return;
 	/* Others have events left from before the healing. */
@@ -191,11 +242,14 @@ static const char *const status_names[] = {
 	[SIM_OP_FAILED] = "failed",
 	[SIM_OP_UNKNOWN] = "unknown",
 };
-static const char *const kind_names[] = {
+const char *const sim_op_names[SIM_OP_KINDS_COUNT] = {
 	[SIM_OP_PUT] = "put",
 	[SIM_OP_DELETE] = "delete",
 	[SIM_OP_GET] = "get",
 	[SIM_OP_GET_STALE] = "get-stale",
+	[SIM_OP_COMMAND] = "command",
+	[SIM_OP_LIST] = "list",
+	[SIM_OP_LIST_STALE] = "list-stale",
 };
 
 static void
@@ -208,7 +262,7 @@ step_final(struct sim *sim, const struct sim_op *op)
 			sim_fail(sim,
 			    "after healing a %s of key %u on node %" PRIu64
 			    " is %s",
-			    kind_names[op->kind], op->key, op->node,
+			    sim_op_names[op->kind], op->key, op->node,
 			    status_names[op->status]);
 		/* Who is no member knows nobody to ask. */
 		(void)sim_check_converged(sim, &clients->leader[0]);
@@ -217,10 +271,22 @@ step_final(struct sim *sim, const struct sim_op *op)
 		return;
 	}
 	clients->final_attempts = 0;
-	if (++clients->final_step > sim->config.keys_count)
+	if (++clients->final_step >= sim->config.keys_count + FINAL_WRITES)
 		clients->final_done = true;
 	else
 		sim_schedule(sim, sim->now, SIM_EVENT_CLIENT, 0, 0, NULL);
+}
+
+static void
+tell_commander(struct sim *sim, const struct sim_op *op)
+{
+	struct slice command = buf_slice(&op->command);
+
+	if (op->status == SIM_OP_DONE)
+		sim_command_done(
+		    sim, op->client, &op->intent, command, &op->result);
+	else
+		sim_command_unknown(sim, op->client, &op->intent, command);
 }
 
 /* The client knows as much as it will ever know of `op`. */
@@ -235,7 +301,7 @@ finish(struct sim *sim, struct sim_op *op, enum sim_op_status status)
 	sim_trace(sim, op->node,
 	    "client %u: %s key=%u value=%" PRIu64 " %s rev=%" PRIu64
 	    " index=%" PRIu64 "/%" PRIu64 " called=%" PRIu64,
-	    op->client, kind_names[op->kind], op->key, op->value,
+	    op->client, sim_op_names[op->kind], op->key, op->value,
 	    status_names[status], op->revision, op->index, op->term,
 	    op->called_at);
 	sim_mix(sim, op->revision ^ (uint64_t)status << 62);
@@ -243,6 +309,10 @@ finish(struct sim *sim, struct sim_op *op, enum sim_op_status status)
 		sim->counters.writes_done++;
 	if (status == SIM_OP_UNKNOWN)
 		sim->counters.answers_unknown++;
+	if (status == SIM_OP_DONE)
+		clients->revision = MAX(clients->revision, op->revision);
+	if (op->kind == SIM_OP_COMMAND)
+		tell_commander(sim, op);
 	/* Whoever was served stays. */
 	if (status != SIM_OP_DONE && clients->leader[op->client] == op->node)
 		clients->leader[op->client] = 0;
@@ -257,10 +327,9 @@ finish(struct sim *sim, struct sim_op *op, enum sim_op_status status)
 		    SIM_EVENT_CLIENT, 0, op->client, NULL);
 }
 
-/* An answer leaves node for the client. */
-static void
-answer(struct sim *sim, const struct sim_node *node, struct sim_op *op,
-    enum sim_op_status status)
+void
+sim_client_answer(struct sim *sim, const struct sim_node *node,
+    struct sim_op *op, enum sim_op_status status)
 {
 	raft_usec delay =
 	    sim_exponential(rng_of(sim), sim->config.client_delay_mean);
@@ -303,196 +372,7 @@ sim_client_deadline(struct sim *sim, const struct sim_event *event)
 		sim_node_post(sim, &cancel);
 }
 
-/* ---- At the node ---- */
-
-/* What `item` says is there: the value's number, checked to its last byte. */
-static uint64_t
-parse_value(struct sim *sim, const struct sim_op *op, struct slice value)
-{
-	struct buf expected = { 0 };
-	uint64_t number = 0;
-
-	if (value.size >= sizeof(uint64_t))
-		number = codec_load_u64(value.data);
-	put_value(sim, number, &expected);
-	if (!slice_equal(buf_slice(&expected), value))
-		sim_fail(sim,
-		    "node %" PRIu64 " has a value for key %u that "
-		    "nobody wrote",
-		    op->node, op->key);
-	buf_release(&expected);
-	return number;
-}
-
-/* Reads the state machine for `op`; false if the disk failed. */
-static bool
-look_up(struct sim *sim, struct sim_node *node, struct sim_op *op)
-{
-	struct kv *kv = node_kv(node->node);
-	struct buf key = { 0 };
-	struct kv_item item;
-	int error;
-
-	put_key(op->key, &key);
-	error = kv_get(kv, buf_slice(&key), &item);
-	buf_release(&key);
-	if (error != 0 && error != ERR_NOT_FOUND) {
-		node_fail(node->node, error, "read");
-		node->told = true;
-		return false;
-	}
-	op->revision = kv_revision(kv);
-	op->value = 0;
-	if (error == ERR_NOT_FOUND)
-		return true;
-	op->value = parse_value(sim, op, item.value);
-	op->created = item.created;
-	op->version = item.version;
-	return true;
-}
-
-static void
-on_write_done(struct node_write *write, enum node_outcome outcome,
-    const struct kv_result *result)
-{
-	struct sim_op *op = CONTAINER_OF(write, struct sim_op, write);
-	struct sim_node *node = op->server;
-	struct sim *sim = node->sim;
-
-	op->index = write->index;
-	op->term = write->term;
-	if (outcome == NODE_LOST) {
-		sim->counters.answers_lost++;
-		answer(sim, node, op, SIM_OP_FAILED);
-		return;
-	}
-	op->existed =
-	    result->outcome == KV_REPLACED || result->outcome == KV_DELETED;
-	op->revision = result->revision;
-	op->created = result->created;
-	op->version = result->version;
-	sim->counters.deletes_of_nothing += result->outcome == KV_NOT_FOUND;
-	sim_check_acknowledged(sim, node, op);
-	answer(sim, node, op, SIM_OP_DONE);
-}
-
-static void
-count_read(struct sim *sim, struct sim_node *node)
-{
-	raft_usec now = sim_node_clock(node, node->turn_at);
-
-	if (!node_is_leader(node->node)) {
-		enum raft_member_role role =
-		    node_get_role(node->node, node->member_id);
-
-		sim->counters.reads_on_followers++;
-		sim->counters.reads_on_learners += role != RAFT_MEMBER_VOTER;
-	} else if (node_lease_until(node->node) > now)
-		sim->counters.reads_by_lease++;
-	else
-		sim->counters.reads_by_round++;
-	if (sim_net_is_cut(sim))
-		sim->counters.reads_under_partition++;
-}
-
-static void
-on_read_done(struct node_read *read, int status)
-{
-	struct sim_op *op = CONTAINER_OF(read, struct sim_op, read);
-	struct sim_node *node = op->server;
-	struct sim *sim = node->sim;
-
-	if (status != 0) {
-		sim->counters.reads_unconfirmed += status == ERR_NOT_LEADER;
-		sim->counters.reads_failed_on_followers +=
-		    !node_is_leader(node->node);
-		sim->counters.answers_busy += status == ERR_BUSY;
-		answer(sim, node, op, SIM_OP_FAILED);
-		return;
-	}
-	count_read(sim, node);
-	answer(sim, node, op,
-	    look_up(sim, node, op) ? SIM_OP_DONE : SIM_OP_FAILED);
-}
-
-static raft_id
-place_of_leader(struct sim *sim, const struct sim_node *node)
-{
-	const struct sim_node *leader =
-	    sim_node_of_member(sim, node_leader(node->node));
-
-	return leader == NULL ? 0 : leader->id;
-}
-
-static void
-refuse(struct sim *sim, struct sim_node *node, struct sim_op *op, int error)
-{
-	if (error == ERR_NOT_LEADER) {
-		sim->counters.answers_not_leader++;
-		sim->clients->leader[op->client] = place_of_leader(sim, node);
-	} else if (error == ERR_BUSY || error == ERR_AGAIN) {
-		sim->counters.answers_busy++;
-	} else {
-		sim_fail(sim, "node %" PRIu64 " refuses an operation: %s",
-		    node->id, err_text(error));
-	}
-	answer(sim, node, op, SIM_OP_FAILED);
-}
-
-static void
-receive_write(struct sim *sim, struct sim_node *node, struct sim_op *op)
-{
-	struct buf command = { 0 };
-	int error;
-
-	op->write.done = on_write_done;
-	sim_op_command(sim, op, &command);
-	error = node_write(node->node, sim_node_clock(node, node->turn_at),
-	    &op->write, buf_slice(&command));
-	buf_release(&command);
-	op->waiting = error == 0;
-	if (error != 0)
-		refuse(sim, node, op, error);
-}
-
-static void
-receive_get(struct sim *sim, struct sim_node *node, struct sim_op *op)
-{
-	int error;
-
-	op->read.done = on_read_done;
-	error = node_read(node->node, &op->read);
-	op->waiting = error == 0;
-	if (error != 0)
-		refuse(sim, node, op, error);
-}
-
-void
-sim_client_receive(
-    struct sim *sim, struct sim_node *node, const struct sim_event *event)
-{
-	struct sim_op *op = event->object;
-
-	if (event->kind == SIM_EVENT_CANCEL) {
-		if (op->waiting && op->kind == SIM_OP_GET)
-			node_read_cancel(&op->read);
-		else if (op->waiting)
-			node_write_cancel(&op->write);
-		op->waiting = false;
-		return;
-	}
-	op->server = node;
-	switch (op->kind) {
-	case SIM_OP_PUT:
-	case SIM_OP_DELETE: receive_write(sim, node, op); break;
-	case SIM_OP_GET: receive_get(sim, node, op); break;
-	case SIM_OP_GET_STALE:
-		sim->counters.reads_stale++;
-		answer(sim, node, op,
-		    look_up(sim, node, op) ? SIM_OP_DONE : SIM_OP_FAILED);
-		break;
-	}
-}
+/* ---- The way to the node ---- */
 
 void
 sim_client_arrive(struct sim *sim, const struct sim_event *event)

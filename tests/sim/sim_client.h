@@ -3,18 +3,29 @@
 
 /*
  * Clients, each with one operation at a time, and the history of what they
- * saw. Values are unique, keys are few. An operation is answered, failed for
- * certain, or of unknown outcome.
+ * saw. An operation is answered, failed for certain, or of unknown outcome.
+ *
+ * Some keys, "key-N", are written by plain puts of unique values and by plain
+ * deletes alone, so that the history of each can be searched for a linear
+ * order. All the others are there for everything that a command can do
+ * (sim_command.h).
  */
 
+#include "tests/sim/sim_command.h"
 #include "tests/sim/sim_node.h"
+#include "tests/sim/sim_query.h"
 
 enum sim_op_kind {
 	SIM_OP_PUT,
 	SIM_OP_DELETE,
 	SIM_OP_GET,
-	SIM_OP_GET_STALE /* of any node's state machine, at once */
+	SIM_OP_GET_STALE, /* of any node's state machine, at once */
+	SIM_OP_COMMAND,   /* any other command */
+	SIM_OP_LIST,      /* of a range, now or in the past */
+	SIM_OP_LIST_STALE,
+	SIM_OP_KINDS_COUNT
 };
+extern const char *const sim_op_names[SIM_OP_KINDS_COUNT];
 
 enum sim_op_status {
 	SIM_OP_PENDING,
@@ -32,16 +43,20 @@ struct sim_op {
 	raft_id node;
 	raft_usec called_at;
 	raft_usec returned_at; /* of SIM_OP_DONE */
+	struct buf command;    /* of a write */
+	struct sim_intent intent;
+	struct sim_query query; /* of a list */
 
 	/* The answer, noted by the node's turn, told at the reply. */
 	enum sim_op_status answer;
 	bool existed;      /* put, delete: the key was there before */
 	uint64_t revision; /* of the change, or of the state read */
-	uint64_t created;  /* of the record */
-	uint64_t version;
-	raft_index index; /* of the entry; 0: none yet */
-	raft_term term;
-	raft_index applied_index; /* of the entry in the committed log */
+	/* Of the entry, or applied when it was read; 0: none yet. */
+	raft_index index;
+	raft_term term;          /* of the entry */
+	struct kv_result result; /* of a write */
+	struct buf outputs;      /* of it; or what was listed */
+	int code;                /* of a list: 0 or ERR_COMPACTED */
 
 	struct sim_node *server; /* where it arrived; NULL: nowhere yet */
 	bool waiting;            /* the node holds `write` or `read` */
@@ -55,9 +70,11 @@ struct sim_clients {
 	size_t ops_count;
 	size_t ops_capacity;
 	uint64_t values_count;           /* values are 1 .. values_count */
+	uint64_t revision;               /* the largest that any of them saw */
 	raft_id leader[SIM_CLIENTS_MAX]; /* as each believes; 0: none */
 	struct sim_op *current[SIM_CLIENTS_MAX];
-	unsigned final_step; /* of SIM_FINAL: a put, then a get of each key */
+	struct sim_commander commander;
+	unsigned final_step; /* of SIM_FINAL: writes, then gets */
 	unsigned final_attempts;
 	bool final_done;
 };
@@ -67,16 +84,26 @@ void sim_clients_release(struct sim *sim);
 
 /* True if no operation is under way. */
 bool sim_clients_idle(const struct sim *sim);
-/* The last write and the reads of all keys; final_done says when. */
+/* The last writes and the reads of all keys; final_done says when. */
 void sim_clients_begin_final(struct sim *sim, raft_id leader);
 
 /* Events; see sim_heap.h. */
 void sim_client_begin(struct sim *sim, const struct sim_event *event);
 void sim_client_arrive(struct sim *sim, const struct sim_event *event);
+/* sim_serve.c */
 void sim_client_receive(
     struct sim *sim, struct sim_node *node, const struct sim_event *event);
 void sim_client_reply(struct sim *sim, const struct sim_event *event);
 void sim_client_deadline(struct sim *sim, const struct sim_event *event);
+
+/* An answer leaves the node for the client. */
+void sim_client_answer(struct sim *sim, const struct sim_node *node,
+    struct sim_op *op, enum sim_op_status status);
+/* The bytes of a plain key, and of its values: the number, then bytes that
+ * follow from it, up to a length that does. */
+void sim_client_put_key(unsigned key, struct buf *to);
+void
+sim_client_put_value(const struct sim *sim, uint64_t value, struct buf *to);
 
 /* Operations that were at the node are cut off. */
 void sim_client_node_died(struct sim *sim, struct sim_node *node);
@@ -84,11 +111,20 @@ void sim_client_node_died(struct sim *sim, struct sim_node *node);
 static inline bool
 sim_op_is_write(const struct sim_op *op)
 {
-	return op->kind == SIM_OP_PUT || op->kind == SIM_OP_DELETE;
+	return op->kind == SIM_OP_PUT || op->kind == SIM_OP_DELETE ||
+	       op->kind == SIM_OP_COMMAND;
 }
 
-/* The bytes of the command of a write. */
-void
-sim_op_command(const struct sim *sim, const struct sim_op *op, struct buf *to);
+static inline bool
+sim_op_is_stale(const struct sim_op *op)
+{
+	return op->kind == SIM_OP_GET_STALE || op->kind == SIM_OP_LIST_STALE;
+}
+
+static inline bool
+sim_op_is_list(const struct sim_op *op)
+{
+	return op->kind == SIM_OP_LIST || op->kind == SIM_OP_LIST_STALE;
+}
 
 #endif

@@ -143,6 +143,27 @@ draw_clients(struct sim_config *config, struct rng *rng)
 	config->client_delay_mean = percent(rng, 50) ? 20 : scale(rng, 12);
 }
 
+/* So little history that whoever is slow comes too late. */
+static void
+draw_history(struct sim_config *config, struct rng *rng)
+{
+	config->list_ppm = (uint32_t)rng_between(rng, 0, 500000);
+	config->command_ppm =
+	    percent(rng, 85) ? (uint32_t)rng_between(rng, 100000, 900000) : 0;
+	config->watchers_count = (unsigned)rng_below(rng, SIM_WATCHERS_MAX + 1);
+	config->history_age_us = percent(rng, 50) ? scale(rng, 13) * MS : 0;
+	config->history_bytes_max = percent(rng, 50) ? scale(rng, 14) : 0;
+	config->identity_ppm = (uint32_t)rng_between(rng, 100000, 700000);
+	if (config->snapshot_rate == 0)
+		return;
+	/* Else a snapshot takes longer than anybody waits, or a single record
+	 * does: an answer kept for a list of large values. */
+	config->snapshot_rate =
+	    MAX(config->snapshot_rate, UINT64_C(20) * config->value_size_max);
+	config->history_bytes_max = config->snapshot_rate;
+	config->identity_ppm = 20000;
+}
+
 static void
 draw_network(struct sim_config *config, struct rng *rng)
 {
@@ -323,6 +344,7 @@ sim_config_draw(struct sim_config *config, uint64_t seed, unsigned nodes_count,
 	bend_to_profile(config, profile, &rng);
 	draw_hosts(config, &rng);
 	draw_scrub(config, &rng);
+	draw_history(config, &rng);
 }
 
 void

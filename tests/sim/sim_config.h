@@ -13,6 +13,7 @@
 #define SIM_NODES_MAX    (SIM_FOUNDERS_MAX + SIM_SPARES_MAX + 1) /* a copy */
 #define SIM_CLIENTS_MAX  8
 #define SIM_KEYS_MAX     6
+#define SIM_WATCHERS_MAX 6
 
 enum sim_fault {
 	SIM_FAULT_CRASH,      /* one process; the host answers "refused" */
@@ -68,6 +69,12 @@ struct sim_config {
 	uint32_t get_ppm;
 	uint32_t stale_ppm; /* of the gets */
 	uint32_t delete_ppm;
+	uint32_t list_ppm;     /* of the gets */
+	uint32_t command_ppm;  /* of the writes, not plain ones */
+	uint32_t identity_ppm; /* of the commands, that may be sent again */
+	unsigned watchers_count;
+	uint64_t history_age_us;
+	uint64_t history_bytes_max;
 	uint32_t follow_ppm; /* of calls that go where a leader is believed */
 	uint32_t reply_loss_ppm;
 	raft_usec client_delay_mean;

@@ -27,6 +27,39 @@
 	COVERED(answers_lost)                                                  \
 	COVERED(answers_unknown)                                               \
 	COVERED(answers_refused)                                               \
+	/* commands and lists */                                               \
+	COVERED(swaps)                                                         \
+	COVERED(swaps_failed)                                                  \
+	COVERED(transactions)                                                  \
+	COVERED(transactions_failed)                                           \
+	COVERED(increments)                                                    \
+	COVERED(leases_granted)                                                \
+	COVERED(leases_renewed)                                                \
+	COVERED(leases_revoked)                                                \
+	COVERED(leases_missed)                                                 \
+	COVERED(locks_taken)                                                   \
+	COVERED(locks_waited_for)                                              \
+	COVERED(locks_refused)                                                 \
+	COVERED(locks_released)                                                \
+	COVERED(commands_repeated)                                             \
+	COVERED(results_replayed)                                              \
+	COVERED(lists)                                                         \
+	COVERED(lists_of_the_past)                                             \
+	COVERED(lists_compacted)                                               \
+	COVERED(expiries)                                                      \
+	COVERED(keys_expired)                                                  \
+	COVERED(leases_expired)                                                \
+	COVERED(locks_handed_over)                                             \
+	COVERED(marks)                                                         \
+	COVERED(compactions)                                                   \
+	COVERED(rests_disturbed)                                               \
+	/* watchers */                                                         \
+	COVERED(watch_batches)                                                 \
+	COVERED(watch_events)                                                  \
+	COVERED(watch_progress)                                                \
+	COVERED(watch_resumes)                                                 \
+	COVERED(watch_lists)                                                   \
+	COVERED(watches_compacted)                                             \
 	/* the core */                                                         \
 	COVERED(formations)                                                    \
 	COVERED(wiped_noticed)                                                 \
@@ -145,6 +178,10 @@
 	COVERED(disjoint_checked)                                              \
 	COVERED(acknowledgements_checked)                                      \
 	COVERED(acknowledgements_held)                                         \
+	COVERED(stamps_checked)                                                \
+	COVERED(batches_checked)                                               \
+	COVERED(orders_checked)                                                \
+	COVERED(states_compared)                                               \
 	COVERED(histories_checked)                                             \
 	COUNTED(histories_undecided)                                           \
 	COUNTED(healing_ms)

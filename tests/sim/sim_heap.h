@@ -17,6 +17,9 @@ enum sim_event_kind {
 	SIM_EVENT_CLIENT,     /* client `number` begins an operation */
 	SIM_EVENT_REPLY,      /* object, an operation, is answered */
 	SIM_EVENT_DEADLINE,   /* the client of object waits no longer */
+	SIM_EVENT_WATCHER,    /* watcher `number` looks for a node */
+	SIM_EVENT_WATCH,      /* it asks a node for more */
+	SIM_EVENT_TOLD,       /* it gets object, a batch of events */
 	SIM_EVENT_NEMESIS,    /* fault `number` strikes */
 	SIM_EVENT_RELIEF,     /* fault `number` ends */
 	SIM_EVENT_PHASE,      /* the run looks whether it may go on */

@@ -68,21 +68,33 @@ sim_image_load(struct sim_image *image, struct sim_node *node)
 	load_hard_state(image);
 }
 
+/* No data: there is none. */
+struct slice
+sim_image_record(const struct sim_image *image, raft_index index)
+{
+	struct slice bytes = { 0 };
+	uint8_t key[8];
+
+	codec_store_u64(key, index);
+	if (store_get(image->txn, NODE_TABLE_LOG, slice_of(key, sizeof(key)),
+		&bytes) != 0)
+		return slice_of(NULL, 0);
+	return bytes;
+}
+
 bool
 sim_image_entry(struct sim *sim, const struct sim_image *image,
     raft_index index, struct sim_entry *ret_entry)
 {
 	struct node_record record;
 	struct slice bytes;
-	uint8_t key[8];
 
 	if (image->txn == NULL || index <= image->compacted_index ||
 	    index > image->last_index)
 		return false;
-	codec_store_u64(key, index);
-	if (store_get(image->txn, NODE_TABLE_LOG, slice_of(key, sizeof(key)),
-		&bytes) != 0 ||
-	    node_record_decode(bytes, &record) != 0 || record.index != index) {
+	bytes = sim_image_record(image, index);
+	if (bytes.data == NULL || node_record_decode(bytes, &record) != 0 ||
+	    record.index != index) {
 		if (!image->broken)
 			sim_fail(sim,
 			    "entry %" PRIu64 " is missing on disk or damaged",

@@ -41,6 +41,9 @@ void sim_image_release(struct sim_image *image);
 /* Makes `image` that of the node's log disk as it is now. */
 void sim_image_load(struct sim_image *image, struct sim_node *node);
 
+/* The record of an entry that is there; valid until the next load. */
+struct slice sim_image_record(const struct sim_image *image, raft_index index);
+
 /* Reads one entry; false if it is not there. A damaged one fails the run. */
 bool sim_image_entry(struct sim *sim, const struct sim_image *image,
     raft_index index, struct sim_entry *ret_entry);

@@ -199,10 +199,11 @@ sim_net_receive_message(
 	    &packet->message, error);
 	if (error == ERR_AGAIN)
 		sim_net_hang_up_on(sim, node, packet);
-	/* After a disk error, or damage that a client's read has found, the
-	 * next turn says that the node must stop. */
+	/* After a disk error, or damage that a client's read or this message
+	 * has found, the next turn says that the node must stop. */
 	if (error == 0 || error == ERR_AGAIN || node->told ||
-	    sim_node_disk_failed(node))
+	    sim_node_disk_failed(node) ||
+	    (error == ERR_CORRUPT && node->latent))
 		return;
 	sim_packet_describe(&packet->message, text, sizeof(text));
 	if (!packet->damaged || error != ERR_INVALID)

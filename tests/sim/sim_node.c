@@ -11,6 +11,7 @@
 #include "tests/sim/sim_net.h"
 #include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_pieces.h"
+#include "tests/sim/sim_watcher.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +77,8 @@ fill_params(struct sim *sim, struct sim_node *node)
 		.snapshot_piece_bytes = sim->config.snapshot_piece_bytes,
 		.snapshot_rate = sim->config.snapshot_rate,
 		.snapshot_age_max = sim->config.snapshot_age_max,
+		.history_age_us = sim->config.history_age_us,
+		.history_bytes_max = sim->config.history_bytes_max,
 		.scrub_rate = sim->config.scrub_rate,
 		.scrub_pause = sim->config.scrub_pause,
 	};
@@ -235,6 +238,7 @@ bury(struct sim *sim, struct sim_node *node)
 		memset(node->heard_life, 0, sizeof(node->heard_life));
 	drop_inbox(node);
 	sim_client_node_died(sim, node);
+	sim_watchers_node_died(sim, node);
 	sim_pieces_drop(sim, node);
 	close_stores(node);
 	sim_check_died(sim, node);
@@ -444,6 +448,8 @@ read_inbox(struct sim *sim, struct sim_node *node)
 			sim_net_dial(sim, node, event);
 		else if (event->kind == SIM_EVENT_PIECE_LOST)
 			sim_pieces_lost(sim, node, event);
+		else if (event->kind == SIM_EVENT_WATCH)
+			sim_watcher_receive(sim, node, event);
 		else if (event->kind == SIM_EVENT_OPERATE)
 			sim_operator_receive(sim, node, event);
 		else
@@ -525,6 +531,7 @@ turn(struct sim *sim, struct sim_node *node)
 	sim_net_flush(sim, node);
 	node->busy_until = node->turn_at;
 	sim_check_turn(sim, node);
+	sim_watchers_turn(sim, node);
 	if (!led && node_is_leader(node->node))
 		sim_operator_hurry(sim, node);
 	sim_net_members_changed(sim, node);

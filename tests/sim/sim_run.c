@@ -6,6 +6,8 @@
 #include "tests/sim/sim_net.h"
 #include "tests/sim/sim_recover.h"
 #include "tests/sim/sim_replay.h"
+#include "tests/sim/sim_rest.h"
+#include "tests/sim/sim_watcher.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -147,6 +149,21 @@ check_calm(struct sim *sim)
 		sim_fail(sim, "operations failed, though nothing went wrong");
 }
 
+/* Nobody who watches is left behind. */
+static bool
+watchers_have_all(struct sim *sim, raft_id leader)
+{
+	struct kv *kv = node_kv(sim_node_get(sim, leader)->node);
+
+	if (sim_watchers_are_at(sim, kv_revision(kv)))
+		return true;
+	if (sim->now - sim->healed_at >
+	    sim->config.patience +
+		2 * HEALING_TIMEOUTS_MAX * sim->config.raft.election_timeout)
+		sim_fail(sim, "a watcher does not come to the end");
+	return false;
+}
+
 static void
 look_whether_done(struct sim *sim)
 {
@@ -154,8 +171,21 @@ look_whether_done(struct sim *sim)
 
 	if (!sim->clients->final_done || !sim_check_converged(sim, &leader))
 		return;
-	sim_check_contents(sim);
+	if (!watchers_have_all(sim, leader))
+		return;
 	check_calm(sim);
+	sim_rest_begin(sim);
+}
+
+static void
+look_whether_rested(struct sim *sim)
+{
+	raft_id leader;
+
+	sim_rest_look(sim);
+	if (!sim->rest.over || !sim_check_converged(sim, &leader))
+		return;
+	sim_check_contents(sim);
 	if (sim_recover_begin(sim, leader))
 		return;
 	sim->phase = SIM_DONE;
@@ -182,6 +212,7 @@ look_at_phase(struct sim *sim)
 	case SIM_FAULTS: begin_healing(sim); break;
 	case SIM_HEAL: look_whether_healed(sim); break;
 	case SIM_FINAL: look_whether_done(sim); break;
+	case SIM_REST: look_whether_rested(sim); break;
 	case SIM_REGROW: look_whether_regrown(sim); break;
 	case SIM_DONE: break;
 	}
@@ -208,6 +239,9 @@ handle(struct sim *sim, const struct sim_event *event)
 	case SIM_EVENT_CLIENT: sim_client_begin(sim, event); break;
 	case SIM_EVENT_REPLY: sim_client_reply(sim, event); break;
 	case SIM_EVENT_DEADLINE: sim_client_deadline(sim, event); break;
+	case SIM_EVENT_WATCHER: sim_watcher_connect(sim, event); break;
+	case SIM_EVENT_WATCH: sim_watcher_arrive(sim, event); break;
+	case SIM_EVENT_TOLD: sim_watcher_told(sim, event); break;
 	case SIM_EVENT_NEMESIS: sim_nemesis_strike(sim, event); break;
 	case SIM_EVENT_RELIEF: sim_nemesis_relieve(sim, event); break;
 	case SIM_EVENT_PHASE: look_at_phase(sim); break;
@@ -254,6 +288,7 @@ setup(struct sim *sim, uint64_t seed, const struct sim_options *options)
 	sim_checks_init(sim);
 	sim_nodes_init(sim);
 	sim_clients_init(sim);
+	sim_watchers_init(sim);
 	sim_nemesis_init(sim);
 	plan_phase(sim, sim->config.duration);
 }
@@ -269,6 +304,7 @@ teardown(struct sim *sim)
 	sim_nodes_release(sim);
 	sim_net_release(sim);
 	sim_clients_release(sim);
+	sim_watchers_release(sim);
 	sim_nemesis_release(sim);
 	sim_checks_release(sim);
 }

@@ -143,7 +143,8 @@ listen_at(struct site *site, const char *address)
 		.connections_max = SITE_CONNECTIONS_MAX,
 		.target_bytes_max = 2048,
 		.head_bytes_max = 4096,
-		.input_bytes_max = SITE_INPUT_MAX,
+		.input_bytes_max =
+		    site->world->is_roomy ? 1 << 20 : SITE_INPUT_MAX,
 		.output_bytes_max = 16 << 20,
 		.idle_timeout_us = 60000000,
 		.header_timeout_us = 60000000,
@@ -169,8 +170,8 @@ node_params_of(struct site *site)
 		    .inflight_appends_max = 4,
 		    .inflight_bytes_max = 4 << 20,
 		    .inflight_rounds_max = 2,
-		    .entry_bytes_max = 4096,
-		    .uncommitted_bytes_max = 10000,
+		    .entry_bytes_max = world->is_roomy ? 1 << 20 : 4096,
+		    .uncommitted_bytes_max = world->is_roomy ? 4 << 20 : 10000,
 		    .pending_reads_max = 1000,
 		    .disk_stall_max = 1000000,
 		    .transfer_timeout = SITE_ELECTION_TIMEOUT_US,
@@ -263,6 +264,9 @@ open_api(struct site *site)
 		.request_timeout_us = SITE_TIMEOUT_US,
 		.value_bytes_max = SITE_VALUE_MAX,
 		.quota_bytes = site->world->quota_bytes,
+		.watchers_max = SITE_WATCHERS_MAX,
+		.require_cas = SITE_REQUIRE_CAS,
+		.seed = site->id,
 		.get_space = get_space,
 		.context = site,
 	};
@@ -320,6 +324,13 @@ site_start_wiped(struct site *site)
 	open_all(site);
 }
 
+void
+site_start(struct site *site)
+{
+	listen_at(site, site->address);
+	open_all(site);
+}
+
 static void
 listen_anywhere(struct site *site)
 {
@@ -365,17 +376,24 @@ add_founder(struct world *world)
 }
 
 static struct world *
-world_new(unsigned count, uint64_t quota_bytes)
+world_new_as(unsigned count, uint64_t quota_bytes, bool is_roomy)
 {
 	struct world *world = mem_zalloc(1, sizeof(*world));
 
 	world->quota_bytes = quota_bytes;
+	world->is_roomy = is_roomy;
 	ck_assert_int_eq(loop_new(&world->loop), 0);
 	for (unsigned i = 0; i < count; i++)
 		add_founder(world);
 	for (unsigned i = 0; i < count; i++)
 		open_all(&world->site[i]);
 	return world;
+}
+
+static struct world *
+world_new(unsigned count, uint64_t quota_bytes)
+{
+	return world_new_as(count, quota_bytes, false);
 }
 
 struct site *
@@ -440,6 +458,7 @@ turn_site(struct site *site)
 		api_on_change(site->api);
 	}
 	api_on_turn(site->api);
+	api_on_pass(site->api);
 	peers_flush(site->peers);
 	http_server_flush(site->server);
 }
@@ -563,6 +582,17 @@ site_ask(struct site *site, const char *method, const char *target,
 	    site->world, site_send(site, method, target, headers, body));
 }
 
+/* Half a close would be answered: it is reset. */
+void
+site_break_off(int fd)
+{
+	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+	ck_assert_int_eq(
+	    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	close(fd);
+}
+
 void
 reply_release(struct reply *reply)
 {
@@ -586,6 +616,25 @@ struct reply
 site_put(struct site *site, const char *target, const char *value)
 {
 	return site_ask(site, "PUT", target, "", slice_from_text(value));
+}
+
+void
+site_expect(struct site *site, const char *request, const char *headers,
+    const char *body, unsigned status, const char *says)
+{
+	const char *target = strchr(request, ' ') + 1;
+	char method[16];
+	struct reply reply;
+
+	snprintf(method, sizeof(method), "%.*s", (int)(target - request - 1),
+	    request);
+	reply = site_ask(site, method, target, headers,
+	    body == NULL ? slice_of(NULL, 0) : slice_from_text(body));
+	ck_assert_msg(reply.status == status, "%s: expected %u: %s", request,
+	    status, reply.text);
+	ck_assert_msg(strstr(reply.text, says) != NULL, "%s: no '%s' in %s",
+	    request, says, reply.text);
+	reply_release(&reply);
 }
 
 const char *
@@ -641,8 +690,8 @@ assert_problem(struct reply reply, unsigned status, const char *code)
 	ck_assert_int_eq(json_get_text(problem, "detail", &text), 0);
 	ck_assert_uint_gt(text.size, 0);
 	ck_assert_uint_eq(reply.body.data[reply.body.size - 1], '\n');
-	ck_assert_str_eq(
-	    reply_header(&reply, "Retry-After"), status == 503 ? "1" : "");
+	ck_assert_str_eq(reply_header(&reply, "Retry-After"),
+	    status == 503 || status == 429 ? "1" : "");
 	json_decref(problem);
 	reply_release(&reply);
 }
@@ -710,15 +759,25 @@ everybody_follows(struct world *world)
 	return world_leader(world) != NULL;
 }
 
-struct world *
-world_new_three(void)
+static struct world *
+wait_until_everybody_follows(struct world *world)
 {
-	struct world *world = world_new(3, 0);
-
 	for (int i = 0; i < WORLD_PASSES_MAX && !everybody_follows(world); i++)
 		world_pass(world);
 	ck_assert(everybody_follows(world));
 	return world;
+}
+
+struct world *
+world_new_three(void)
+{
+	return wait_until_everybody_follows(world_new(3, 0));
+}
+
+struct world *
+world_new_roomy(unsigned count)
+{
+	return wait_until_everybody_follows(world_new_as(count, 0, true));
 }
 
 void

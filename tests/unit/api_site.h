@@ -16,6 +16,8 @@
 #define SITE_TIMEOUT_US          5000000
 #define SITE_ELECTION_TIMEOUT_US 300000
 #define SITE_CONNECTIONS_MAX     100
+#define SITE_WATCHERS_MAX        4
+#define SITE_REQUIRE_CAS         "cas/"
 #define SITE_INPUT_MAX           (10 * SITE_VALUE_MAX)
 #define SITE_PIECE_BYTES         (1 << 14)
 #define WORLD_PASSES_MAX         20000
@@ -50,6 +52,7 @@ struct world {
 	unsigned count;
 	unsigned boots;
 	uint64_t quota_bytes;
+	bool is_roomy;
 	struct node_members members; /* the founders */
 	struct site site[SITES_MAX];
 };
@@ -64,12 +67,16 @@ struct world *world_new_one(uint64_t quota_bytes);
 struct world *world_new_lonely(void);
 /* Three nodes, of which one leads and two follow it. */
 struct world *world_new_three(void);
+/* One or three of them that take commands of up to 1 MiB, of many keys. */
+struct world *world_new_roomy(unsigned count);
 /* One more node, n4 after n3, that waits to be made a member. */
 struct site *world_add_joining(struct world *world);
 struct site *world_leader(struct world *world);
 struct site *world_follower(struct world *world);
 /* The process is gone, its disks are there. */
 void site_stop(struct site *site);
+/* Starts a stopped one on its disks, at its address. */
+void site_start(struct site *site);
 /* Starts a stopped one on its disks, at another address. */
 void site_start_elsewhere(struct site *site);
 /* Starts a stopped one at its address, on new disks. */
@@ -86,6 +93,9 @@ int site_send_bytes(const struct site *site, struct slice bytes);
 /* `headers` is lines with CRLF; a body with data NULL is none. */
 int site_send(const struct site *site, const char *method, const char *target,
     const char *headers, struct slice body);
+
+/* The client is gone, and its system says so. */
+void site_break_off(int fd);
 
 struct reply {
 	unsigned status;
@@ -105,6 +115,13 @@ struct reply site_get(struct site *site, const char *target);
 struct reply
 site_get_with(struct site *site, const char *target, const char *headers);
 struct reply site_put(struct site *site, const char *target, const char *value);
+
+/*
+ * Asks, as in "PUT /kv/a?cas=0", and looks at the status and for a text in the
+ * answer, head included. `body` NULL: none.
+ */
+void site_expect(struct site *site, const char *request, const char *headers,
+    const char *body, unsigned status, const char *says);
 
 /* The value of a header, "" without one; valid until the next call. */
 const char *reply_header(const struct reply *reply, const char *name);

@@ -76,6 +76,39 @@ snapshot_site_checkpoint(void)
 	ck_assert_int_eq(kv_checkpoint(site.source.kv), 0);
 }
 
+/* Leases, locks, deadlines and an answer that is kept. */
+static void
+log_hangers_on(void)
+{
+	struct kv_identity identity = { .key = slice_from_text("once"),
+		.digest = 1 };
+	struct kv_lock_request request = { .name = slice_from_text("deploy"),
+		.holder = slice_from_text("n1"),
+		.token = 8,
+		.ttl_us = 60000000,
+		.wait_us = 30000000 };
+	struct kv_op op = { .kind = KV_PUT,
+		.key = slice_from_text("leased"),
+		.value = slice_from_text("1"),
+		.lifetime = KV_LIFETIME_LEASE,
+		.lease = 7 };
+	struct buf *entry;
+
+	kv_encode_grant(kv_bench_log_entry(&site.source), NULL, 7, 60000000);
+	entry = kv_bench_log_entry(&site.source);
+	kv_encode_transaction(entry, &identity);
+	kv_encode_op(entry, KV_THEN, &op);
+	op.key = slice_from_text("fleeting");
+	op.lifetime = KV_LIFETIME_TTL;
+	op.ttl_us = 50000000;
+	kv_encode_op(entry, KV_THEN, &op);
+	kv_encode_lock(kv_bench_log_entry(&site.source), NULL, &request);
+	request.token = 9;
+	kv_encode_lock(kv_bench_log_entry(&site.source), NULL, &request);
+	/* Some of it is deleted, and some only gone. */
+	kv_encode_compact(kv_bench_log_entry(&site.source), 5, 3);
+}
+
 void
 snapshot_site_make_state(void)
 {
@@ -92,6 +125,7 @@ snapshot_site_make_state(void)
 	snapshot_site_put("key-c", slice_from_text("again"));
 	kv_bench_log_skip(&site.source);
 	kv_bench_log_delete(&site.source, slice_from_text("key-d"));
+	log_hangers_on();
 	ck_assert_int_eq(kv_bench_replay(&site.source), 0);
 	ck_assert_int_eq(
 	    kv_set_meta(site.source.kv, "members", slice_from_text("n1 n2")),
@@ -99,6 +133,16 @@ snapshot_site_make_state(void)
 	ck_assert_int_eq(
 	    kv_set_meta(site.source.kv, "log", slice_from_text("base")), 0);
 	snapshot_site_checkpoint();
+}
+
+uint64_t
+snapshot_site_records_count(void)
+{
+	uint64_t count = 1;
+
+	for (unsigned i = 0; i < KV_TABLES_COUNT; i++)
+		count += site.source.kv->state.sums[i].count;
+	return count;
 }
 
 struct kv_reader *

@@ -48,9 +48,14 @@ void snapshot_site_put(const char *key, struct slice value);
 void snapshot_site_checkpoint(void);
 /*
  * Checkpoints values of no, few and many bytes (keys key-a to key-h, and zone),
- * a deleted key (key-d), and two records of the node (members and log).
+ * a deleted key (key-d), and two records of the node (members and log); a lease
+ * (7, of the key leased), a key with a deadline (fleeting), a lock that another
+ * one waits for (deploy: 8 and 9), an answer kept for a replay (once), and a
+ * history that is partly compacted: no table is empty.
  */
 void snapshot_site_make_state(void);
+/* Records in all tables of the source, the state's own among them. */
+uint64_t snapshot_site_records_count(void);
 
 /* A reader of the checkpointed state; the caller closes it. */
 struct kv_reader *snapshot_site_open_reader(void);

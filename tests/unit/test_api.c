@@ -34,24 +34,33 @@ START_TEST(query_refused)
 	} rows[] = {
 		{ "GET", "/kv/a?ttl=5s", "unknown query parameter 'ttl'" },
 		{ "GET", "/kv/a?ttl=5s", "consistency, json, timeout" },
-		{ "GET", "/kv/a?at=7", "'at'" },
-		{ "GET", "/kv/a?wait=60s", "'wait'" },
+		{ "GET", "/kv/a?at=7", "the revision is 0" },
+		{ "GET", "/kv/a?at=x", "which is a number" },
+		{ "GET", "/kv/a?since=1", "'since'" },
 		{ "GET", "/kv/a?consistency", "strong or stale" },
 		{ "GET", "/kv/a?consistency=weak", "strong or stale" },
 		{ "GET", "/kv/a?consistency=stale&consistency=strong",
 		    "twice" },
-		{ "GET", "/kv/a?timeout=5", "500ms" },
+		{ "GET", "/kv/a?timeout=1.5s", "in whole numbers" },
+		{ "GET", "/kv/a?timeout=18446744073710", "500ms" },
 		{ "GET", "/kv/a?timeout=0", "500ms" },
 		{ "GET", "/kv/a?timeout=%zz", "500ms" },
 		{ "GET", "/kv/a?json=no", "or 1" },
 		{ "GET", "/kv/a?%zz=1", "malformed" },
 		{ "GET", "/kv/a?%00=1", "'?'" },
-		{ "PUT", "/kv/a?cas=0", "'cas'" },
-		{ "PUT", "/kv/a?ttl=30s", "'ttl'" },
+		{ "PUT", "/kv/a?cas=-1", "only if there is no such key" },
+		{ "PUT", "/kv/a?op=incr", "'op'" },
 		{ "PUT", "/kv/a?consistency=strong", "'consistency'" },
-		{ "PUT", "/kv/a?lease=1", "'lease'" },
-		{ "DELETE", "/kv/a?prefix=1", "known here: timeout" },
-		{ "GET", "/kv/a?max_lag=2", "such as 2s" },
+		{ "PUT", "/kv/a?lease=1", "16 hex digits" },
+		{ "PUT", "/kv/a?lease=0000000000000000", "16 hex digits" },
+		{ "PUT", "/kv/a?ttl=1s&keep_ttl", "exclude each other" },
+		{ "PUT", "/kv/a?ttl=1s&lease=0000000000000001",
+		    "exclude each other" },
+		{ "PUT", "/kv/a?keep_ttl&lease=0000000000000001",
+		    "exclude each other" },
+		{ "DELETE", "/kv/a?ttl=1", "known here: timeout, cas" },
+		{ "GET", "/kv/a?max_lag=2.5", "500ms or 2s" },
+		{ "GET", "/kv/a?max_lag=2", "add consistency=stale" },
 		{ "GET", "/kv/a?min_revision=-1", "which is a number" },
 		{ "GET", "/kv/a?max_lag=2s", "add consistency=stale" },
 		{ "GET", "/kv/a?min_revision=1", "add consistency=stale" },
@@ -76,7 +85,9 @@ END_TEST
 START_TEST(query_taken)
 {
 	static const char *const queries[] = { "", "?", "?&",
-		"?consistency=strong", "?timeout=1s", "?%74imeout=1%73&&json" };
+		"?consistency=strong", "?consistency=linearizable",
+		"?timeout=1s", "?timeout=2", "?consistency=stale&max_lag=2",
+		"?%74imeout=1%73&&json" };
 	struct reply reply = site_put(one, "/kv/a?timeout=2s", "1");
 
 	assert_status(&reply, 201);
@@ -95,18 +106,16 @@ END_TEST
 START_TEST(conditions_refused)
 {
 	static const char *const rows[][2] = {
-		{ "PUT", "If-Match: \"1\"\r\n" },
-		{ "PUT", "If-None-Match: *\r\n" },
-		{ "PUT", "Idempotency-Key: 7\r\n" },
-		{ "PUT", "Content-Range: bytes 0-1/2\r\n" },
-		{ "DELETE", "If-Match: *\r\n" },
-		{ "GET", "If-Match: \"1\"\r\n" },
+		{ "PUT /kv/a", "Content-Range: bytes 0-1/2\r\n" },
+		{ "POST /lease?ttl=1s", "If-Match: \"1\"\r\n" },
+		{ "PUT /lock/a?ttl=1s", "If-None-Match: *\r\n" },
+		{ "POST /cluster/leader", "Idempotency-Key: 7\r\n" },
+		{ "DELETE /cluster/members/n1", "If-Match: *\r\n" },
 	};
 
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
-		assert_problem(site_ask(one, rows[i][0], "/kv/a", rows[i][1],
-				   slice_of(NULL, 0)),
-		    501, "not_implemented");
+		site_expect(one, rows[i][0], rows[i][1], NULL, 501,
+		    "\"code\":\"not_implemented\"");
 	assert_problem(site_get(one, "/kv/a"), 404, "key_not_found");
 }
 END_TEST
@@ -154,8 +163,10 @@ START_TEST(unknown_path_404)
 	struct reply reply = site_get(one, "/v1/kv/%22a");
 
 	assert_contains(&reply, "'/v1/kv/%22a'");
+	assert_contains(&reply, "\"paths\":[\"/kv/KEY\",");
+	assert_contains(&reply, ",\"/lease\",\"/lease/ID\",\"/lock/NAME\",");
 	assert_contains(&reply,
-	    "\"paths\":[\"/kv/KEY\",\"/\",\"/cluster\",\"/cluster/members\","
+	    "\"/\",\"/cluster\",\"/cluster/members\","
 	    "\"/cluster/members/NAME\",\"/cluster/replace\","
 	    "\"/cluster/leader\",\"/livez\",\"/readyz\",\"/leader\","
 	    "\"/metrics\"]");
@@ -169,12 +180,13 @@ START_TEST(methods)
 	    site_ask(one, "OPTIONS", "/kv/a", "", slice_of(NULL, 0));
 
 	assert_status(&reply, 204);
-	ck_assert_str_eq(
-	    reply_header(&reply, "Allow"), "GET, HEAD, PUT, DELETE, OPTIONS");
+	ck_assert_str_eq(reply_header(&reply, "Allow"),
+	    "GET, HEAD, PUT, POST, DELETE, OPTIONS");
 	reply_release(&reply);
-	reply = site_ask(one, "POST", "/kv/a", "", slice_of(NULL, 0));
+	reply = site_ask(one, "POST", "/lock/a", "", slice_of(NULL, 0));
 	ck_assert_str_eq(
 	    reply_header(&reply, "Allow"), "GET, HEAD, PUT, DELETE, OPTIONS");
+	assert_contains(&reply, "renewed by POST /lease/TOKEN?op=renew");
 	assert_problem(reply, 405, "method_not_allowed");
 	reply = site_ask(one, "PUT", "/livez", "", slice_of(NULL, 0));
 	ck_assert_str_eq(reply_header(&reply, "Allow"), "GET, HEAD, OPTIONS");
@@ -251,6 +263,7 @@ START_TEST(no_body_taken_413)
 	    site_ask(one, "OPTIONS", "/livez", "", slice_from_text("x"));
 
 	assert_contains(&reply, "OPTIONS takes no body here");
+	assert_contains(&reply, "\"hint\":\"parameters go into the query");
 	assert_problem(reply, 413, "too_large");
 }
 END_TEST
@@ -435,6 +448,7 @@ START_TEST(cluster_json)
 	struct slice text;
 	json_t *object;
 	json_t *members;
+	json_t *history;
 	uint64_t number;
 
 	reply_release(&reply);
@@ -453,6 +467,13 @@ START_TEST(cluster_json)
 	ck_assert_uint_eq(number, 1);
 	ck_assert_int_eq(json_get_array(object, "members", &members), 0);
 	ck_assert_uint_eq(json_array_size(members), 1);
+	history = json_object_get(object, "history");
+	ck_assert_int_eq(json_get_u64(history, "oldest", &number), 0);
+	ck_assert_uint_eq(number, 0);
+	ck_assert_int_eq(json_get_u64(history, "events", &number), 0);
+	ck_assert_uint_eq(number, 1);
+	ck_assert_int_eq(json_get_u64(history, "bytes", &number), 0);
+	ck_assert_uint_gt(number, 0);
 	ck_assert_int_eq(
 	    json_get_text(json_array_get(members, 0), "state", &text), 0);
 	ck_assert(slice_equal(text, slice_from_text("leader")));
@@ -471,6 +492,11 @@ START_TEST(metrics_text)
 		"luminous_data_bytes 2\n",
 		"luminous_data_quota_bytes 10000\n",
 		"luminous_data_free_bytes 1000000\n",
+		"luminous_leases 0\n",
+		"luminous_expired_keys_total 0\n",
+		"luminous_history_events 1\n",
+		"luminous_history_bytes ",
+		"luminous_history_compacted_revision 0\n",
 		"luminous_http_in_flight 1\n",
 		"luminous_http_requests_total{endpoint=\"/kv/KEY\","
 		"method=\"PUT\",code=\"201\"} ",

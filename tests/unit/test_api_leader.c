@@ -173,17 +173,6 @@ START_TEST(busy_503)
 }
 END_TEST
 
-/* Half a close would be answered: it is reset. */
-static void
-break_off(int fd)
-{
-	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
-
-	ck_assert_int_eq(
-	    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
-	close(fd);
-}
-
 START_TEST(abandoned_requests)
 {
 	int fd[3];
@@ -196,7 +185,7 @@ START_TEST(abandoned_requests)
 		world_pass(world);
 	ck_assert(!api_idle(one->api));
 	for (size_t i = 0; i < ARRAY_COUNT(fd); i++)
-		break_off(fd[i]);
+		site_break_off(fd[i]);
 	for (int i = 0; i < 10; i++)
 		world_pass(world);
 	ck_assert(api_idle(one->api));
@@ -334,7 +323,9 @@ START_TEST(forming_503)
 	/* What it holds is not the cluster's state. */
 	assert_problem(
 	    site_get(one, "/kv/a?consistency=stale"), 503, "starting");
-	assert_problem(site_get(one, "/leader"), 503, "not_leader");
+	reply = site_get(one, "/leader");
+	assert_contains(&reply, "GET /cluster shows");
+	assert_problem(reply, 503, "not_leader");
 	assert_problem(site_get(one, "/readyz"), 503, "not_ready");
 	reply = site_get(one, "/readyz?verbose");
 	assert_contains(&reply, "[+]running\n[+]whole\n[-]member: ");
@@ -455,13 +446,19 @@ END_TEST
 START_TEST(health_of_a_follower)
 {
 	struct site *follower = world_follower(world);
+	struct site *leader = world_leader(world);
+	char members[150];
 	struct reply reply = site_get(follower, "/readyz?verbose");
 
 	assert_status(&reply, 200);
 	assert_contains(&reply, "[+]quorum\nready\n");
 	reply_release(&reply);
 	reply = site_get(follower, "/leader");
-	assert_contains(&reply, world_leader(world)->name);
+	snprintf(members, sizeof(members),
+	    ",\"leader\":\"%s\",\"address\":\"%s\"}", leader->name,
+	    leader->address);
+	assert_contains(&reply, members);
+	assert_contains(&reply, "\"hint\":\"it is at ");
 	assert_problem(reply, 503, "not_leader");
 }
 END_TEST
@@ -527,6 +524,46 @@ START_TEST(write_to_a_dying_leader_504)
 	fd = site_send(follower, "PUT", "/kv/a", "", slice_from_text("1"));
 	site_pass_until_busy(leader);
 	site_stop(leader);
+	assert_problem(site_receive(world, fd), 504, "outcome_unknown");
+}
+END_TEST
+
+/* With an identity it is repeated, and done once. */
+START_TEST(write_with_an_identity_goes_to_the_next_leader)
+{
+	struct site *leader = world_leader(world);
+	struct site *follower = world_follower(world);
+	struct reply reply;
+	int fd;
+
+	leader->frozen = true;
+	fd = site_send(follower, "POST", "/kv/n?op=incr",
+	    "Idempotency-Key: 1\r\n", slice_of(NULL, 0));
+	site_pass_until_busy(leader);
+	site_stop(leader);
+	reply = site_receive(world, fd);
+	assert_status(&reply, 200);
+	assert_body(&reply,
+	    "{\"key\":\"n\",\"value\":\"1\",\"revision\":1,\"created\":1,"
+	    "\"version\":1}\n");
+	reply_release(&reply);
+}
+END_TEST
+
+/* That it was not done is more than anybody knows. */
+START_TEST(write_with_an_identity_and_no_next_leader_504)
+{
+	struct site *leader = world_leader(world);
+	struct site *follower = world_follower(world);
+	int fd;
+
+	leader->frozen = true;
+	fd = site_send(follower, "POST", "/kv/n?op=incr&timeout=2s",
+	    "Idempotency-Key: 1\r\n", slice_of(NULL, 0));
+	site_pass_until_busy(leader);
+	site_stop(leader);
+	for (unsigned i = 0; i < world->count; i++)
+		world->site[i].frozen = true;
 	assert_problem(site_receive(world, fd), 504, "outcome_unknown");
 }
 END_TEST
@@ -741,6 +778,8 @@ api_leader_suite(void)
 	tcase_add_test(three, write_to_a_silent_leader_504);
 	tcase_add_test(three, write_waits_for_the_next_leader);
 	tcase_add_test(three, write_to_a_dying_leader_504);
+	tcase_add_test(three, write_with_an_identity_goes_to_the_next_leader);
+	tcase_add_test(three, write_with_an_identity_and_no_next_leader_504);
 	tcase_add_test(three, read_from_a_dying_leader);
 	tcase_add_test(three, deposed_leader_forwards_its_reads);
 	tcase_add_test(three, forwarded_is_not_forwarded_again);

@@ -741,7 +741,7 @@ START_TEST(parameters_refused)
 		    "a numeric address" },
 		{ "POST", "/cluster/members?name=n4&address=10.0.0.4:0",
 		    "a numeric address" },
-		{ "POST", "/cluster/members?name=n4&address=10.0.0.4:1&wait=5",
+		{ "POST", "/cluster/members?name=n4&address=10.0.0.4:1&wait=5x",
 		    "such as 30s" },
 		{ "POST", "/cluster/members?name=n4&name=n5", "given twice" },
 		{ "POST", "/cluster/members?old=n3", "known here: name" },

@@ -137,7 +137,11 @@ START_TEST(no_file_is_a_node_by_itself)
 	ck_assert_str_eq(config.node_name, "db7");
 	ck_assert_str_eq(config.listen, "127.0.0.1:5864");
 	ck_assert_str_eq(config.data_dir, "/var/lib/luminous");
-	ck_assert_uint_eq(config.map_bytes, UINT64_C(33) << 30);
+	ck_assert_uint_eq(
+	    config.map_bytes, (UINT64_C(33) << 30) + (UINT64_C(64) << 20));
+	ck_assert_uint_eq(config.history_age_us, UINT64_C(3600) * 1000000);
+	ck_assert_uint_eq(config.history_bytes_max, UINT64_C(16) << 20);
+	ck_assert_uint_eq(config.watchers_max, 10000);
 	ck_assert_uint_eq(config.secret_size, 0);
 	ck_assert_int_eq(config.log_level, LOG_LEVEL_INFO);
 }
@@ -339,6 +343,15 @@ static const struct {
 	{ "[storage]\nmap-size = 4GiB\n",
 	    "@/x.conf:2: [storage] quota: 8GiB is more than map-size "
 	    "(4GiB)\n" },
+	{ "[storage]\nmap-size = 9GiB\n[history]\nmax-size = 2GiB\n",
+	    "@/x.conf:4: [history] max-size: 2GiB is more than "
+	    "storage.map-size has beside storage.quota (1GiB)\n" },
+	{ "[history]\nmax-size = 1KiB\n",
+	    "@/x.conf:2: [history] max-size: 1KiB is outside 64KiB..1TiB\n" },
+	{ "[history]\nmax-age = 100ms\n",
+	    "@/x.conf:2: [history] max-age: 100ms is outside 1s..3650d\n" },
+	{ "[http]\nmax-watchers = 0\n",
+	    "@/x.conf:2: [http] max-watchers: 0 is outside 1..1000000\n" },
 	{ "[http]\nmax-head-bytes = 4KiB\n",
 	    "@/x.conf:2: [http] max-target-bytes: 8KiB is more than "
 	    "max-head-bytes (4KiB)\n" },
@@ -502,8 +515,8 @@ START_TEST(list_option_names_origins)
 	expect_in_output("cluster.name = luminous   # default\n");
 	expect_in_output("node.listen = 127.0.0.1:5865   # own address in "
 			 "[members]\n");
-	expect_in_output(
-	    "storage.map-size = 5GiB   # 4 x storage.quota + 1GiB\n");
+	expect_in_output("storage.map-size = 5184MiB   # 4 x (storage.quota + "
+			 "history.max-size) + 1GiB\n");
 	expect_in_output("http.max-value = 1MiB   # default\n");
 	expect_in_output("http.max-input = 256MiB   # default\n");
 	expect_in_output("storage.quota = 1GiB   # ");

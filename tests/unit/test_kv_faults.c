@@ -12,7 +12,7 @@
 #include "tests/unit/suites.h"
 #include <stdlib.h>
 
-enum { TABLE_META, TABLE_KV };
+enum { TABLE_META, TABLE_KV, TABLE_GONE, TABLE_HISTORY };
 
 static struct kv_bench bench;
 
@@ -446,15 +446,15 @@ START_TEST(kv_record_cut_at_every_byte_is_found)
 }
 END_TEST
 
-/* A newer program's record: whole, and told apart from damage. */
-START_TEST(kv_record_of_newer_version)
+/* Another program's record, newer or older: whole, and told from damage. */
+START_TEST(kv_record_of_other_version)
 {
 	struct slice key = slice_from_text("a");
 	struct buf record = { 0 };
 	uint32_t crc;
 
 	make_state();
-	codec_append_u8(&record, 2);
+	codec_append_u8(&record, _i == 0 ? 1 : 3);
 	codec_append_u32(&record, 0);
 	buf_append_text(&record, "whatever it means");
 	crc = crc32c(0, key);
@@ -491,8 +491,8 @@ START_TEST(kv_scrub_reads_every_record)
 	ck_assert_int_eq(kv_bench_open(&bench), 0);
 	kv_get_stats(bench.kv, &stats);
 	ck_assert_int_eq(scrub_all(&records), ERR_NOT_FOUND);
-	/* The state's own record and one meta beside the keys. */
-	ck_assert_uint_eq(records, stats.keys_count + 2);
+	/* The state's own record, one meta, and an event of each key. */
+	ck_assert_uint_eq(records, 2 * stats.keys_count + 2);
 	ck_assert(
 	    store_mem_flip_bit(bench.disk, TABLE_KV, slice_from_text("a"), 99));
 	ck_assert_int_eq(scrub_all(&records), ERR_CORRUPT);
@@ -545,7 +545,7 @@ kv_faults_suite(void)
 	tcase_add_test(core, kv_stale_record_is_found);
 	tcase_add_test(core, kv_record_under_another_key_is_found);
 	tcase_add_test(core, kv_record_cut_at_every_byte_is_found);
-	tcase_add_test(core, kv_record_of_newer_version);
+	tcase_add_loop_test(core, kv_record_of_other_version, 0, 2);
 	tcase_add_test(core, kv_scrub_reads_every_record);
 	tcase_add_test(core, kv_scrub_goes_on_over_changes);
 	tcase_set_timeout(core, 30);

@@ -8,6 +8,17 @@
 #include "tests/unit/snapshot_site.h"
 #include "tests/unit/suites.h"
 
+/* So that what follows is of all of them. */
+START_TEST(snapshot_has_every_table)
+{
+	snapshot_site_make_state();
+	for (unsigned i = 0; i < KV_TABLES_COUNT; i++)
+		ck_assert_msg(site.source.kv->state.sums[i].count != 0, "%s",
+		    kv_tables[i]);
+	ck_assert_uint_ne(kv_compacted(site.source.kv), 0);
+}
+END_TEST
+
 START_TEST(snapshot_in_pieces_of_any_size_is_the_same_state)
 {
 	static const size_t sizes[] = { 0, 1, 5, 64, 300, 1000, 3000, 4000,
@@ -23,11 +34,123 @@ START_TEST(snapshot_in_pieces_of_any_size_is_the_same_state)
 }
 END_TEST
 
+/* The copy of the state that the site made, opened. */
+static struct kv *
+open_copy(void)
+{
+	struct kv *copy = NULL;
+
+	snapshot_site_make_pieces(500);
+	snapshot_site_add_from(0);
+	ck_assert_int_eq(snapshot_site_finish(), 0);
+	kv_writer_close(site.target.writer);
+	site.target.writer = NULL;
+	ck_assert_int_eq(kv_open(site.target.store, false, &copy), 0);
+	return copy;
+}
+
+static enum kv_scan_next
+compare_with_source(
+    struct kv_scan *scan, struct slice key, const struct kv_item *item)
+{
+	struct kv_item source;
+
+	ck_assert_int_eq(kv_get_at(site.source.kv, key, scan->at, &source), 0);
+	ck_assert(slice_equal(source.value, item->value));
+	ck_assert_uint_eq(source.modified, item->modified);
+	return KV_SCAN_ON;
+}
+
+START_TEST(snapshot_brings_the_past_along)
+{
+	struct kv_item item;
+	struct kv *copy;
+
+	snapshot_site_make_state();
+	copy = open_copy();
+	for (uint64_t at = kv_compacted(copy); at <= kv_revision(copy); at++) {
+		struct kv_scan scan = { .at = at, .take = compare_with_source };
+
+		ck_assert_int_eq(kv_scan_step(copy, &scan, 100), 0);
+		ck_assert(scan.ended);
+		kv_scan_release(&scan);
+	}
+	ck_assert_int_eq(kv_get_at(copy, slice_from_text("key-d"), 11, &item),
+	    ERR_NOT_FOUND);
+	ck_assert_int_eq(
+	    kv_get_at(copy, slice_from_text("key-d"), 10, &item), 0);
+	ck_assert_int_eq(
+	    kv_get_at(copy, slice_from_text("key-d"), 4, &item), ERR_COMPACTED);
+	kv_close(copy);
+}
+END_TEST
+
+/* Applies a command to both, with the same result; and empties it. */
+static struct kv_result
+apply_to_both(struct kv *copy, struct buf *command, uint64_t time_us)
+{
+	struct kv *kvs[2] = { site.source.kv, copy };
+	struct kv_result results[2];
+
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(kv_apply(kvs[i], kv_applied_index(kvs[i]) + 1,
+				     time_us, buf_slice(command), &results[i]),
+		    0);
+	ck_assert_int_eq(results[0].status, results[1].status);
+	ck_assert_uint_eq(results[0].replayed, results[1].replayed);
+	ck_assert_uint_eq(results[0].revision, results[1].revision);
+	ck_assert(slice_equal(results[0].outputs, results[1].outputs));
+	ck_assert_uint_eq(kv_state_hash(kvs[0]), kv_state_hash(copy));
+	ck_assert_int_eq(kv_verify(copy), 0);
+	buf_reset(command);
+	return results[1];
+}
+
+/* Leases, locks, deadlines, replays and compaction go on where they were. */
+START_TEST(snapshot_goes_on_as_its_source_does)
+{
+	struct buf command = { 0 };
+	struct kv_lock lock;
+	struct kv_item item;
+	struct kv *copy;
+
+	snapshot_site_make_state();
+	copy = open_copy();
+	/* The command with the identity "once". */
+	buf_append_slice(
+	    &command, buf_slice(&site.source.log[site.source.log_count - 4]));
+	ck_assert(apply_to_both(copy, &command, 30000).replayed);
+	kv_encode_unlock(&command, NULL, slice_from_text("deploy"), 8);
+	ck_assert_int_eq(apply_to_both(copy, &command, 31000).status, KV_OK);
+	ck_assert_int_eq(
+	    kv_get_lock(copy, slice_from_text("deploy"), &lock), 0);
+	ck_assert_uint_eq(lock.token, 9);
+	kv_encode_renew(&command, NULL, 7);
+	ck_assert_int_eq(apply_to_both(copy, &command, 32000).status, KV_OK);
+	kv_encode_compact(&command, 9, 2);
+	(void)apply_to_both(copy, &command, 33000);
+	/* First the key with its own deadline, later what is on leases. */
+	kv_encode_expire(&command, UINT64_MAX, 100);
+	(void)apply_to_both(copy, &command, 55000000);
+	ck_assert_int_eq(
+	    kv_get(copy, slice_from_text("fleeting"), &item), ERR_NOT_FOUND);
+	ck_assert_int_eq(kv_get(copy, slice_from_text("leased"), &item), 0);
+	kv_encode_expire(&command, UINT64_MAX, 100);
+	(void)apply_to_both(copy, &command, 700000000);
+	ck_assert_int_eq(
+	    kv_get(copy, slice_from_text("leased"), &item), ERR_NOT_FOUND);
+	ck_assert_int_eq(
+	    kv_get_lock(copy, slice_from_text("deploy"), &lock), ERR_NOT_FOUND);
+	kv_close(copy);
+	buf_release(&command);
+}
+END_TEST
+
 START_TEST(snapshot_piece_is_as_large_as_asked_and_one_record)
 {
 	snapshot_site_make_state();
 	snapshot_site_make_pieces(1);
-	ck_assert_uint_eq(site.pieces.count, 3 + 8);
+	ck_assert_uint_eq(site.pieces.count, snapshot_site_records_count());
 	snapshot_site_make_pieces(1000);
 	for (size_t i = 0; i + 1 < site.pieces.count; i++) {
 		ck_assert_uint_ge(site.pieces.piece[i].size, 1000);
@@ -302,8 +425,11 @@ kv_snapshot_suite(void)
 	Suite *suite = suite_create("kv_snapshot");
 	TCase *copying = snapshot_site_case(suite, "copying");
 
+	tcase_add_test(copying, snapshot_has_every_table);
 	tcase_add_test(
 	    copying, snapshot_in_pieces_of_any_size_is_the_same_state);
+	tcase_add_test(copying, snapshot_brings_the_past_along);
+	tcase_add_test(copying, snapshot_goes_on_as_its_source_does);
 	tcase_add_test(
 	    copying, snapshot_piece_is_as_large_as_asked_and_one_record);
 	tcase_add_test(copying, snapshot_piece_is_appended);

@@ -296,11 +296,13 @@ change_silently(struct machine *machine, const char *key, const char *value)
 	struct kv *kv = node_kv(machine->node);
 	struct slice name = slice_from_text(key);
 	struct buf record = { 0 };
-	struct kv_item item;
+	struct kv_version version;
 
-	ck_assert_int_eq(kv_get(kv, name, &item), 0);
-	item.value = slice_from_text(value);
-	kv_item_encode(&record, name, &item);
+	ck_assert_int_eq(kv_find(kv, name, &version), 0);
+	version.item.value = slice_from_text(value);
+	kv_seal_begin(&record);
+	kv_version_encode(&record, &version);
+	kv_seal_end(&record, name);
 	ck_assert_int_eq(
 	    store_put(kv->txn, KV_TABLE_KV, name, buf_slice(&record)), 0);
 	buf_release(&record);

@@ -113,7 +113,7 @@ START_TEST(a_missing_record_is_found_when_nothing_changes)
 	node_cluster_pass(cluster, 20 * RUN_SECOND);
 	ck_assert_int_eq(n1->error, ERR_CORRUPT);
 	ck_assert_ptr_nonnull(
-	    strstr(n1->why, "scrub: data: records are missing or foreign: "));
+	    strstr(n1->why, "scrub: data: records are missing or foreign, "));
 	node_cluster_free(cluster);
 }
 END_TEST

@@ -363,21 +363,39 @@ START_TEST(idle_connections_are_closed)
 }
 END_TEST
 
-START_TEST(forward_answer_too_large)
+static void
+forward_for_answer(size_t size, struct outcome *outcome)
 {
-	struct outcome outcome;
 	struct buf body = { 0 };
 
-	memset(buf_reserve(&body, 5u << 20), 'x', 5u << 20);
-	body.size = 5u << 20;
-	(void)forward(&outcome);
+	memset(buf_reserve(&body, size), 'x', size);
+	body.size = size;
+	(void)forward(outcome);
 	PEER_NET_WAIT(&net, two->requests_count == 1);
 	http_reply_begin(two->request[0], 200);
 	http_reply_end(two->request[0], buf_slice(&body));
-	PEER_NET_WAIT(&net, outcome.count == 1);
-	ck_assert_int_eq(outcome.error, ERR_TOO_LARGE);
-	ck_assert(outcome.sent);
+	PEER_NET_WAIT(&net, outcome->count == 1);
+	ck_assert(outcome->sent);
 	buf_release(&body);
+}
+
+/* As a transaction's may be, that shows many values. */
+START_TEST(forward_large_answer)
+{
+	struct outcome outcome;
+
+	forward_for_answer(24u << 20, &outcome);
+	ck_assert_int_eq(outcome.error, 0);
+	ck_assert_uint_eq(outcome.status, 200);
+}
+END_TEST
+
+START_TEST(forward_answer_too_large)
+{
+	struct outcome outcome;
+
+	forward_for_answer(PEER_FORWARD_REPLY_SIZE_MAX + 1, &outcome);
+	ck_assert_int_eq(outcome.error, ERR_TOO_LARGE);
 }
 END_TEST
 
@@ -434,6 +452,7 @@ peer_forward_suite(void)
 	tcase_add_test(tcase, failed_dials_back_off);
 	tcase_add_test(tcase, forward_is_bounded);
 	tcase_add_test(tcase, idle_connections_are_closed);
+	tcase_add_test(tcase, forward_large_answer);
 	tcase_add_test(tcase, forward_answer_too_large);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -106,7 +106,7 @@ class Client:
         self.send(encode(method, target, body, headers))
         return self.receive(method)
 
-    def _fill(self):
+    def receive_more(self):
         try:
             data = self.socket.recv(1 << 16)
         except OSError as error:
@@ -117,9 +117,9 @@ class Client:
             raise Broken("receive: closed by the server", sent=True)
         self.buffer += data
 
-    def _take_head(self):
+    def receive_head(self):
         while b"\r\n\r\n" not in self.buffer:
-            self._fill()
+            self.receive_more()
         head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
         lines = head.decode("latin-1").split("\r\n")
         version, status, _ = lines[0].split(" ", 2)
@@ -130,15 +130,15 @@ class Client:
 
     def receive(self, method="GET"):
         """The next answer, behind any 100 Continue."""
-        status, headers = self._take_head()
+        status, headers = self.receive_head()
         while status == 100:
-            status, headers = self._take_head()
+            status, headers = self.receive_head()
         response = Response(status, headers, b"")
         size = int(response.header("Content-Length") or 0)
         if method == "HEAD" or status in (204, 304):
             size = 0
         while len(self.buffer) < size:
-            self._fill()
+            self.receive_more()
         response.body, self.buffer = self.buffer[:size], self.buffer[size:]
         if response.header("Connection") == "close":
             self.close()

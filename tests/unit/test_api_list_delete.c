@@ -1,0 +1,134 @@
+#include "tests/unit/api_site.h"
+#include "tests/unit/suites.h"
+
+/* DELETE /kv: a range of keys in one revision. */
+
+static struct world *world;
+static struct site *one;
+
+static void
+setup_one(void)
+{
+	world = world_new_one(10000);
+	one = &world->site[0];
+}
+
+static void
+setup_roomy(void)
+{
+	world = world_new_roomy(1);
+	one = &world->site[0];
+}
+
+static void
+teardown(void)
+{
+	world_free(world);
+}
+
+static void
+put(const char *target, const char *value)
+{
+	struct reply reply = site_put(one, target, value);
+
+	ck_assert_uint_lt(reply.status, 300);
+	reply_release(&reply);
+}
+
+START_TEST(delete_a_prefix)
+{
+	put("/kv/t/1", "v");
+	put("/kv/t/2", "v");
+	put("/kv/u", "v");
+	site_expect(one, "DELETE /kv?prefix=t/", "", NULL, 200,
+	    "{\"deleted\":2,\"revision\":4}\n");
+	site_expect(one, "DELETE /kv?prefix=t/", "", NULL, 200,
+	    "{\"deleted\":0,\"revision\":4}\n");
+	site_expect(
+	    one, "GET /kv?keys", "", NULL, 200, "\"items\":[{\"key\":\"u\"}]");
+	site_expect(one, "DELETE /kv?start=t&end=v", "", NULL, 200,
+	    "{\"deleted\":1,\"revision\":5}\n");
+}
+END_TEST
+
+START_TEST(delete_with_a_limit)
+{
+	put("/kv/t/1", "v");
+	put("/kv/t/2", "v");
+	site_expect(one, "DELETE /kv?prefix=t/&limit=1", "", NULL, 200,
+	    "{\"deleted\":1,\"revision\":3,\"more\":true}\n");
+	site_expect(one, "DELETE /kv?prefix=t/&limit=1", "", NULL, 200,
+	    "{\"deleted\":1,\"revision\":4,\"more\":false}\n");
+	site_expect(one, "DELETE /kv?prefix=t/&limit=10001", "", NULL, 400,
+	    "at most 10000");
+}
+END_TEST
+
+/* A variable that was not set in a script is no reason to lose everything. */
+START_TEST(delete_all_is_meant)
+{
+	put("/kv/t", "v");
+	site_expect(one, "DELETE /kv", "", NULL, 400, "all=1");
+	site_expect(one, "DELETE /kv?prefix=", "", NULL, 400, "all=1");
+	site_expect(one, "DELETE /kv?start=&end=", "", NULL, 400, "all=1");
+	site_expect(one, "DELETE /kv?prefix=a&end=b", "", NULL, 400,
+	    "do not go together");
+	site_expect(one, "GET /kv?count", "", NULL, 200, "\"count\":1");
+	/* Keys that need a condition may be among them. */
+	site_expect(one, "DELETE /kv?all=1", "", NULL, 428, "cas/");
+	site_expect(
+	    one, "DELETE /kv?all=1&end=cas", "", NULL, 200, "\"deleted\":0");
+}
+END_TEST
+
+START_TEST(delete_too_many_413)
+{
+	struct buf lines = { 0 };
+	struct reply reply;
+
+	for (unsigned i = 0; i <= KV_DELETE_KEYS_MAX; i++)
+		buf_printf(&lines, "{\"key\":\"k%u\",\"value\":\"\"}\n", i);
+	reply = site_ask(one, "PUT", "/import", "", buf_slice(&lines));
+	assert_status(&reply, 200);
+	reply_release(&reply);
+	buf_release(&lines);
+	site_expect(one, "DELETE /kv?prefix=k", "", NULL, 413,
+	    "add limit=10000, and repeat it");
+	site_expect(one, "POST /txn", "",
+	    "{\"then\":[{\"delete_prefix\":\"k\"}]}", 413,
+	    "10,000 keys, and 64 MiB");
+	site_expect(one, "DELETE /kv?prefix=k&limit=10000", "", NULL, 200,
+	    "\"deleted\":10000,\"revision\":12,\"more\":true}");
+	site_expect(
+	    one, "DELETE /kv?prefix=k", "", NULL, 200, "\"deleted\":1,");
+}
+END_TEST
+
+/* Keys that need a condition cannot have one here. */
+START_TEST(delete_of_guarded_keys)
+{
+	put("/kv/b", "v");
+	site_expect(one, "DELETE /kv?prefix=ca", "", NULL, 428, "cas/");
+	site_expect(
+	    one, "DELETE /kv?start=a&end=cas/", "", NULL, 200, "\"deleted\":1");
+}
+END_TEST
+
+Suite *
+api_list_delete_suite(void)
+{
+	Suite *suite = suite_create("api_list_delete");
+	TCase *one_node = tcase_create("one_node");
+	TCase *roomy = tcase_create("roomy");
+
+	tcase_add_checked_fixture(one_node, setup_one, teardown);
+	tcase_add_test(one_node, delete_a_prefix);
+	tcase_add_test(one_node, delete_with_a_limit);
+	tcase_add_test(one_node, delete_all_is_meant);
+	tcase_add_test(one_node, delete_of_guarded_keys);
+	suite_add_tcase(suite, one_node);
+	tcase_add_checked_fixture(roomy, setup_roomy, teardown);
+	tcase_add_test(roomy, delete_too_many_413);
+	suite_add_tcase(suite, roomy);
+	return suite;
+}

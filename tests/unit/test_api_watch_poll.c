@@ -1,0 +1,454 @@
+#include "api/api_watches.h"
+#include "common/macros.h"
+#include "tests/unit/suites.h"
+#include "tests/unit/watch_client.h"
+
+#include <stdio.h>
+
+/* One answer, when there is something to tell: long polls, and GETs that
+ * wait. */
+
+static struct world *world;
+static struct site *one;
+
+static void
+setup_one(void)
+{
+	world = world_new_one(0);
+	one = &world->site[0];
+}
+
+static void
+setup_three(void)
+{
+	world = world_new_three();
+	one = world_follower(world);
+}
+
+static void
+teardown(void)
+{
+	world_free(world);
+}
+
+static void
+put(const char *target, const char *value)
+{
+	struct reply reply = site_put(one, target, value);
+
+	ck_assert_msg(
+	    reply.status == 200 || reply.status == 201, "%s", reply.text);
+	reply_release(&reply);
+}
+
+static void delete (const char *target)
+{
+	struct reply reply =
+	    site_ask(one, "DELETE", target, "", slice_of(NULL, 0));
+
+	assert_status(&reply, 200);
+	reply_release(&reply);
+}
+
+static int
+ask(const char *target, const char *headers)
+{
+	return site_send(one, "GET", target, headers, slice_of(NULL, 0));
+}
+
+/* Passes until the node has as many watchers. */
+static void
+await_watchers(size_t count)
+{
+	for (int i = 0; i < WORLD_PASSES_MAX; i++) {
+		if (api_watches_count(one->api) == count)
+			return;
+		world_pass(world);
+	}
+	ck_abort_msg("not %zu watchers", count);
+}
+
+static void
+expect(int fd, unsigned status, const char *body)
+{
+	struct reply reply = site_receive(world, fd);
+
+	assert_status(&reply, status);
+	assert_body(&reply, body);
+	reply_release(&reply);
+}
+
+/* ---- Long polls ---- */
+
+START_TEST(poll_of_history)
+{
+	struct reply reply;
+
+	put("/kv/app/a", "1");
+	put("/kv/b", "1");
+	put("/kv/app/a", "2");
+	delete ("/kv/app/a");
+	put("/kv/b", "2");
+	reply = site_get(one, "/watch?prefix=app/&since=1&wait=30s");
+	assert_status(&reply, 200);
+	assert_body(&reply,
+	    "{\"revision\":5,\"events\":[{\"type\":\"put\",\"key\":\"app/a\","
+	    "\"value\":\"2\",\"revision\":3,\"created\":1,\"version\":2},"
+	    "{\"type\":\"delete\",\"key\":\"app/a\",\"revision\":4}]}\n");
+	ck_assert_str_eq(
+	    reply_header(&reply, "Content-Type"), "application/json");
+	ck_assert_str_eq(reply_header(&reply, "Cache-Control"), "no-store");
+	reply_release(&reply);
+}
+END_TEST
+
+START_TEST(poll_waits_for_its_own)
+{
+	int fd;
+
+	put("/kv/app/a", "1");
+	fd = ask("/watch?prefix=app/&since=1&wait=30s", "");
+	await_watchers(1);
+	put("/kv/other", "1");
+	ck_assert_uint_eq(api_watches_count(one->api), 1);
+	put("/kv/app/b", "1");
+	expect(fd, 200,
+	    "{\"revision\":3,\"events\":[{\"type\":\"put\",\"key\":\"app/b\","
+	    "\"value\":\"1\",\"revision\":3,\"created\":3,\"version\":1}]}\n");
+	ck_assert_uint_eq(api_watches_count(one->api), 0);
+}
+END_TEST
+
+/* Empty after the time, with the revision to go on from. */
+START_TEST(poll_ends_in_time)
+{
+	int fd;
+
+	put("/kv/app/a", "1");
+	fd = ask("/watch?prefix=app/&since=1&wait=30s", "");
+	await_watchers(1);
+	put("/kv/other", "1");
+	api_expire(one->api, world_later(world, 29000000));
+	await_watchers(1);
+	api_expire(one->api, world_later(world, 30000001));
+	expect(fd, 200, "{\"revision\":2,\"events\":[]}\n");
+}
+END_TEST
+
+/* Without since: what comes from now on. */
+START_TEST(poll_from_now)
+{
+	int fd;
+
+	put("/kv/a", "1");
+	fd = ask("/watch?wait=30s", "");
+	await_watchers(1);
+	delete ("/kv/a");
+	expect(fd, 200,
+	    "{\"revision\":2,\"events\":[{\"type\":\"delete\",\"key\":\"a\","
+	    "\"revision\":2}]}\n");
+}
+END_TEST
+
+START_TEST(poll_has_whole_revisions)
+{
+	static const char *const keys[] = { "a", "b", NULL };
+	int fd = ask("/watch?wait=30s", "");
+
+	await_watchers(1);
+	world_put_together(world, keys);
+	expect(fd, 200,
+	    "{\"revision\":1,\"events\":["
+	    "{\"type\":\"put\",\"key\":\"a\",\"value\":\"a\",\"revision\":1,"
+	    "\"created\":1,\"version\":1,\"more\":true},"
+	    "{\"type\":\"put\",\"key\":\"b\",\"value\":\"b\",\"revision\":1,"
+	    "\"created\":1,\"version\":1}]}\n");
+}
+END_TEST
+
+START_TEST(poll_behind_what_is_compacted_410)
+{
+	struct reply reply;
+
+	put("/kv/a", "1");
+	put("/kv/a", "2");
+	put("/kv/a", "3");
+	world_compact(world, 2);
+	reply = site_get(one, "/watch?prefix=a&since=1&wait=30s");
+	assert_contains(&reply, "GET /kv");
+	assert_contains(&reply, "\"next\":\"/watch?prefix=a&snapshot=1\"");
+	assert_problem(reply, 410, "compacted");
+}
+END_TEST
+
+/* The answer to a shutdown is at once, and one to go on from. */
+START_TEST(poll_ends_with_the_node)
+{
+	int fd;
+
+	put("/kv/a", "1");
+	fd = ask("/watch?since=1&wait=30s", "");
+	await_watchers(1);
+	api_drain(one->api);
+	expect(fd, 200, "{\"revision\":1,\"events\":[]}\n");
+}
+END_TEST
+
+/* ---- GET /kv/KEY?wait= ---- */
+
+START_TEST(get_answers_at_once_what_is_new)
+{
+	put("/kv/a", "1");
+	/* What curl --etag-compare sends the first time. */
+	expect(ask("/kv/a?wait=60s", "If-None-Match: \"\"\r\n"), 200, "1");
+	put("/kv/a", "2");
+	expect(ask("/kv/a?wait=60s", "If-None-Match: \"1\"\r\n"), 200, "2");
+	expect(ask("/kv/a?wait=60s", "If-None-Match: 1\r\n"), 200, "2");
+}
+END_TEST
+
+START_TEST(get_waits_for_a_change)
+{
+	struct reply reply;
+	int fd;
+
+	put("/kv/a", "1");
+	fd = ask("/kv/a?wait=60s", "If-None-Match: \"1\"\r\n");
+	await_watchers(1);
+	put("/kv/b", "1");
+	await_watchers(1);
+	put("/kv/a", "2");
+	reply = site_receive(world, fd);
+	assert_status(&reply, 200);
+	assert_body(&reply, "2");
+	ck_assert_str_eq(reply_header(&reply, "ETag"), "\"3\"");
+	ck_assert_str_eq(reply_header(&reply, "Luminous-Revision"), "3");
+	ck_assert_str_eq(reply_header(&reply, "Cache-Control"), "no-store");
+	reply_release(&reply);
+	ck_assert_uint_eq(api_watches_count(one->api), 0);
+}
+END_TEST
+
+START_TEST(get_is_304_after_the_time)
+{
+	struct reply reply;
+	int fd;
+
+	put("/kv/a", "1");
+	fd = ask("/kv/a?wait=60s", "If-None-Match: \"1\"\r\n");
+	await_watchers(1);
+	api_expire(one->api, world_later(world, 59000000));
+	await_watchers(1);
+	api_expire(one->api, world_later(world, 60000001));
+	reply = site_receive(world, fd);
+	assert_status(&reply, 304);
+	ck_assert_str_eq(reply_header(&reply, "ETag"), "\"1\"");
+	reply_release(&reply);
+}
+END_TEST
+
+START_TEST(get_is_404_when_it_is_deleted)
+{
+	struct reply reply;
+	int fd;
+
+	put("/kv/a", "1");
+	fd = ask("/kv/a?wait=60s", "If-None-Match: \"1\"\r\n");
+	await_watchers(1);
+	delete ("/kv/a");
+	reply = site_receive(world, fd);
+	ck_assert_str_eq(reply_header(&reply, "Luminous-Revision"), "2");
+	ck_assert_str_eq(reply_header(&reply, "ETag"), "\"0\"");
+	assert_problem(reply, 404, "key_not_found");
+}
+END_TEST
+
+/* The tag of a missing key: so the loop of curl waits in this state as well. */
+START_TEST(get_waits_for_a_missing_key)
+{
+	struct reply reply =
+	    site_get_with(one, "/kv/a?wait=60s", "If-None-Match: \"\"\r\n");
+	int fd;
+
+	ck_assert_str_eq(reply_header(&reply, "ETag"), "\"0\"");
+	assert_problem(reply, 404, "key_not_found");
+	fd = ask("/kv/a?wait=60s", "If-None-Match: \"0\"\r\n");
+	await_watchers(1);
+	put("/kv/a", "1");
+	expect(fd, 200, "1");
+	/* And is no tag of one that is there. */
+	expect(ask("/kv/a?wait=60s", "If-None-Match: \"0\"\r\n"), 200, "1");
+	delete ("/kv/a");
+	fd = ask("/kv/a?wait=60s", "If-None-Match: \"0\"\r\n");
+	await_watchers(1);
+	api_expire(one->api, world_later(world, 60000001));
+	assert_problem(site_receive(world, fd), 404, "key_not_found");
+}
+END_TEST
+
+/* Without a condition: the next change, or what is there after the time. */
+START_TEST(get_without_a_tag_waits_for_the_next_change)
+{
+	int fd;
+
+	put("/kv/a", "1");
+	fd = ask("/kv/a?wait=60s", "");
+	await_watchers(1);
+	put("/kv/a", "2");
+	expect(fd, 200, "2");
+	fd = ask("/kv/a?wait=60s", "");
+	await_watchers(1);
+	api_expire(one->api, world_later(world, 60000001));
+	expect(fd, 200, "2");
+}
+END_TEST
+
+/* Two tags are known: a change to the other one is no news. */
+START_TEST(get_goes_on_waiting)
+{
+	int fd;
+
+	put("/kv/a", "1");
+	fd = ask("/kv/a?wait=60s", "If-None-Match: \"1\", \"2\"\r\n");
+	await_watchers(1);
+	put("/kv/a", "2");
+	await_watchers(1);
+	put("/kv/a", "3");
+	expect(fd, 200, "3");
+}
+END_TEST
+
+START_TEST(get_waits_as_json)
+{
+	int fd;
+
+	put("/kv/a", "1");
+	fd = ask("/kv/a?wait=60s&json", "If-None-Match: \"1\"\r\n");
+	await_watchers(1);
+	put("/kv/a", "2");
+	expect(fd, 200,
+	    "{\"key\":\"a\",\"value\":\"2\",\"revision\":2,\"created\":1,"
+	    "\"version\":2}\n");
+}
+END_TEST
+
+START_TEST(get_is_answered_when_the_node_ends)
+{
+	struct reply reply;
+	int fd;
+
+	put("/kv/a", "1");
+	fd = ask("/kv/a?wait=60s", "If-None-Match: \"1\"\r\n");
+	await_watchers(1);
+	api_drain(one->api);
+	reply = site_receive(world, fd);
+	assert_status(&reply, 304);
+	reply_release(&reply);
+}
+END_TEST
+
+START_TEST(get_of_the_past_does_not_wait)
+{
+	put("/kv/a", "1");
+	assert_problem(site_get(one, "/kv/a?at=1&wait=1s"), 400, "bad_request");
+}
+END_TEST
+
+/* More of them than of requests that wait for members. */
+START_TEST(many_wait)
+{
+	int fds[4 * API_WAITS_MAX];
+
+	one->api->params.watchers_max = ARRAY_COUNT(fds);
+	put("/kv/a", "1");
+	for (size_t i = 0; i < ARRAY_COUNT(fds); i++)
+		fds[i] =
+		    ask(i % 2 == 0 ? "/kv/a?wait=60s" : "/watch?wait=60s", "");
+	await_watchers(ARRAY_COUNT(fds));
+	put("/kv/a", "2");
+	for (size_t i = 0; i < ARRAY_COUNT(fds); i++) {
+		struct reply reply = site_receive(world, fds[i]);
+
+		assert_status(&reply, 200);
+		reply_release(&reply);
+	}
+}
+END_TEST
+
+/* No leader: that is said in the usual time, not after all of the wait. */
+START_TEST(no_leader_is_said_in_time)
+{
+	int fds[2];
+
+	for (unsigned i = 0; i < world->count; i++) {
+		if (&world->site[i] != one)
+			site_stop(&world->site[i]);
+	}
+	while (node_leader(one->node) != 0)
+		world_pass(world);
+	fds[0] = ask("/kv/a?wait=60s", "");
+	fds[1] = ask("/watch?wait=60s", "");
+	site_pass_until_busy(one);
+	world_pass(world);
+	api_expire(one->api, world_later(world, SITE_TIMEOUT_US + 1));
+	assert_problem(site_receive(world, fds[0]), 503, "no_leader");
+	assert_problem(site_receive(world, fds[1]), 503, "no_leader");
+}
+END_TEST
+
+/* A node that follows wakes its own clients. */
+START_TEST(a_follower_waits_as_well)
+{
+	int fd;
+
+	put("/kv/a", "1");
+	fd = ask("/kv/a?wait=60s", "If-None-Match: \"1\"\r\n");
+	await_watchers(1);
+	put("/kv/a", "2");
+	expect(fd, 200, "2");
+}
+END_TEST
+
+static TCase *
+new_case(const char *name, void (*setup)(void))
+{
+	TCase *tcase = tcase_create(name);
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_set_timeout(tcase, 30);
+	return tcase;
+}
+
+Suite *
+api_watch_poll_suite(void)
+{
+	Suite *suite = suite_create("api_watch_poll");
+	TCase *polls = new_case("polls", setup_one);
+	TCase *gets = new_case("gets", setup_one);
+	TCase *three = new_case("three", setup_three);
+
+	tcase_add_test(polls, poll_of_history);
+	tcase_add_test(polls, poll_waits_for_its_own);
+	tcase_add_test(polls, poll_ends_in_time);
+	tcase_add_test(polls, poll_from_now);
+	tcase_add_test(polls, poll_has_whole_revisions);
+	tcase_add_test(polls, poll_behind_what_is_compacted_410);
+	tcase_add_test(polls, poll_ends_with_the_node);
+	tcase_add_test(gets, get_answers_at_once_what_is_new);
+	tcase_add_test(gets, get_waits_for_a_change);
+	tcase_add_test(gets, get_is_304_after_the_time);
+	tcase_add_test(gets, get_is_404_when_it_is_deleted);
+	tcase_add_test(gets, get_waits_for_a_missing_key);
+	tcase_add_test(gets, get_without_a_tag_waits_for_the_next_change);
+	tcase_add_test(gets, get_goes_on_waiting);
+	tcase_add_test(gets, get_waits_as_json);
+	tcase_add_test(gets, get_is_answered_when_the_node_ends);
+	tcase_add_test(gets, get_of_the_past_does_not_wait);
+	tcase_add_test(gets, many_wait);
+	tcase_add_test(three, no_leader_is_said_in_time);
+	tcase_add_test(three, a_follower_waits_as_well);
+	suite_add_tcase(suite, polls);
+	suite_add_tcase(suite, gets);
+	suite_add_tcase(suite, three);
+	return suite;
+}
