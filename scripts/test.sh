@@ -51,6 +51,7 @@ install_packages build test || exit 1
 step "gcc build" make -j2 all unit sim && step "checks" make check
 if [ -e tests/proc/run.py ]; then
 	step "real daemons" python3 tests/proc/run.py
+	step "HTTP API by curl" python3 tests/proc/conformance.py
 fi
 san=address,undefined
 step "sanitizer build" make -j2 SAN=$san unit &&
