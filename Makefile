@@ -56,6 +56,7 @@ FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%, \
 all: $(B)/luminousd
 unit: $(B)/unit
 sim: $(B)/sim
+fanout: $(B)/fanout
 
 $(B)/luminousd: $(EVERYTHING)
 	@echo "LD $@"
@@ -68,6 +69,10 @@ $(B)/unit: $(call objects,tests/unit/*.c) $(TESTLIB) $(ALL_BUT_MAIN)
 $(B)/sim: $(call objects,tests/sim/*.c) $(TESTLIB) $(PURE)
 	@echo "LD $@"
 	@$(LINK) -o $@ $^ $(PURE_LIBS)
+
+$(B)/fanout: $(O)/tests/bench/fanout.o $(call objects,common/*.c)
+	@echo "LD $@"
+	@$(LINK) -o $@ $^ $(DAEMON_LIBS)
 
 # One variant of its own below build/fuzz, with clang's libFuzzer.
 fuzz:
@@ -108,7 +113,7 @@ check: $(B)/unit $(B)/sim all
 lint: all $(B)/unit $(B)/sim
 	scripts/lint.sh $(O)
 
-bench: all
+bench: all fanout
 	scripts/bench.sh
 
 clean:
@@ -151,5 +156,5 @@ uninstall:
 		$(DESTDIR)$(sysusersdir)/luminous.conf \
 		$(DESTDIR)$(tmpfilesdir)/luminous.conf
 
-.PHONY: all unit sim check lint bench fuzz fuzzers clean install uninstall
+.PHONY: all unit sim fanout check lint bench fuzz fuzzers clean install uninstall
 .DELETE_ON_ERROR:

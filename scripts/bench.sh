@@ -2,10 +2,14 @@
 # Luminous beside what one would pick instead, in one run: three nodes of
 # etcd (v2 API, and v3 through its JSON gateway) and, as the ceiling for HTTP,
 # one nginx worker that returns 200. Load by wrk with keep-alive, 128-byte
-# values, 10,000 keys, at each cluster's leader. Prints one table of medians
-# over interleaved rounds; takes under four minutes.
+# values, 10,000 keys, at each cluster's leader (tests/bench/load.lua); watches
+# by tests/bench/fanout.c. Prints one table of medians over interleaved rounds;
+# takes about eight minutes.
 #
 #	scripts/bench.sh [ROUNDS [SECONDS [SOAK_SECONDS]]]	default: 3 3 60
+#
+# $BESIDE is another luminousd, such as one of before a change: its PUT and GET
+# are measured in turns with ours.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=scripts/packages.sh
@@ -16,7 +20,7 @@ seconds=${2:-3}
 soak_seconds=${3:-60}
 
 install_packages build bench || exit 1
-make -s -j2 all || exit 1
+make -s -j2 all fanout || exit 1
 
 dir=$(mktemp -d)
 pids=()
@@ -31,7 +35,7 @@ trap cleanup EXIT
 
 mapfile -t ports < <(python3 - <<'EOF'
 import socket
-sockets = [socket.socket() for _ in range(13)]
+sockets = [socket.socket() for _ in range(19)]
 for s in sockets:
     s.bind(("127.0.0.1", 0))
 print("\n".join(str(s.getsockname()[1]) for s in sockets))
@@ -63,7 +67,7 @@ start_luminous() {
 			[log]
 			level = err
 		EOF
-		build/luminousd -c "$dir/$name-$i.conf" "$@" &
+		"$daemon" -c "$dir/$name-$i.conf" "$@" &
 		pids+=($!)
 		luminous_pids+=($!)
 	done
@@ -133,74 +137,10 @@ find_leader() {
 
 # ---- The load ----
 
-cat >"$dir/put.lua" <<'EOF'
-local value = string.rep("x", 128)
-local n = 0
-function request()
-	n = n + 1
-	return wrk.format("PUT", "/kv/key" .. n % 10000, nil, value)
-end
-EOF
-cat >"$dir/get.lua" <<'EOF'
-local n = 0
-function request()
-	n = n + 1
-	return wrk.format("GET", "/kv/key" .. n % 10000)
-end
-EOF
-sed 's|"/kv/key" .. n % 10000|"/kv/key" .. n % 10000 .. "?consistency=stale"|' \
-	"$dir/get.lua" >"$dir/get-stale.lua"
-cat >"$dir/v2-put.lua" <<'EOF'
-local value = "value=" .. string.rep("x", 128)
-local headers = { ["Content-Type"] = "application/x-www-form-urlencoded" }
-local n = 0
-function request()
-	n = n + 1
-	return wrk.format("PUT", "/v2/keys/key" .. n % 10000, headers, value)
-end
-EOF
-sed 's|"/kv/key" .. n % 10000|"/v2/keys/key" .. n % 10000 .. "?quorum=true"|' \
-	"$dir/get.lua" >"$dir/v2-get.lua"
-sed 's|"/kv/key"|"/v2/keys/key"|' "$dir/get.lua" >"$dir/v2-get-local.lua"
-cat >"$dir/base64.lua" <<'EOF'
-local letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-local function letter(n)
-	return letters:sub(n + 1, n + 1)
-end
-local function encode(text)
-	local out = {}
-	for i = 1, #text, 3 do
-		local a, b, c = text:byte(i, i + 2)
-		local n = a * 65536 + (b or 0) * 256 + (c or 0)
-		out[#out + 1] = letter(math.floor(n / 262144)) ..
-			letter(math.floor(n / 4096) % 64) ..
-			(b and letter(math.floor(n / 64) % 64) or "=") ..
-			(c and letter(n % 64) or "=")
-	end
-	return table.concat(out)
-end
-local bodies = {}
-local value = encode(string.rep("x", 128))
-for i = 0, 9999 do
-	bodies[i] = '{"key":"' .. encode("key" .. i) .. '"' ..
-		(put and ',"value":"' .. value .. '"' or "") .. "}"
-end
-local headers = { ["Content-Type"] = "application/json" }
-local n = 0
-function request()
-	n = n + 1
-	return wrk.format("POST", put and "/v3/kv/put" or "/v3/kv/range",
-		headers, bodies[n % 10000])
-end
-EOF
-{ echo "local put = true"; cat "$dir/base64.lua"; } >"$dir/v3-put.lua"
-{ echo "local put = false"; cat "$dir/base64.lua"; } >"$dir/v3-get.lua"
-echo >"$dir/nginx.lua"
-
-# measure NAME SCRIPT PORT CONNECTIONS: "NAME rate p50_us p99_us errors"
+# measure NAME REQUEST PORT CONNECTIONS: "NAME rate p50_us p99_us errors"
 measure() {
-	wrk -t1 -c"$4" -d"${5:-$seconds}s" --latency -s "$dir/$2.lua" \
-		"http://127.0.0.1:$3" | awk -v name="$1" '
+	wrk -t1 -c"$4" -d"${5:-$seconds}s" --latency -s tests/bench/load.lua \
+		"http://127.0.0.1:$3" -- "$2" | awk -v name="$1" '
 	function us(text) {
 		if (text ~ /us$/) return text + 0
 		if (text ~ /ms$/) return text * 1000
@@ -213,6 +153,23 @@ measure() {
 	/Socket errors/ { errors += $4 + $6 + $8 + $10 }
 	END { print name, rate + 0, p50 + 0, p99 + 0, errors + 0 }' \
 		>>"$dir/results"
+}
+
+# measure_fanout NAME luminous|etcd PORT: events to watchers, not requests
+measure_fanout() {
+	{ build/fanout "$2" "$3" 1000 "$seconds" || echo 0 0 0 0 1; } |
+		awk -v name="$1" '{ print name, $1, $2, $3, $5 }' \
+			>>"$dir/results"
+}
+
+# fill PORT COUNT: so many keys
+fill() {
+	python3 -c '
+import sys
+value = "x" * 128
+for i in range(int(sys.argv[1])):
+    print(f"{{\"key\":\"key{i}\",\"value\":\"{value}\"}}")' "$2" |
+		curl -sS --fail-with-body -T - "http://127.0.0.1:$1/import"
 }
 
 rss_mb() {
@@ -233,15 +190,26 @@ ticks() {
 
 luminous_pids=()
 etcd_pids=()
+if [ -n "${BESIDE:-}" ]; then
+	daemon=$BESIDE
+	start_luminous beside "${ports[@]:16:3}"
+	beside_leader=$(find_leader /leader ' 200$' "${ports[@]:16:3}") ||
+		exit 1
+fi
+daemon=build/luminousd
+start_luminous many "${ports[@]:13:3}"
+luminous_pids=()
 start_luminous rounds "${ports[@]:0:3}"
 rounds_pids=("${luminous_pids[@]}")
 start_luminous lease "${ports[@]:3:3}" --set raft.lease-reads=yes
 start_etcd
 start_nginx
+many_leader=$(find_leader /leader ' 200$' "${ports[@]:13:3}") || exit 1
 rounds_leader=$(find_leader /leader ' 200$' "${ports[@]:0:3}") || exit 1
 lease_leader=$(find_leader /leader ' 200$' "${ports[@]:3:3}") || exit 1
 etcd_leader=$(find_leader /v2/stats/self '"StateLeader"' \
 	"${ports[@]:6:3}") || exit 1
+fill "$many_leader" 1000000 || exit 1
 echo "$rounds rounds of $seconds s each, $(nproc) cores;" \
 	"a minute of PUTs after them"
 
@@ -259,6 +227,20 @@ for round in $(seq "$rounds"); do
 	measure v2-get v2-get "$etcd_leader" 64
 	measure v3-get v3-get "$etcd_leader" 64
 	measure v2-get-local v2-get-local "$etcd_leader" 64
+	for name in cas txn list ttl; do
+		measure $name $name "$rounds_leader" 64
+	done
+	for name in v2-cas v3-cas v3-txn v3-list v2-ttl; do
+		measure $name $name "$etcd_leader" 64
+	done
+	measure_fanout watch luminous "$rounds_leader"
+	measure_fanout v3-watch etcd "$etcd_leader"
+	measure put-many put-many "$many_leader" 64
+	measure get-many get-many "$many_leader" 64
+	if [ -n "${BESIDE:-}" ]; then
+		measure beside-put put "$beside_leader" 64
+		measure beside-get get "$beside_leader" 64
+	fi
 done
 measure soak put "$rounds_leader" 64 "$soak_seconds"
 luminous_rss=$(rss_mb "${rounds_pids[@]}")
@@ -315,6 +297,23 @@ row v2-get "etcd v2 GET quorum=true, 64"
 row v3-get "etcd v3 JSON range, linearizable, 64"
 row v2-get-local "etcd v2 GET local, 64"
 row soak "Luminous PUT for a minute, 64 connections"
+row cas "Luminous PUT If-Match: *, 64" v2-cas "etcd v2 prevExist"
+row v2-cas "etcd v2 PUT prevExist=true, 64"
+row v3-cas "etcd v3 JSON txn, 1 compare and put, 64"
+row txn "Luminous txn of 10 puts, 64" v3-txn "etcd v3 txn"
+row v3-txn "etcd v3 JSON txn of 10 puts, 64"
+row list "Luminous list of 100 keys, 64" v3-list "etcd v3 range"
+row v3-list "etcd v3 JSON range of 100 keys, 64"
+row ttl "Luminous PUT with a TTL, 64" v2-ttl "etcd v2 TTL"
+row v2-ttl "etcd v2 PUT with a TTL, 64"
+row watch "Luminous events to 1,000 watchers" v3-watch "etcd v3 watch"
+row v3-watch "etcd v3 JSON events to 1,000 watchers"
+row put-many "Luminous PUT, 1,000,000 keys, 64" put "10,000 keys"
+row get-many "Luminous GET, 1,000,000 keys, 64" get "10,000 keys"
+if [ -n "${BESIDE:-}" ]; then
+	row put "Luminous PUT, 64 connections" beside-put "PUT beside"
+	row get "Luminous GET by quorum rounds, 64" beside-get "GET beside"
+fi
 echo
 echo "RSS after it, MB a node:  Luminous $luminous_rss  etcd $etcd_rss"
 echo "Luminous idle, CPU a node: $idle %"
