@@ -1,6 +1,6 @@
 /* A run of records as bytes. Their integrity is in the records themselves. */
 
-#include "kv/kv_impl.h"
+#include "kv/kv_piece.h"
 
 #include "common/panic.h"
 

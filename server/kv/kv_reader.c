@@ -1,4 +1,4 @@
-#include "kv/kv_impl.h"
+#include "kv/kv_piece.h"
 
 #include "common/mem.h"
 #include "common/panic.h"

@@ -29,11 +29,6 @@
 #define STORE_LMDB_TRIM_BYTES (1024 * 1024)
 #define STORE_LMDB_TRIM_PART  8
 
-/* How the file is read before it is walked, unless it is above this part of
- * the machine's memory. */
-#define STORE_LMDB_AHEAD_BYTES (1024 * 1024)
-#define STORE_LMDB_AHEAD_PART  4
-
 _Static_assert(STORE_KEY_SIZE_MAX == 511, "what LMDB is compiled for");
 
 struct lmdb_txn {
@@ -465,62 +460,6 @@ lmdb_open_tables(
 	return lmdb_error(lmdb_commit_or_restore(store, mdb));
 }
 
-/*
- * Reads the file once from begin to end, if it can stay in the page cache: in
- * the order of its trees, in which all of it is read soon, a disk gave 40 MB/s
- * and not 800. What fails here fails again where it matters.
- */
-static void
-lmdb_read_ahead(int fd)
-{
-	uint64_t memory =
-	    (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-	struct stat info;
-	uint8_t *piece;
-
-	if (fstat(fd, &info) != 0 ||
-	    (uint64_t)info.st_size > memory / STORE_LMDB_AHEAD_PART)
-		return;
-	piece = mem_alloc(STORE_LMDB_AHEAD_BYTES);
-	for (off_t at = 0; at < info.st_size; at += STORE_LMDB_AHEAD_BYTES)
-		if (pread(fd, piece, STORE_LMDB_AHEAD_BYTES, at) <= 0)
-			break;
-	free(piece);
-}
-
-/*
- * Looks at the file, which may not exist yet, before LMDB does; and empties
- * the page cache of it: after a failed sync the cache holds as clean what
- * never reached the disk, and only the disk's own bytes may be built upon.
- */
-static int
-lmdb_check_file(const struct store_lmdb_params *params)
-{
-	struct buf name = { 0 };
-	struct lmdb_metas metas;
-	int code;
-	int fd;
-
-	buf_printf(&name, "%s/data.mdb", params->path);
-	buf_append(&name, "", 1); /* its terminator */
-	fd = open((const char *)name.data, O_RDONLY | O_CLOEXEC);
-	buf_release(&name);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : store_dir_error(errno);
-	/* Advice: where it is not taken, reads are as good as before. */
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	code = store_lmdb_check_meta(fd, &metas);
-	if (code == 0)
-		lmdb_read_ahead(fd);
-	if (code == 0)
-		code = store_lmdb_check_pages(fd, &metas, params);
-	else if (code == ERR_CORRUPT)
-		(void)snprintf(params->why, params->why_size,
-		    "the meta pages of the file data.mdb");
-	(void)close(fd); /* nothing was written through it */
-	return code == ERR_NOT_FOUND ? 0 : code; /* empty: to be made */
-}
-
 static int
 lmdb_open_env(struct lmdb_store *store, const struct store_lmdb_params *params)
 {
@@ -564,7 +503,7 @@ store_lmdb_open(
 	ASSERT(params->tables_count <= STORE_TABLES_MAX);
 	code = store_dir_create(params->path);
 	if (code == 0)
-		code = lmdb_check_file(params);
+		code = store_lmdb_check_file(params);
 	if (code != 0)
 		return code;
 	store = mem_zalloc(1, sizeof(*store));

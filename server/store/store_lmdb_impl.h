@@ -18,6 +18,15 @@ struct lmdb_metas {
 };
 
 /*
+ * Looks at the data file of `params`, which may not exist yet, before LMDB does:
+ * all of the two checks below. And empties the page cache of it: after a failed
+ * sync the cache holds as clean what never reached the disk, and only the disk's
+ * own bytes may be built upon. Errors as of the checks, or of a file.
+ */
+int
+store_lmdb_check_file(const struct store_lmdb_params *params) ATTR_MUST_CHECK;
+
+/*
  * Judges the two meta pages of the data file behind `fd`, before LMDB maps it.
  * ERR_NOT_FOUND: the file is empty. ERR_CORRUPT, ERR_VERSION, ERR_IO.
  */
