@@ -41,6 +41,21 @@ kv_past_first(struct kv *kv, struct kv_past *ret_past)
 	return code != 0 ? code : kv_past_decode(key, body, ret_past);
 }
 
+/* The one behind where the cursor is. */
+static int
+kv_past_next(struct store_cursor *cursor, struct kv_past *ret_past)
+{
+	struct slice none = { 0 };
+	struct slice record;
+	struct slice body;
+	struct slice key;
+	int code = store_cursor_move(cursor, STORE_NEXT, none, &key, &record);
+
+	if (code == 0)
+		code = kv_unseal(key, record, &body);
+	return code != 0 ? code : kv_past_decode(key, body, ret_past);
+}
+
 /* The key is forgotten if this event is what deleted it. */
 static int
 kv_compact_gone(struct kv *kv, const struct kv_past *past)
@@ -63,20 +78,62 @@ kv_compact_gone(struct kv *kv, const struct kv_past *past)
 	    kv, KV_TABLE_GONE, slice_of(memory, stored_key.size));
 }
 
+/* Behind it nothing of `past` may be read. */
 static int
 kv_compact_event(struct kv *kv, const struct kv_past *past)
 {
 	uint8_t memory[KV_PLACE_SIZE];
-	struct slice key = kv_place_key(past->place, memory);
-	int code;
+	int code = kv_table_count_out(kv, KV_TABLE_HISTORY,
+	    kv_place_key(past->place, memory), past->body);
 
-	if (past->change.type == KV_EVENT_PUT)
-		return kv_table_remove(kv, KV_TABLE_HISTORY, key, past->body);
-	/* It changes the store: what was borrowed is gone behind it. */
-	code = kv_compact_gone(kv, past);
-	if (code == 0)
-		code = kv_table_delete(kv, KV_TABLE_HISTORY, key);
-	return code == ERR_NOT_FOUND ? ERR_CORRUPT : code;
+	if (code != 0 || past->change.type == KV_EVENT_PUT)
+		return code;
+	return kv_compact_gone(kv, past);
+}
+
+/* What goes from the front, up to `last`. */
+struct kv_cut {
+	uint32_t count;
+	struct kv_place last;
+};
+
+static int
+kv_compact_walk(struct kv *kv, struct store_cursor *cursor, uint32_t limit,
+    struct kv_cut *cut)
+{
+	while (cut->count < limit) {
+		struct kv_past past;
+		int code = kv_past_next(cursor, &past);
+
+		if (code != 0)
+			return code == ERR_NOT_FOUND ? 0 : code;
+		if (past.place.revision > kv->state.compacted)
+			return 0;
+		cut->last = past.place;
+		cut->count++;
+		code = kv_compact_event(kv, &past);
+		if (code != 0)
+			return code;
+	}
+	return 0;
+}
+
+static int
+kv_compact_front(struct kv *kv, uint32_t limit)
+{
+	uint8_t memory[KV_PLACE_SIZE];
+	struct kv_cut cut = { 0 };
+	struct store_cursor *cursor;
+	int code = store_cursor_open(kv->txn, KV_TABLE_HISTORY, &cursor);
+
+	if (code != 0)
+		return code;
+	code = kv_compact_walk(kv, cursor, limit, &cut);
+	store_cursor_close(cursor);
+	if (code != 0 || cut.count == 0)
+		return code;
+	return kv_table_cut(
+	    kv, KV_TABLE_HISTORY, kv_place_key(cut.last, memory), cut.count);
 }
 
 int
@@ -87,21 +144,7 @@ kv_run_compact(struct kv *kv, const struct kv_command *command,
 
 	kv_succeed(ret_result);
 	kv->state.compacted = MAX(kv->state.compacted, revision);
-	for (uint32_t i = 0; i < command->limit; i++) {
-		struct kv_past past;
-		int code = kv_past_first(kv, &past);
-
-		if (code == ERR_NOT_FOUND)
-			return 0;
-		if (code != 0)
-			return code;
-		if (past.place.revision > kv->state.compacted)
-			return 0;
-		code = kv_compact_event(kv, &past);
-		if (code != 0)
-			return code;
-	}
-	return 0;
+	return kv_compact_front(kv, command->limit);
 }
 
 /* ---- Looking ---- */
@@ -156,21 +199,12 @@ kv_compaction_walk(struct kv *kv, struct store_cursor *cursor,
     const struct kv_bounds *bounds, struct kv_compaction *compaction)
 {
 	uint64_t bytes_left = kv->state.sums[KV_TABLE_HISTORY].bytes;
-	struct slice none = { 0 };
 	uint64_t bytes = 0;
 
 	for (;;) {
 		struct kv_past past;
-		struct slice record;
-		struct slice body;
-		struct slice key;
-		int code =
-		    store_cursor_move(cursor, STORE_NEXT, none, &key, &record);
+		int code = kv_past_next(cursor, &past);
 
-		if (code == 0)
-			code = kv_unseal(key, record, &body);
-		if (code == 0)
-			code = kv_past_decode(key, body, &past);
 		if (code != 0)
 			return code == ERR_NOT_FOUND ? 0 : code;
 		compaction->next_time_us = past.change.time_us;

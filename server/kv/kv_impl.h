@@ -158,6 +158,14 @@ int kv_table_delete(
 /* The same for a key whose body is known: `old`, as of kv_table_replace. */
 int kv_table_remove(struct kv *kv, enum kv_table table, struct slice key,
     struct slice old) ATTR_MUST_CHECK;
+/* Counts a record out, with `old` as of kv_table_replace, that kv_table_cut is
+ * to delete; not while undoing, nor is that. ERR_CORRUPT. */
+int kv_table_count_out(struct kv *kv, enum kv_table table, struct slice key,
+    struct slice old) ATTR_MUST_CHECK;
+/* Deletes the first `count` records of a table, which end with that of `until`
+ * and are counted out. ERR_CORRUPT: they are not so many. */
+int kv_table_cut(struct kv *kv, enum kv_table table, struct slice until,
+    uint64_t count) ATTR_MUST_CHECK;
 /* The first record whose key is at or after `key`, or of all if that is empty;
  * both borrowed from the store. ERR_NOT_FOUND: there is none. */
 int kv_table_seek(struct kv *kv, enum kv_table table, struct slice key,

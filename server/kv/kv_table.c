@@ -194,6 +194,29 @@ kv_table_delete(struct kv *kv, enum kv_table table, struct slice key)
 }
 
 int
+kv_table_count_out(
+    struct kv *kv, enum kv_table table, struct slice key, struct slice old)
+{
+	ASSERT(!kv->undoing);
+	kv_mark_dirty(kv, table, key.size);
+	return kv_count_out(kv, table, key, old);
+}
+
+int
+kv_table_cut(
+    struct kv *kv, enum kv_table table, struct slice until, uint64_t count)
+{
+	struct store_cut cut;
+	int code;
+
+	ASSERT(!kv->undoing);
+	code = store_delete_until(kv->txn, table, until, &cut);
+	if (code != 0)
+		return code;
+	return cut.count == count ? 0 : ERR_CORRUPT;
+}
+
+int
 kv_table_seek(struct kv *kv, enum kv_table table, struct slice key,
     struct slice *ret_key, struct slice *ret_body)
 {

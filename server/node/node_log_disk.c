@@ -119,35 +119,46 @@ append_entries(struct node_log *log, struct store_txn *txn, raft_index first,
 	return 0;
 }
 
+static int
+cut_until(struct node_log *log, struct store_txn *txn, raft_index until)
+{
+	uint64_t count = until - log->compacted_index;
+	struct node_record record;
+	struct slice bytes;
+	struct store_cut cut;
+	uint8_t key[8];
+	int error = node_log_read(log, txn, until, &bytes);
+
+	if (error == 0)
+		error = node_record_decode(bytes, &record);
+	if (error != 0)
+		return error;
+	codec_store_u64(key, until);
+	error = store_delete_until(
+	    txn, NODE_TABLE_LOG, slice_of(key, sizeof(key)), &cut);
+	if (error != 0)
+		return error;
+	/* What the hard state counts and the table lacks is damage. */
+	if (cut.count != count)
+		return ERR_CORRUPT;
+	log->bytes -= cut.bytes - count * sizeof(key);
+	log->compacted_index = record.index;
+	log->compacted_term = record.term;
+	log->compacted_chain = record.chain;
+	log->compacted_time_us = record.time_us;
+	return 0;
+}
+
 /* Cuts a bounded number of entries from the front. */
 static int
 delete_front(struct node_log *log, struct store_txn *txn, uint64_t count_max)
 {
 	raft_index until = MIN(log->compact_until, log->durable_index);
-	struct node_record record;
-	struct slice bytes;
-	int error;
 
 	if (until < log->compacted_index + COMPACT_ENTRIES)
 		return 0;
-	while (log->compacted_index < until && count_max-- > 0) {
-		raft_index index = log->compacted_index + 1;
-
-		error = node_log_read(log, txn, index, &bytes);
-		if (error == 0)
-			error = node_record_decode(bytes, &record);
-		if (error != 0)
-			return error;
-		log->bytes -= bytes.size;
-		log->compacted_index = index;
-		log->compacted_term = record.term;
-		log->compacted_chain = record.chain;
-		log->compacted_time_us = record.time_us;
-		error = delete_entry(txn, index);
-		if (error != 0)
-			return error;
-	}
-	return 0;
+	return cut_until(
+	    log, txn, MIN(until, log->compacted_index + count_max));
 }
 
 /* The running hash at the last entry on disk. */

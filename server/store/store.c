@@ -109,6 +109,15 @@ store_delete(struct store_txn *txn, store_table table, struct slice key)
 }
 
 int
+store_delete_until(struct store_txn *txn, store_table table, struct slice key,
+    struct store_cut *ret_cut)
+{
+	ASSERT(txn->store->writer == txn);
+	store_check_key(key);
+	return txn->store->ops->del_until(txn, table, key, ret_cut);
+}
+
+int
 store_clear(struct store_txn *txn, store_table table)
 {
 	ASSERT(txn->store->writer == txn);

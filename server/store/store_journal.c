@@ -204,6 +204,18 @@ journal_del(struct store_txn *txn, store_table table, struct slice key)
 	    key, slice_of(NULL, 0));
 }
 
+static int
+journal_del_until(struct store_txn *txn, store_table table, struct slice key,
+    struct store_cut *ret_cut)
+{
+	struct journal *journal = journal_of(txn->store);
+
+	ASSERT(table < journal->table);
+	return journal_note(journal,
+	    store_delete_until(journal->inner_txn, table, key, ret_cut),
+	    JOURNAL_DELETE_UNTIL, table, key, slice_of(NULL, 0));
+}
+
 /* It comes with a snapshot, which is rare: the inner store's commit will do. */
 static int
 journal_clear(struct store_txn *txn, store_table table)
@@ -280,6 +292,7 @@ static const struct store_ops journal_ops = {
 	.get = journal_get,
 	.put = journal_put,
 	.del = journal_del,
+	.del_until = journal_del_until,
 	.clear = journal_clear,
 	.cursor_open = journal_cursor_open,
 	.stat = journal_stat,

@@ -8,7 +8,7 @@
  * The header has a checksum of its own: what it says of the size, and whose it
  * is, can be relied on where the rest is torn. A change:
  *
- *	u8 what | u8 table | u32 size, key | u32 size, value (not of a delete)
+ *	u8 what | u8 table | u32 size, key | u32 size, value (of a put, append)
  *
  * The seal of a block is its header once more, with a magic and so a checksum
  * of its own, and zeros up to the end of the unit.
@@ -38,6 +38,12 @@ journal_block_is_empty(const struct buf *block)
 	return block->size == HEADER_SIZE;
 }
 
+static bool
+has_value(unsigned change)
+{
+	return change == JOURNAL_PUT || change == JOURNAL_APPEND;
+}
+
 void
 journal_block_add(struct buf *block, enum journal_change change,
     store_table table, struct slice key, struct slice value)
@@ -45,7 +51,7 @@ journal_block_add(struct buf *block, enum journal_change change,
 	codec_append_u8(block, (uint8_t)change);
 	codec_append_u8(block, (uint8_t)table);
 	codec_append_bytes(block, key);
-	if (change != JOURNAL_DELETE)
+	if (has_value(change))
 		codec_append_bytes(block, value);
 }
 
@@ -152,8 +158,9 @@ apply_change(struct codec_reader *reader, struct store_txn *txn,
 	store_table table = codec_read_u8(reader);
 	struct slice key = codec_read_bytes(reader);
 	struct slice value = slice_of(NULL, 0);
+	struct store_cut cut;
 
-	if (change != JOURNAL_DELETE)
+	if (has_value(change))
 		value = codec_read_bytes(reader);
 	if (reader->failed || table >= tables_count || key.size == 0 ||
 	    key.size > STORE_KEY_SIZE_MAX)
@@ -162,6 +169,8 @@ apply_change(struct codec_reader *reader, struct store_txn *txn,
 	case JOURNAL_PUT: return store_put(txn, table, key, value);
 	case JOURNAL_APPEND: return store_append(txn, table, key, value);
 	case JOURNAL_DELETE: return store_delete(txn, table, key);
+	case JOURNAL_DELETE_UNTIL:
+		return store_delete_until(txn, table, key, &cut);
 	default: return ERR_CORRUPT;
 	}
 }

@@ -20,12 +20,17 @@ struct journal_header {
 	uint32_t payload_crc;
 };
 
-enum journal_change { JOURNAL_PUT = 1, JOURNAL_APPEND, JOURNAL_DELETE };
+enum journal_change {
+	JOURNAL_PUT = 1,
+	JOURNAL_APPEND,
+	JOURNAL_DELETE,
+	JOURNAL_DELETE_UNTIL
+};
 
 /* Makes the buf an empty block: room for a header. */
 void journal_block_clear(struct buf *block);
 bool journal_block_is_empty(const struct buf *block);
-/* Adds a change; JOURNAL_DELETE has an empty value. */
+/* Adds a change; what deletes has no value. */
 void journal_block_add(struct buf *block, enum journal_change change,
     store_table table, struct slice key, struct slice value);
 /* What journal_block_add will make it grow by. */

@@ -94,6 +94,12 @@ lmdb_val(struct slice slice)
 		.mv_data = (void *)(uintptr_t)slice.data };
 }
 
+static struct slice
+lmdb_slice(MDB_val val)
+{
+	return slice_of(val.mv_data, val.mv_size);
+}
+
 /* Codes of LMDB end here; the positive ones are the system's. */
 static int
 lmdb_error(int mdb_code)
@@ -274,7 +280,7 @@ lmdb_get(struct store_txn *txn, store_table table, struct slice key,
 	}
 	if (mdb_code != 0)
 		return lmdb_error(mdb_code);
-	*ret_value = slice_of(value.mv_data, value.mv_size);
+	*ret_value = lmdb_slice(value);
 	return 0;
 }
 
@@ -309,6 +315,47 @@ lmdb_del(struct store_txn *txn, store_table table, struct slice key)
 		mdb_code = mdb_cursor_get(place, &mdb_key, &value, MDB_SET);
 	if (mdb_code == 0)
 		mdb_code = mdb_cursor_del(place, 0);
+	lmdb_forget_place(txn, table);
+	return lmdb_error(mdb_code);
+}
+
+/* Each time from the first again: where LMDB has put a cursor that deleted is
+ * not relied on. */
+static int
+lmdb_cursor_del_until(
+    MDB_cursor *cursor, struct slice until, struct store_cut *cut)
+{
+	for (;;) {
+		MDB_val value;
+		MDB_val key;
+		uint64_t bytes;
+		int mdb_code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+
+		if (mdb_code != 0)
+			return mdb_code == MDB_NOTFOUND ? 0 : mdb_code;
+		if (slice_compare(lmdb_slice(key), until) > 0)
+			return 0;
+		bytes = key.mv_size + value.mv_size;
+		mdb_code = mdb_cursor_del(cursor, 0);
+		if (mdb_code != 0)
+			return mdb_code;
+		cut->count++;
+		cut->bytes += bytes;
+	}
+}
+
+static int
+lmdb_del_until(struct store_txn *txn, store_table table, struct slice key,
+    struct store_cut *ret_cut)
+{
+	MDB_cursor *place;
+	int mdb_code;
+
+	*ret_cut = (struct store_cut){ 0 };
+	lmdb_forget_place(txn, table);
+	mdb_code = lmdb_place(txn, table, &place);
+	if (mdb_code == 0)
+		mdb_code = lmdb_cursor_del_until(place, key, ret_cut);
 	lmdb_forget_place(txn, table);
 	return lmdb_error(mdb_code);
 }
@@ -370,8 +417,8 @@ lmdb_cursor_move(struct store_cursor *cursor, enum store_move where,
 
 	if (mdb_code != 0)
 		return lmdb_error(mdb_code);
-	*ret_key = slice_of(mdb_key.mv_data, mdb_key.mv_size);
-	*ret_value = slice_of(value.mv_data, value.mv_size);
+	*ret_key = lmdb_slice(mdb_key);
+	*ret_value = lmdb_slice(value);
 	return 0;
 }
 
@@ -431,6 +478,7 @@ static const struct store_ops lmdb_ops = {
 	.get = lmdb_get,
 	.put = lmdb_put,
 	.del = lmdb_del,
+	.del_until = lmdb_del_until,
 	.clear = lmdb_clear,
 	.cursor_open = lmdb_cursor_open,
 	.cursor_close = lmdb_cursor_close,

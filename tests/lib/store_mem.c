@@ -244,6 +244,34 @@ mem_del(struct store_txn *txn, store_table table, struct slice key)
 }
 
 static int
+mem_del_until(struct store_txn *txn, store_table table, struct slice key,
+    struct store_cut *ret_cut)
+{
+	struct mem_txn *mem = mem_txn_of(txn);
+	struct mem_tree *tree = mem_table(txn, table);
+	const struct mem_record *first;
+	int code = disk_step(txn->store);
+
+	*ret_cut = (struct store_cut){ 0 };
+	if (code != 0) {
+		mem->failed = true;
+		return code;
+	}
+	while ((first = mem_tree_first(tree)) != NULL &&
+	       slice_compare(mem_record_key(first), key) <= 0) {
+		uint8_t memory[STORE_KEY_SIZE_MAX];
+		struct slice old = mem_record_key(first);
+
+		ret_cut->count++;
+		ret_cut->bytes += old.size + first->value_size;
+		memcpy(memory, old.data, old.size);
+		ASSERT(mem_tree_delete(tree, slice_of(memory, old.size)));
+	}
+	mem->changes[table]++;
+	return 0;
+}
+
+static int
 mem_clear(struct store_txn *txn, store_table table)
 {
 	struct mem_txn *mem = mem_txn_of(txn);
@@ -359,6 +387,7 @@ static const struct store_ops mem_ops = {
 	.get = mem_get,
 	.put = mem_put,
 	.del = mem_del,
+	.del_until = mem_del_until,
 	.clear = mem_clear,
 	.cursor_open = mem_cursor_open,
 	.cursor_close = mem_cursor_close,

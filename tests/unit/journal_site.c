@@ -146,6 +146,7 @@ journal_change_entries(struct store_txn *txn, uint64_t number, size_t size)
 {
 	uint8_t key[8];
 	uint8_t *value = mem_alloc(size);
+	struct store_cut cut;
 	int error;
 
 	memset(value, (int)number, size);
@@ -156,6 +157,9 @@ journal_change_entries(struct store_txn *txn, uint64_t number, size_t size)
 	if (error != 0 || number <= KEPT_COUNT)
 		return error;
 	codec_store_u64(key, number - KEPT_COUNT);
+	if (number % 2 == 0)
+		return store_delete_until(
+		    txn, JOURNAL_TABLE_B, slice_of(key, 8), &cut);
 	return store_delete(txn, JOURNAL_TABLE_B, slice_of(key, 8));
 }
 

@@ -150,6 +150,43 @@ START_TEST(store_put_get_replace_delete)
 }
 END_TEST
 
+START_TEST(store_delete_until_says_what_it_took)
+{
+	struct place place;
+	struct store_txn *txn;
+	struct store_cut cut;
+
+	place_init(&place, _i);
+	txn = begin(&place, true);
+	put(txn, TABLE_A, "b", "1");
+	put(txn, TABLE_A, "d", "22");
+	put(txn, TABLE_A, "f", "333");
+	put(txn, TABLE_B, "b", "stays");
+	ck_assert_int_eq(
+	    store_delete_until(txn, TABLE_A, slice_from_text("a"), &cut), 0);
+	ck_assert_uint_eq(cut.count, 0);
+	ck_assert_int_eq(
+	    store_delete_until(txn, TABLE_A, slice_from_text("d"), &cut), 0);
+	ck_assert_uint_eq(cut.count, 2);
+	ck_assert_uint_eq(cut.bytes, strlen("b1d22"));
+	ck_assert_int_eq(store_commit(txn), 0);
+	place_reopen(&place);
+	txn = begin(&place, true);
+	expect(txn, TABLE_A, "b", NULL);
+	expect(txn, TABLE_A, "d", NULL);
+	expect(txn, TABLE_A, "f", "333");
+	expect(txn, TABLE_B, "b", "stays");
+	ck_assert_int_eq(
+	    store_delete_until(txn, TABLE_A, slice_from_text("g"), &cut), 0);
+	ck_assert_uint_eq(cut.count, 1);
+	ck_assert_int_eq(
+	    store_delete_until(txn, TABLE_A, slice_from_text("g"), &cut), 0);
+	ck_assert_uint_eq(cut.count, 0);
+	store_abort(txn);
+	place_release(&place);
+}
+END_TEST
+
 START_TEST(store_clear_empties_one_table)
 {
 	struct place place;
@@ -461,6 +498,7 @@ struct group {
 	struct place place[KINDS_COUNT];
 	struct store_txn *txn[KINDS_COUNT];
 	uint64_t seed;
+	struct store_cut cut; /* the last one */
 };
 
 static void
@@ -483,6 +521,23 @@ group_same(
 	}
 }
 
+/* Of small keys mostly, for something to be left. */
+static int
+group_cut(struct group *group, int i, store_table table, struct slice key)
+{
+	uint8_t until[2] = { key.data[0] / 8, key.data[0] };
+	struct store_cut cut;
+	int code = store_delete_until(
+	    group->txn[i], table, slice_of(until, sizeof(until)), &cut);
+
+	ck_assert_int_eq(code, 0);
+	if (i == 0)
+		group->cut = cut;
+	ck_assert_uint_eq(cut.count, group->cut.count);
+	ck_assert_uint_eq(cut.bytes, group->cut.bytes);
+	return code;
+}
+
 static void
 group_change(struct group *group, struct rng *rng, struct slice key)
 {
@@ -490,6 +545,7 @@ group_change(struct group *group, struct rng *rng, struct slice key)
 	size_t size = rng_below(rng, sizeof(value));
 	store_table table = (store_table)rng_below(rng, TABLES_COUNT);
 	bool clear = rng_below(rng, 2000) == 0;
+	bool cut = rng_below(rng, 50) == 0;
 	uint64_t what = rng_below(rng, 4);
 	int codes[KINDS_COUNT];
 
@@ -499,6 +555,8 @@ group_change(struct group *group, struct rng *rng, struct slice key)
 
 		if (clear)
 			codes[i] = store_clear(txn, table);
+		else if (cut)
+			codes[i] = group_cut(group, i, table, key);
 		else if (what == 0)
 			codes[i] = store_delete(txn, table, key);
 		else if (what == 1)
@@ -595,6 +653,7 @@ store_suite(void)
 {
 	const TTest *const rules[] = {
 		store_put_get_replace_delete,
+		store_delete_until_says_what_it_took,
 		store_clear_empties_one_table,
 		store_tables_are_apart,
 		store_commit_survives_reopen,
