@@ -21,13 +21,13 @@
 /*
  * LMDB reads through a mapping of the file, and a page once touched counts as
  * this process's memory for good: with 100,000 entries in the log, 43 MB were
- * resident. So the pages are given back, at a commit, after so much was written
- * and this part of the file's size. They stay in the page cache, where a touch
- * finds them for less than a microsecond each; the part keeps that cost small
+ * resident. So the pages are given back when so much was written or deleted, and
+ * this part of the file's size. They stay in the page cache, where a touch finds
+ * sixteen of them in less than a microsecond; the part keeps that cost small
  * beside the writing where the file is large and touched at random.
  */
 #define STORE_LMDB_TRIM_BYTES (1024 * 1024)
-#define STORE_LMDB_TRIM_PART  8
+#define STORE_LMDB_TRIM_PART  32
 
 _Static_assert(STORE_KEY_SIZE_MAX == 511, "what LMDB is compiled for");
 
@@ -54,7 +54,7 @@ struct lmdb_store {
 	MDB_env *env;
 	void *map; /* of `map_size` bytes; NULL: not known */
 	size_t map_size;
-	uint64_t written_bytes; /* since the mapping was trimmed */
+	uint64_t changed_bytes; /* since the mapping was trimmed */
 	unsigned tables_count;
 	MDB_dbi tables[STORE_TABLES_MAX];
 };
@@ -177,15 +177,17 @@ lmdb_file_bytes(const struct lmdb_store *store)
 	return (info.me_last_pgno + 1) * stat.ms_psize;
 }
 
+/* Counts a change of so many bytes. What points into the store stays valid. */
 static void
-lmdb_trim(struct lmdb_store *store)
+lmdb_trim(struct lmdb_store *store, uint64_t bytes)
 {
-	if (store->written_bytes < STORE_LMDB_TRIM_BYTES || store->map == NULL)
+	store->changed_bytes += bytes;
+	if (store->changed_bytes < STORE_LMDB_TRIM_BYTES || store->map == NULL)
 		return;
-	if (store->written_bytes <
+	if (store->changed_bytes <
 	    lmdb_file_bytes(store) / STORE_LMDB_TRIM_PART)
 		return;
-	store->written_bytes = 0;
+	store->changed_bytes = 0;
 	/* Advice: where it is not taken, memory is all that is lost. */
 	(void)madvise(store->map, store->map_size, MADV_DONTNEED);
 }
@@ -248,7 +250,6 @@ lmdb_commit(struct store_txn *txn)
 	/* LMDB calls a write that was cut short by a full disk EIO. */
 	if (mdb_code == EIO && lmdb_disk_is_full(store))
 		return ERR_NO_SPACE;
-	lmdb_trim(store);
 	return lmdb_error(mdb_code);
 }
 
@@ -293,7 +294,7 @@ lmdb_put(struct store_txn *txn, store_table table, struct slice key,
 	MDB_cursor *place;
 	int mdb_code = lmdb_place(txn, table, &place);
 
-	lmdb_store_of(txn->store)->written_bytes += key.size + value.size;
+	lmdb_trim(lmdb_store_of(txn->store), key.size + value.size);
 	if (mdb_code == 0)
 		mdb_code = mdb_cursor_put(
 		    place, &mdb_key, &mdb_value, append ? MDB_APPEND : 0);
@@ -357,6 +358,7 @@ lmdb_del_until(struct store_txn *txn, store_table table, struct slice key,
 	if (mdb_code == 0)
 		mdb_code = lmdb_cursor_del_until(place, key, ret_cut);
 	lmdb_forget_place(txn, table);
+	lmdb_trim(lmdb_store_of(txn->store), ret_cut->bytes);
 	return lmdb_error(mdb_code);
 }
 
