@@ -12,10 +12,11 @@
 struct kv_bench {
 	struct store_mem_disk *disk;
 	struct store *store;
-	struct kv *kv;           /* NULL while closed */
-	struct buf *log;         /* commands; an empty one is to be skipped */
-	uint64_t *times_us;      /* their stamps */
-	size_t log_count;        /* entry i has the index i + 1 */
+	struct kv *kv;      /* NULL while closed */
+	struct buf *log;    /* commands; an empty one is to be skipped */
+	uint64_t *times_us; /* their stamps */
+	size_t log_count;   /* entry i has the index i + 1 */
+	size_t log_capacity;
 	struct kv_result result; /* of the last command applied */
 };
 
