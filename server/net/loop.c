@@ -24,6 +24,9 @@ struct loop {
 	struct event_base *base;
 	struct event timer;
 	uint64_t now_us;
+	/* loop_limit_step; the time lags behind the clock by what it cut off. */
+	uint64_t step_us_max;
+	uint64_t lag_us;
 	/* A wait has begun since now_us was read. */
 	bool now_stale;
 	unsigned signals_count;
@@ -39,6 +42,18 @@ struct loop_io {
 	loop_io_fn *fn;
 	void *context;
 };
+
+static uint64_t
+loop_read_clock(struct loop *loop)
+{
+	uint64_t now_us = clock_monotonic_us() - loop->lag_us;
+	uint64_t step_us = now_us - loop->now_us;
+
+	if (step_us <= loop->step_us_max)
+		return now_us;
+	loop->lag_us += step_us - loop->step_us_max;
+	return loop->now_us + loop->step_us_max;
+}
 
 /*
  * libevent 2.1 tells nobody that a wait has ended, so the first callback of a
@@ -93,6 +108,7 @@ loop_new(struct loop **ret_loop)
 	loop = mem_zalloc(1, sizeof(*loop));
 	loop->base = base;
 	loop->now_us = clock_monotonic_us();
+	loop->step_us_max = UINT64_MAX;
 	if (evtimer_assign(&loop->timer, base, timer_cb, loop) != 0)
 		fatal("the event loop has no timer");
 	*ret_loop = loop;
@@ -240,7 +256,7 @@ loop_arm(struct loop *loop, uint64_t deadline_us)
 		(void)event_del(&loop->timer); /* it may not be armed */
 		return true;
 	}
-	now_us = clock_monotonic_us();
+	now_us = loop_read_clock(loop);
 	if (deadline_us <= now_us)
 		return false;
 	wait_us = MIN(deadline_us - now_us, LOOP_WAIT_MAX_US);
@@ -275,7 +291,13 @@ loop_now(const struct loop *loop)
 uint64_t
 loop_update_now(struct loop *loop)
 {
-	loop->now_us = clock_monotonic_us();
+	loop->now_us = loop_read_clock(loop);
 	loop->now_stale = false;
 	return loop->now_us;
+}
+
+void
+loop_limit_step(struct loop *loop, uint64_t step_us_max)
+{
+	loop->step_us_max = step_us_max;
 }

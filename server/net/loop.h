@@ -57,4 +57,11 @@ void loop_pass(struct loop *loop, uint64_t deadline_us);
 uint64_t loop_now(const struct loop *loop);
 uint64_t loop_update_now(struct loop *loop);
 
+/*
+ * For tests of several nodes on one loop: between two readings the time goes
+ * on by at most `step_us_max`, whatever the clock says. When the machine stops
+ * them all for a while, none of them takes that for the silence of the others.
+ */
+void loop_limit_step(struct loop *loop, uint64_t step_us_max);
+
 #endif

@@ -13,6 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* A fraction of what a heartbeat may take; see loop_limit_step. */
+#define STEP_US_MAX 10000
+
 /* ---- The world of a node ---- */
 
 static raft_usec
@@ -383,6 +386,7 @@ world_new_as(unsigned count, uint64_t quota_bytes, bool is_roomy)
 	world->quota_bytes = quota_bytes;
 	world->is_roomy = is_roomy;
 	ck_assert_int_eq(loop_new(&world->loop), 0);
+	loop_limit_step(world->loop, STEP_US_MAX);
 	for (unsigned i = 0; i < count; i++)
 		add_founder(world);
 	for (unsigned i = 0; i < count; i++)

@@ -14,6 +14,7 @@
 #define PIECE_BYTES_MAX (UINT64_C(1) << 20)
 #define RECORDS_MAX     64
 #define PASS_WAIT_US    20000
+#define STEP_US_MAX     PASS_WAIT_US /* see loop_limit_step */
 #define REQUEST_WAIT_US UINT64_C(5000000)
 
 /* ---- The fake node ---- */
@@ -253,6 +254,7 @@ peer_net_init(struct peer_net *net, unsigned count)
 	*net = (struct peer_net){ .sides_count = count,
 		.election_timeout = 2000000 };
 	ck_assert_int_eq(loop_new(&net->loop), 0);
+	loop_limit_step(net->loop, STEP_US_MAX);
 	for (unsigned i = 0; i < count; i++) {
 		struct side *side = &net->side[i];
 

@@ -201,6 +201,27 @@ START_TEST(time_is_read_when_the_wait_ends)
 }
 END_TEST
 
+START_TEST(time_goes_on_by_limited_steps_if_asked_to)
+{
+	struct loop *loop;
+	uint64_t began_us;
+	uint64_t now_us;
+
+	ck_assert_int_eq(loop_new(&loop), 0);
+	loop_limit_step(loop, 1000);
+	began_us = loop_update_now(loop);
+	while (clock_monotonic_us() < began_us + 20000)
+		continue;
+	/* The pass waits for 1 ms of the loop's time, as it is due in 2. */
+	now_us = loop_update_now(loop);
+	ck_assert_uint_eq(now_us, began_us + 1000);
+	loop_pass(loop, began_us + 2000);
+	ck_assert_uint_gt(loop_now(loop), now_us);
+	ck_assert_uint_le(loop_now(loop), now_us + 1000);
+	loop_free(loop);
+}
+END_TEST
+
 static void
 on_signal(void *context, int signal_number)
 {
@@ -238,6 +259,7 @@ loop_suite(void)
 	tcase_add_test(tests, pass_ends_at_the_deadline);
 	tcase_add_test(tests, pass_waits_for_an_event_without_deadline);
 	tcase_add_test(tests, time_is_read_when_the_wait_ends);
+	tcase_add_test(tests, time_goes_on_by_limited_steps_if_asked_to);
 	tcase_add_test(tests, signal_runs_in_the_loop);
 	suite_add_tcase(suite, tests);
 	return suite;
