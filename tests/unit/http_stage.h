@@ -16,7 +16,7 @@
 #define HTTP_STAGE_REPLY_MAX          (256 * 1024)
 #define HTTP_STAGE_CONNECT_TIMEOUT_US 2000000
 /* What must happen happens in this time even on a machine under load. */
-#define HTTP_STAGE_PATIENCE_US UINT64_C(10000000)
+#define HTTP_STAGE_PATIENCE_US UINT64_C(60000000)
 #define HTTP_STAGE_ASKS_MAX    16
 
 /* The head of an answer with so many bytes. */

@@ -552,7 +552,6 @@ add_refusal_cases(Suite *suite)
 	TCase *tcase = tcase_create("refusals");
 
 	tcase_add_checked_fixture(tcase, setup_one, teardown);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, query_refused);
 	tcase_add_test(tcase, query_taken);
 	tcase_add_test(tcase, conditions_refused);
@@ -576,7 +575,6 @@ add_answer_cases(Suite *suite)
 	TCase *tcase = tcase_create("answers");
 
 	tcase_add_checked_fixture(tcase, setup_one, teardown);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, headers_of_every_answer);
 	tcase_add_test(tcase, root_uses_host);
 	tcase_add_test(tcase, health_of_a_leader);

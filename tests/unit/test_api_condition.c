@@ -208,7 +208,6 @@ api_condition_suite(void)
 	TCase *tcase = tcase_create("condition");
 
 	tcase_add_checked_fixture(tcase, setup_one, teardown);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, put_conditions);
 	tcase_add_test(tcase, put_refused_412);
 	tcase_add_test(tcase, if_match_of_several);

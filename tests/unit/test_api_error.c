@@ -153,7 +153,6 @@ api_error_suite(void)
 	TCase *tcase = tcase_create("error");
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_loop_test(tcase, as_json, 0, ARRAY_COUNT(rows));
 	tcase_add_loop_test(tcase, as_text, 0, ARRAY_COUNT(rows));
 	tcase_add_test(tcase, every_code_has_a_row);

@@ -261,7 +261,6 @@ api_identity_suite(void)
 	TCase *three = tcase_create("three");
 
 	tcase_add_checked_fixture(tcase, setup_one, teardown);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, replays);
 	tcase_add_test(tcase, errors_replay);
 	tcase_add_test(tcase, reused_422);
@@ -270,7 +269,6 @@ api_identity_suite(void)
 	tcase_add_test(tcase, unknown_outcome_names_it);
 	suite_add_tcase(suite, tcase);
 	tcase_add_checked_fixture(three, setup_three, teardown);
-	tcase_set_timeout(three, 30);
 	tcase_add_test(three, forwarded_headers);
 	tcase_add_test(three, redirect_307);
 	suite_add_tcase(suite, three);

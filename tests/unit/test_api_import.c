@@ -574,7 +574,6 @@ api_import_suite(void)
 	TCase *three = tcase_create("three");
 
 	tcase_add_checked_fixture(one_node, setup_one, teardown);
-	tcase_set_timeout(one_node, 20);
 	tcase_add_test(one_node, lines_by_hand);
 	tcase_add_test(one_node, export_comes_back);
 	tcase_add_test(one_node, short_lifetimes);
@@ -598,7 +597,6 @@ api_import_suite(void)
 	tcase_add_test(quota, import_within_the_quota);
 	suite_add_tcase(suite, quota);
 	tcase_add_checked_fixture(three, setup_three, teardown);
-	tcase_set_timeout(three, 20);
 	tcase_add_test(three, import_through_a_follower);
 	tcase_add_test(three, errors_of_the_leader);
 	tcase_add_test(three, import_waits_for_a_leader);

@@ -503,7 +503,6 @@ add_stale_cases(Suite *suite)
 	TCase *three = tcase_create("stale_three");
 
 	tcase_add_checked_fixture(tcase, setup_one, teardown);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, stale_read_says_how_old_it_may_be);
 	tcase_add_test(tcase, min_revision_that_is_there_200);
 	tcase_add_test(tcase, min_revision_is_waited_for);
@@ -512,7 +511,6 @@ add_stale_cases(Suite *suite)
 	tcase_add_test(tcase, min_revision_while_draining_503);
 	suite_add_tcase(suite, tcase);
 	tcase_add_checked_fixture(three, setup_three, teardown);
-	tcase_set_timeout(three, 30);
 	tcase_add_test(three, max_lag_of_a_follower);
 	suite_add_tcase(suite, three);
 }
@@ -523,7 +521,6 @@ add_key_cases(Suite *suite)
 	TCase *tcase = tcase_create("key");
 
 	tcase_add_checked_fixture(tcase, setup_one, teardown);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, put_new_201);
 	tcase_add_test(tcase, put_replaced_200);
 	tcase_add_test(tcase, put_return_minimal_204);

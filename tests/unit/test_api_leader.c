@@ -739,7 +739,6 @@ add_outcome_cases(Suite *suite)
 	TCase *tcase = tcase_create("outcomes");
 
 	tcase_add_checked_fixture(tcase, setup_one, teardown);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, stale_asks_nobody);
 	tcase_add_test(tcase, read_unconfirmed_503);
 	tcase_add_test(tcase, write_unknown_504);
@@ -764,12 +763,10 @@ api_leader_suite(void)
 
 	add_outcome_cases(suite);
 	tcase_add_checked_fixture(lonely, setup_lonely, teardown);
-	tcase_set_timeout(lonely, 30);
 	tcase_add_test(lonely, forming_503);
 	tcase_add_test(lonely, forwarded_by_unproved_is_ignored);
 	suite_add_tcase(suite, lonely);
 	tcase_add_checked_fixture(three, setup_three, teardown);
-	tcase_set_timeout(three, 30);
 	tcase_add_test(three, forwarded_write_and_read);
 	tcase_add_test(three, strong_read_is_served_by_the_follower);
 	tcase_add_test(three, stale_at_a_follower);

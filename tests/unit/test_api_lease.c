@@ -205,7 +205,6 @@ api_lease_suite(void)
 	TCase *tcase = tcase_create("lease");
 
 	tcase_add_checked_fixture(tcase, setup_one, teardown);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, granted_201);
 	tcase_add_test(tcase, refused);
 	tcase_add_test(tcase, its_keys);

@@ -268,7 +268,6 @@ api_life_suite(void)
 	TCase *tcase = tcase_create("life");
 
 	tcase_add_checked_fixture(tcase, setup_one, teardown);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, ttl_values);
 	tcase_add_test(tcase, ttl_is_shown);
 	tcase_add_test(tcase, ttl_ends);

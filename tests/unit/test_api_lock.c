@@ -402,7 +402,6 @@ api_lock_suite(void)
 	TCase *three = tcase_create("three");
 
 	tcase_add_checked_fixture(tcase, setup_one, teardown);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, taken_201);
 	tcase_add_test(tcase, held_409);
 	tcase_add_test(tcase, refused);
@@ -419,7 +418,6 @@ api_lock_suite(void)
 	tcase_add_test(tcase, drained_503);
 	suite_add_tcase(suite, tcase);
 	tcase_add_checked_fixture(three, setup_three, teardown);
-	tcase_set_timeout(three, 30);
 	tcase_add_test(three, forwarded);
 	tcase_add_test(three, client_of_a_follower_goes);
 	suite_add_tcase(suite, three);

@@ -778,7 +778,6 @@ make_case(Suite *suite, const char *name)
 	TCase *tcase = tcase_create(name);
 
 	tcase_add_checked_fixture(tcase, setup_three, teardown);
-	tcase_set_timeout(tcase, 30);
 	suite_add_tcase(suite, tcase);
 	return tcase;
 }

@@ -292,7 +292,6 @@ api_op_suite(void)
 	TCase *tcase = tcase_create("op");
 
 	tcase_add_checked_fixture(tcase, setup_one, teardown);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, incr);
 	tcase_add_test(tcase, incr_of_what_is_no_number_409);
 	tcase_add_test(tcase, by_400);

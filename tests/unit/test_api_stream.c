@@ -423,7 +423,6 @@ api_stream_suite(void)
 	TCase *three = tcase_create("three");
 
 	tcase_add_checked_fixture(one_node, setup, teardown);
-	tcase_set_timeout(one_node, 20);
 	tcase_add_test(one_node, lines_of_a_prefix);
 	tcase_add_test(one_node, lines_with_a_limit);
 	tcase_add_test(one_node, text_is_percent_encoded);

@@ -471,7 +471,6 @@ add_stream_cases(Suite *suite)
 	TCase *tcase = tcase_create("streams");
 
 	tcase_add_checked_fixture(tcase, setup_one, teardown);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, stream_from_now);
 	tcase_add_test(tcase, stream_of_a_prefix);
 	tcase_add_test(tcase, stream_of_a_range);
@@ -499,7 +498,6 @@ api_watch_suite(void)
 
 	add_stream_cases(suite);
 	tcase_add_checked_fixture(tcase, setup_three, teardown);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, leader_change);
 	tcase_add_test(tcase, begins_behind_what_was_acknowledged);
 	suite_add_tcase(suite, tcase);

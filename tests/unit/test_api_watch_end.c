@@ -156,7 +156,6 @@ new_case(const char *name, void (*setup)(void))
 	TCase *tcase = tcase_create(name);
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 60);
 	return tcase;
 }
 

@@ -297,7 +297,6 @@ api_watch_random_suite(void)
 	TCase *tcase = tcase_create("random");
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, everybody_sees_exactly_what_happened);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -205,7 +205,6 @@ api_watch_sse_suite(void)
 	TCase *tcase = tcase_create("streams");
 
 	tcase_add_checked_fixture(tcase, setup_one, teardown);
-	tcase_set_timeout(tcase, 30);
 	tcase_add_test(tcase, begins_with_where_it_is);
 	tcase_add_test(tcase, snapshot_takes_its_ids_back);
 	tcase_add_test(tcase, the_last_of_a_revision_has_the_id);

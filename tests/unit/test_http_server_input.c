@@ -340,7 +340,6 @@ http_server_input_suite(void)
 	tcase_add_test(tests, input_that_waits_too_long);
 	tcase_add_test(tests, input_spares_peers);
 	tcase_add_loop_test(tests, input_of_many_ends, 0, 10);
-	tcase_set_timeout(tests, 20);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -722,7 +722,6 @@ http_server_parts_suite(void)
 	tcase_add_test(tests, deadline_none_while_paused);
 	tcase_add_test(tests, input_limit_counts_what_is_kept);
 	tcase_add_test(tests, drain_waits_for_the_body);
-	tcase_set_timeout(tests, 20);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

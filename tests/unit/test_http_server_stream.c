@@ -613,7 +613,6 @@ http_server_stream_suite(void)
 	tcase_add_test(tests, drained_cuts);
 	tcase_add_test(tests, drained_in_turns);
 	tcase_add_test(tests, memory_of_one_that_is_always_behind);
-	tcase_set_timeout(tests, 20);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -642,7 +642,6 @@ http_server_stream_close_suite(void)
 	tcase_add_test(tests, limit_spares_those_that_keep_up);
 	tcase_add_test(tests, limit_prefers_answers);
 	tcase_add_test(tests, limit_is_not_reached_by_those_that_wait);
-	tcase_set_timeout(tests, 20);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

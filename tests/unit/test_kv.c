@@ -482,7 +482,6 @@ kv_suite(void)
 	tcase_add_checked_fixture(core, set_up, tear_down);
 	add_rules(core);
 	tcase_add_loop_test(core, kv_random_commands_as_a_model, 0, 5);
-	tcase_set_timeout(core, 30);
 	suite_add_tcase(suite, core);
 	return suite;
 }

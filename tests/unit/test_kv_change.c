@@ -283,7 +283,6 @@ kv_change_suite(void)
 	tcase_add_test(core, kv_key_may_come_and_go_in_one_command);
 	tcase_add_test(core, kv_way_back_is_short);
 	tcase_add_test(core, kv_way_back_is_short_after_compaction);
-	tcase_set_timeout(core, 60);
 	suite_add_tcase(suite, core);
 	return suite;
 }

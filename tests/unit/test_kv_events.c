@@ -429,6 +429,5 @@ kv_events_suite(void)
 	tcase_add_test(core, kv_events_at_the_tip_cost_what_is_new);
 	tcase_add_test(core, kv_events_of_one_key_cost_a_few_steps_each);
 	tcase_add_loop_test(core, kv_events_find_damage, 0, 3);
-	tcase_set_timeout(core, 60);
 	return suite;
 }

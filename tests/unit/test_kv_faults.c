@@ -548,7 +548,6 @@ kv_faults_suite(void)
 	tcase_add_loop_test(core, kv_record_of_other_version, 0, 2);
 	tcase_add_test(core, kv_scrub_reads_every_record);
 	tcase_add_test(core, kv_scrub_goes_on_over_changes);
-	tcase_set_timeout(core, 30);
 	suite_add_tcase(suite, core);
 	return suite;
 }

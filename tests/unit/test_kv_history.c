@@ -358,6 +358,5 @@ kv_history_suite(void)
 	    core, kv_get_at_finds_a_missing_or_damaged_event, 0, 2);
 	tcase_add_test(core, kv_get_at_finds_a_way_that_leads_nowhere);
 	tcase_add_test(core, kv_get_deadline_is_the_keys_own_or_its_leases);
-	tcase_set_timeout(core, 60);
 	return suite;
 }

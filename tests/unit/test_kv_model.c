@@ -262,7 +262,6 @@ kv_model_suite(void)
 	tcase_add_loop_test(
 	    core, kv_model_agrees_with_random_commands, 0, SEEDS);
 	tcase_add_loop_test(core, kv_model_agrees_after_each_command, 0, 4);
-	tcase_set_timeout(core, 600);
 	suite_add_tcase(suite, core);
 	return suite;
 }

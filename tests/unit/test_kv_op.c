@@ -799,7 +799,6 @@ kv_op_suite(void)
 	tcase_add_test(core, kv_list_of_every_range);
 	tcase_add_test(core, kv_list_of_an_empty_state);
 	tcase_add_test(core, kv_list_with_and_without_values);
-	tcase_set_timeout(core, 60);
 	suite_add_tcase(suite, core);
 	return suite;
 }

@@ -471,6 +471,5 @@ kv_past_suite(void)
 	tcase_add_loop_test(random, kv_past_is_exactly_as_it_was, 0, SEEDS);
 	tcase_add_loop_test(
 	    random, kv_past_stays_as_it_was_while_it_is_listed, 0, SEEDS);
-	tcase_set_timeout(random, 120);
 	return suite;
 }

@@ -250,7 +250,6 @@ kv_record_suite(void)
 	tcase_add_test(core, kv_change_comes_back);
 	tcase_add_test(core, kv_state_comes_back);
 	tcase_add_test(core, kv_state_digest_tells_all_of_it);
-	tcase_set_timeout(core, 30);
 	suite_add_tcase(suite, core);
 	return suite;
 }

@@ -441,6 +441,5 @@ kv_snapshot_suite(void)
 	tcase_add_test(copying, G20_reader_keeps_its_state_under_writes);
 	tcase_add_test(copying, G20_large_snapshot_between_lmdb_stores);
 	tcase_add_test(copying, writer_commits_now_and_then);
-	tcase_set_timeout(copying, 60);
 	return suite;
 }

@@ -237,6 +237,5 @@ kv_snapshot_refused_suite(void)
 	tcase_add_test(refusals, G19_snapshot_with_a_gap_is_not_finished);
 	tcase_add_test(refusals, G19_pieces_of_two_snapshots_are_not_finished);
 	tcase_add_test(refusals, snapshot_of_another_offer_is_not_finished);
-	tcase_set_timeout(refusals, 60);
 	return suite;
 }

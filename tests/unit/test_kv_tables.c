@@ -257,7 +257,6 @@ kv_tables_suite(void)
 	tcase_add_test(core, kv_tables_of_another_version);
 	tcase_add_loop_test(
 	    core, kv_damage_anywhere_in_the_file_is_found_or_harmless, 0, 4);
-	tcase_set_timeout(core, 60);
 	suite_add_tcase(suite, core);
 	return suite;
 }

@@ -599,7 +599,6 @@ kv_transaction_suite(void)
 
 	tcase_add_checked_fixture(core, set_up, tear_down);
 	add_all(core);
-	tcase_set_timeout(core, 60);
 	suite_add_tcase(suite, core);
 	return suite;
 }

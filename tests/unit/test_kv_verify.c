@@ -565,6 +565,5 @@ kv_verify_suite(void)
 	tcase_add_test(core, kv_scrub_is_not_deceived_by_what_comes_and_goes);
 	tcase_add_test(core, kv_scrub_ends_though_more_is_written);
 	tcase_add_test(core, kv_scrub_goes_on_over_a_compaction);
-	tcase_set_timeout(core, 60);
 	return suite;
 }

@@ -569,7 +569,6 @@ node_compare_suite(void)
 	tcase_add_test(rules, D_samples_reach_back_so_far);
 	tcase_add_test(rules, D_a_member_behind_is_judged_when_it_gets_there);
 	suite_add_tcase(suite, rules);
-	tcase_set_timeout(clusters, 30);
 	tcase_add_test(
 	    clusters, D_a_follower_that_differs_stops_within_three_heartbeats);
 	tcase_add_test(clusters, D_a_leader_that_differs_does_not_serve_on);

@@ -700,7 +700,6 @@ node_log_suite(void)
 	TCase *tcase = tcase_create("log");
 
 	/* Crashes at every place take seconds under a sanitizer. */
-	tcase_set_timeout(tcase, 30);
 
 	tcase_add_test(tcase, log_reopens_with_what_was_committed);
 	tcase_add_test(tcase, A12_term_and_vote_are_one);
@@ -725,7 +724,6 @@ node_log_suite(void)
 	tcase_add_test(tcase, log_scrub_follows_cuts_at_both_ends);
 	tcase_add_test(tcase, log_scrub_finds_a_foreign_entry);
 	tcase_add_test(tcase, log_keeps_its_entries_under_a_new_state);
-	tcase_set_timeout(tcase, 30);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

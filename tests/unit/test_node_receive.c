@@ -571,7 +571,6 @@ node_receive_suite(void)
 	Suite *suite = suite_create("node_receive");
 	TCase *tcase = tcase_create("node_receive");
 
-	tcase_set_timeout(tcase, 60);
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase, a_crash_behind_any_piece_leaves_one_state_whole);
 	tcase_add_test(tcase, a_fault_of_the_new_data_leaves_the_old_state);

@@ -689,7 +689,6 @@ node_repair_suite(void)
 	Suite *suite = suite_create("node_repair");
 	TCase *tcase = tcase_create("repair");
 
-	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(
 	    tcase, member_is_whole_again, 0, ARRAY_COUNT(damages));
 	tcase_add_loop_test(tcase, damaged_member_votes_and_is_not_elected, 0,

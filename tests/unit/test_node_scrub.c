@@ -256,7 +256,6 @@ node_scrub_suite(void)
 	Suite *suite = suite_create("node_scrub");
 	TCase *tcase = tcase_create("node_scrub");
 
-	tcase_set_timeout(tcase, 30);
 	tcase_add_loop_test(tcase, damage_that_nobody_reads_is_found, 0,
 	    (int)ARRAY_COUNT(damages));
 	tcase_add_test(tcase, an_entry_in_the_place_of_another_is_found);

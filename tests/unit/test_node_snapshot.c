@@ -527,7 +527,6 @@ node_snapshot_suite(void)
 	Suite *suite = suite_create("node_snapshot");
 	TCase *tcase = tcase_create("node_snapshot");
 
-	tcase_set_timeout(tcase, 60);
 	suite_add_tcase(suite, tcase);
 	add_tests(tcase);
 	return suite;

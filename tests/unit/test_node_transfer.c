@@ -408,7 +408,6 @@ node_transfer_suite(void)
 	Suite *suite = suite_create("node_transfer");
 	TCase *tcase = tcase_create("node_transfer");
 
-	tcase_set_timeout(tcase, 60);
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase, the_last_checkpoint_is_good_enough);
 	tcase_add_test(tcase, a_silent_member_is_sent_nothing);

@@ -634,7 +634,6 @@ peer_suite(void)
 	Suite *suite = suite_create("peer");
 	TCase *tcase = tcase_create("peer");
 
-	tcase_set_timeout(tcase, 20);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, connect_all);
 	tcase_add_test(tcase, connect_hears_the_hello);

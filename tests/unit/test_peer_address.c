@@ -247,7 +247,6 @@ peer_address_suite(void)
 	Suite *suite = suite_create("peer_address");
 	TCase *tcase = tcase_create("address");
 
-	tcase_set_timeout(tcase, 20);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, hello_to_where_it_came_in);
 	tcase_add_test(tcase, hello_to_the_configured_address);

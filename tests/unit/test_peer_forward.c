@@ -433,7 +433,6 @@ peer_forward_suite(void)
 	Suite *suite = suite_create("peer_forward");
 	TCase *tcase = tcase_create("forward");
 
-	tcase_set_timeout(tcase, 20);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, forward_and_answer);
 	tcase_add_test(tcase, forward_reuses_connections);

@@ -464,7 +464,6 @@ peer_members_suite(void)
 	Suite *suite = suite_create("peer_members");
 	TCase *tcase = tcase_create("members");
 
-	tcase_set_timeout(tcase, 20);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, nobody_at_first);
 	tcase_add_test(tcase, no_member_dials_nobody);

@@ -410,7 +410,6 @@ peer_probe_suite(void)
 	Suite *suite = suite_create("peer_probe");
 	TCase *tcase = tcase_create("probe");
 
-	tcase_set_timeout(tcase, 20);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, probe_of_joining_node);
 	tcase_add_test(tcase, probe_of_member);

@@ -636,7 +636,6 @@ peer_proof_suite(void)
 	tcase_add_test(pure, proof_depends_on_all);
 	tcase_add_test(pure, proof_golden);
 	suite_add_tcase(suite, pure);
-	tcase_set_timeout(tcase, 20);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, proof_right);
 	tcase_add_test(tcase, hello_alone_changes_nothing);

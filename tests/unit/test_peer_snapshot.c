@@ -360,7 +360,6 @@ peer_snapshot_suite(void)
 	Suite *suite = suite_create("peer_snapshot");
 	TCase *tcase = tcase_create("snapshot");
 
-	tcase_set_timeout(tcase, 20);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, piece_and_answer);
 	tcase_add_test(tcase, pieces_on_one_connection);

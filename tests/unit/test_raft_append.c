@@ -752,7 +752,6 @@ raft_append_suite(void)
 	TCase *append = tcase_create("append");
 
 	tcase_add_checked_fixture(append, set_up, tear_down);
-	tcase_set_timeout(append, 30);
 	tcase_add_test(append, C1_prev_match_table);
 	tcase_add_test(append, C2_duplicate);
 	tcase_add_test(append, C3_duplicate_while_open);

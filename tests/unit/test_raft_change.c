@@ -857,7 +857,6 @@ raft_change_suite(void)
 	TCase *change = tcase_create("change");
 
 	tcase_add_checked_fixture(change, set_up, tear_down);
-	tcase_set_timeout(change, 30);
 	tcase_add_test(change, H1_one_at_a_time);
 	tcase_add_test(change, H2_own_term_guard);
 	tcase_add_test(change, H3_counts_under_the_new_members);

@@ -618,7 +618,6 @@ raft_churn_suite(void)
 	TCase *churn = tcase_create("churn");
 
 	tcase_add_checked_fixture(churn, set_up, tear_down);
-	tcase_set_timeout(churn, 60);
 	tcase_add_test(churn, H7_change_survives_leader);
 	tcase_add_test(churn, H13_joins_under_load);
 	tcase_add_test(churn, H13_new_leader_goes_on);

@@ -277,7 +277,6 @@ raft_commit_suite(void)
 	TCase *commit = tcase_create("commit");
 
 	tcase_add_checked_fixture(commit, set_up, tear_down);
-	tcase_set_timeout(commit, 30);
 	tcase_add_test(commit, D1_figure_8);
 	tcase_add_test(commit, D1_figure_8_lost);
 	tcase_add_test(commit, D2_own_term_commits_all_before);

@@ -753,7 +753,6 @@ raft_elect_suite(void)
 	TCase *elect = tcase_create("elect");
 
 	tcase_add_checked_fixture(elect, set_up, tear_down);
-	tcase_set_timeout(elect, 30);
 	tcase_add_loop_test(elect, A1_adopt_term, 0, 16);
 	tcase_add_test(elect, A2_reject_stale);
 	tcase_add_loop_test(elect, A3_boot_follower, 0, 2);

@@ -560,7 +560,6 @@ raft_flow_suite(void)
 	TCase *flow = tcase_create("flow");
 
 	tcase_add_checked_fixture(flow, set_up, tear_down);
-	tcase_set_timeout(flow, 30);
 	tcase_add_test(flow, F1_window_appends);
 	tcase_add_test(flow, F1_commit_waits_for_room);
 	tcase_add_test(flow, F1_commit_does_not_wait_for_nobody);

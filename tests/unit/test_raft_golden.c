@@ -255,7 +255,6 @@ raft_golden_suite(void)
 	TCase *golden = tcase_create("golden");
 
 	tcase_add_checked_fixture(golden, set_up, tear_down);
-	tcase_set_timeout(golden, 30);
 	tcase_add_test(golden, golden_election);
 	tcase_add_test(golden, golden_write);
 	tcase_add_test(golden, golden_read);

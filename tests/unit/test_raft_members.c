@@ -202,7 +202,6 @@ raft_members_suite(void)
 	TCase *members = tcase_create("members");
 
 	tcase_add_checked_fixture(members, set_up, tear_down);
-	tcase_set_timeout(members, 30);
 	tcase_add_test(members, A34_members_changed_between_campaigns);
 	tcase_add_test(members, H3_effective_on_append);
 	tcase_add_test(members, H4_rollback_truncate);

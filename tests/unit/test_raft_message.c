@@ -262,7 +262,6 @@ raft_message_suite(void)
 	TCase *messages = tcase_create("message");
 
 	tcase_add_checked_fixture(messages, set_up, tear_down);
-	tcase_set_timeout(messages, 30);
 	tcase_add_test(messages, L14_hostile_headers);
 	tcase_add_test(messages, C21_hostile_appends);
 	tcase_add_test(messages, L14_hostile_responses);

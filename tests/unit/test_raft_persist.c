@@ -457,7 +457,6 @@ raft_persist_suite(void)
 	TCase *persist = tcase_create("persist");
 
 	tcase_add_checked_fixture(persist, set_up, tear_down);
-	tcase_set_timeout(persist, 30);
 	tcase_add_test(persist, E1_term_with_entries);
 	tcase_add_test(persist, E2_ack_after_durable);
 	tcase_add_test(persist, E3_ack_content_at_release);

@@ -453,7 +453,6 @@ raft_prevote_suite(void)
 	TCase *prevote = tcase_create("prevote");
 
 	tcase_add_checked_fixture(prevote, set_up, tear_down);
-	tcase_set_timeout(prevote, 30);
 	tcase_add_test(prevote, B1_rejoin_quiet);
 	tcase_add_test(prevote, B2_prevote_pure);
 	tcase_add_test(prevote, B3_prevote_late_counts_not);

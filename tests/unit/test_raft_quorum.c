@@ -275,7 +275,6 @@ raft_quorum_suite(void)
 	Suite *suite = suite_create("raft_quorum");
 	TCase *quorum = tcase_create("quorum");
 
-	tcase_set_timeout(quorum, 30);
 	tcase_add_test(quorum, D3_median);
 	tcase_add_test(quorum, D4_quorum_brute);
 	tcase_add_test(quorum, D4_quorum_brute_joint);

@@ -192,7 +192,6 @@ raft_random_suite(void)
 	Suite *suite = suite_create("raft_random");
 	TCase *random = tcase_create("random");
 
-	tcase_set_timeout(random, 60);
 	tcase_add_loop_test(random, L3_invariants_each_event, 1, SEEDS + 1);
 	tcase_add_test(random, L1_same_seed_same_digest);
 	suite_add_tcase(suite, random);

@@ -522,7 +522,6 @@ raft_read_suite(void)
 	TCase *reads = tcase_create("read");
 
 	tcase_add_checked_fixture(reads, set_up, tear_down);
-	tcase_set_timeout(reads, 30);
 	tcase_add_test(reads, J1_no_read_before_own_commit);
 	tcase_add_test(reads, J2_round_confirm);
 	tcase_add_loop_test(reads, J3_partitioned_old_leader, 0, 2);

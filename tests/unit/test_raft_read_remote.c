@@ -584,7 +584,6 @@ raft_read_remote_suite(void)
 	TCase *reads = tcase_create("read");
 
 	tcase_add_checked_fixture(reads, set_up, tear_down);
-	tcase_set_timeout(reads, 30);
 	tcase_add_test(reads, J7_read_on_follower);
 	tcase_add_test(reads, J7_commit_in_the_answer);
 	tcase_add_test(reads, J7_no_leader_known);

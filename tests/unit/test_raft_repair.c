@@ -712,7 +712,6 @@ raft_repair_suite(void)
 	TCase *repair = tcase_create("repair");
 
 	tcase_add_checked_fixture(repair, set_up, tear_down);
-	tcase_set_timeout(repair, 30);
 	tcase_add_loop_test(repair, votes_by_what_it_had, 0, 2);
 	tcase_add_test(repair, votes_by_what_it_has_too);
 	tcase_add_test(repair, does_not_campaign);

@@ -972,7 +972,6 @@ raft_snapshot_suite(void)
 	tcase_add_test(receiver, impossible_snapshots);
 	suite_add_tcase(suite, receiver);
 	tcase_add_checked_fixture(both, set_up, tear_down);
-	tcase_set_timeout(both, 30);
 	tcase_add_loop_test(both, G27_cut_to_the_tip, 0, 2);
 	tcase_add_test(both, G23_slow_snapshot_no_election);
 	tcase_add_test(both, G21_install_longer_than_the_timeout);

@@ -569,7 +569,6 @@ raft_state_lost_suite(void)
 	TCase *lost = tcase_create("state_lost");
 
 	tcase_add_checked_fixture(lost, set_up, tear_down);
-	tcase_set_timeout(lost, 30);
 	tcase_add_test(lost, votes_and_acknowledges);
 	tcase_add_test(lost, applies_and_reads_nothing);
 	tcase_add_test(lost, does_not_campaign);

@@ -638,7 +638,6 @@ raft_transfer_suite(void)
 	TCase *transfer = tcase_create("transfer");
 
 	tcase_add_checked_fixture(transfer, set_up, tear_down);
-	tcase_set_timeout(transfer, 30);
 	tcase_add_test(transfer, I1_up_to_date_target);
 	tcase_add_test(transfer, I1_target_campaigns_at_once);
 	tcase_add_test(transfer, I2_lagging_target);

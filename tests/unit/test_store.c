@@ -676,7 +676,6 @@ store_suite(void)
 	tcase_add_loop_test(
 	    conformance, store_reader_sees_last_commit, 0, KIND_JOURNAL);
 	tcase_add_loop_test(conformance, store_random_operations_agree, 0, 3);
-	tcase_set_timeout(conformance, 60);
 	suite_add_tcase(suite, conformance);
 	return suite;
 }

@@ -496,8 +496,6 @@ add_crashes(Suite *suite)
 
 	tcase_add_checked_fixture(crashes, set_up, tear_down);
 	tcase_add_checked_fixture(small, set_up_small, tear_down);
-	tcase_set_timeout(crashes, 60);
-	tcase_set_timeout(small, 60);
 	tcase_add_test(crashes, journal_replays_every_commit);
 	tcase_add_test(crashes, journal_commit_leaves_inner_store_alone);
 	tcase_add_test(crashes, journal_empty_commit_writes_nothing);

@@ -510,7 +510,6 @@ store_journal_damage_suite(void)
 	TCase *damage = tcase_create("damage");
 
 	tcase_add_checked_fixture(damage, set_up, tear_down);
-	tcase_set_timeout(damage, 60);
 	tcase_add_test(damage, journal_damage_before_the_last_block_is_seen);
 	tcase_add_test(damage, journal_damage_to_any_block_is_seen);
 	tcase_add_test(damage, journal_damage_to_a_large_last_block_is_seen);

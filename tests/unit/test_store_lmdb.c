@@ -588,7 +588,6 @@ store_lmdb_suite(void)
 	tcase_add_test(
 	    core, D20_store_lmdb_forgets_readers_of_a_killed_process);
 	tcase_add_test(core, store_lmdb_gives_mapped_pages_back);
-	tcase_set_timeout(core, 30);
 	suite_add_tcase(suite, core);
 	return suite;
 }

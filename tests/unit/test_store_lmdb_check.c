@@ -763,7 +763,6 @@ store_lmdb_check_suite(void)
 	TCase *core = tcase_create("core");
 
 	tcase_add_checked_fixture(core, set_up, tear_down);
-	tcase_set_timeout(core, 60);
 	tcase_add_loop_test(
 	    core, check_takes_what_random_transactions_leave, 0, 4);
 	tcase_add_loop_test(core, check_takes_what_a_crash_leaves, 0, 2);
