@@ -38,6 +38,16 @@ field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])
 put() { curl -sS --fail-with-body -o /dev/null -X PUT --data-binary "$2" "$URL/kv/$1"; }
 revision() { curl -sS -o /dev/null -w '%{header_json}' "$URL/kv?count" |
 	python3 -c 'import json, sys; print(json.load(sys.stdin)["luminous-revision"][0])'; }
+# until_gives PATTERN COMMAND...: again and again until it prints that.
+until_gives() { local pattern=$1; shift
+	until "$@" 2>/dev/null | grep -e "$pattern" >/dev/null; do sleep 0.05; done; }
+# follow PATTERN COMMAND...: what it prints until that has come; then it is
+# killed: the status is 143, or that with which it ended by itself.
+follow() { local pattern=$1; shift
+	"$@" >followed & local process=$!
+	until grep -q -e "$pattern" followed || ! kill -0 $process 2>/dev/null; do sleep 0.05; done
+	kill $process 2>/dev/null; wait $process; local status=$?
+	cat followed; return $status; }
 """
 
 
