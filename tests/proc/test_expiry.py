@@ -6,7 +6,7 @@ from lib.cluster import QUICK, Cluster
 from lib.testing import expect, expect_equal, wait_for
 
 MARK_SECONDS = 5  # how late a change of leaders may make an expiry
-SLACK = 3.0  # seconds, for a machine that is busy
+SLACK = 8.0  # seconds, for a machine that is busy
 
 
 def put(node, target, body=b"x"):
@@ -30,7 +30,7 @@ def test_key_expires_in_time(test):
     began = time.monotonic()
     put(cluster.followers()[0], "/kv/a?ttl=2s")
     wait_for("there everywhere",
-             lambda: all(has(node, "a") for node in cluster), 1)
+             lambda: all(has(node, "a") for node in cluster), 2)
     while all(has(node, "a") for node in cluster):
         expect(time.monotonic() - began < 2 + SLACK, "lives on")
         time.sleep(0.02)
@@ -104,7 +104,7 @@ def test_history_keeps_to_its_size(test):
 
 def test_history_keeps_to_its_age(test):
     """An idle cluster has none in the end."""
-    options = dict(QUICK, **{"history.max-age": "2s"})
+    options = dict(QUICK, **{"history.max-age": "4s"})
     cluster = Cluster(test, options=options).start()
     leader = cluster.leader()
     for number in range(10):
@@ -113,5 +113,5 @@ def test_history_keeps_to_its_age(test):
     for node in cluster:
         wait_for("no history is left", lambda:
                  node.get_cluster()["history"]["events"] == 0,
-                 2 * 9 / 8 + SLACK)
+                 4 * 9 / 8 + SLACK)
     expect_equal(leader.get_cluster()["history"]["oldest"], 10, "oldest")

@@ -50,6 +50,10 @@ def test_L3_idle_connections_over_the_limit(test):
                  "term and leader")
 
 
+# After 500 ms, on a machine that is busy; without the option after 10 s.
+CUT_SECONDS_MAX = 8.0
+
+
 def send_slowly(client, data, every=0.03):
     """One byte at a time until an answer comes; how long that took."""
     began = time.monotonic()
@@ -81,7 +85,7 @@ def test_L4_slow_head_is_cut(test):
         expect_equal((answer.status, answer.code), (408, "timeout"), "answer")
         expect_equal(answer.json()["option"], "http.header-timeout", "option")
         expect(client.is_closed_by_server(7), "the connection stays open")
-    expect(0.4 < took < 3.0, f"it was cut after {took:.2f} s")
+    expect(0.4 < took < CUT_SECONDS_MAX, f"it was cut after {took:.2f} s")
     cluster["n1"].put("key", b"value")
 
 
@@ -102,7 +106,7 @@ def test_L4_slow_body_is_cut(test):
                     client.buffer += client.socket.recv(4096)
                     break
                 except TimeoutError:
-                    expect(time.monotonic() < began + 5, "never cut")
+                    expect(time.monotonic() < began + CUT_SECONDS_MAX, "never cut")
             took = time.monotonic() - began
             client.socket.settimeout(5)
             answer = client.receive()
@@ -110,7 +114,7 @@ def test_L4_slow_body_is_cut(test):
                          framing)
             expect_equal(answer.json()["option"], "http.body-timeout",
                          "option")
-            expect(0.3 < took < 3.0, f"it was cut after {took:.2f} s")
+            expect(0.3 < took < CUT_SECONDS_MAX, f"it was cut after {took:.2f} s")
     expect_equal(cluster["n1"].get("key"), None, "the key")
 
 
@@ -120,9 +124,10 @@ def test_L4_idle_connection_is_closed(test):
     with http.Client(cluster["n1"].address) as client:
         client.request("GET", "/livez")
         began = time.monotonic()
-        expect(client.is_closed_by_server(5), "the connection stays open")
+        expect(client.is_closed_by_server(CUT_SECONDS_MAX),
+               "the connection stays open")
         took = time.monotonic() - began
-    expect(0.4 < took < 3.0, f"it was closed after {took:.2f} s")
+    expect(0.4 < took < CUT_SECONDS_MAX, f"it was closed after {took:.2f} s")
 
 
 def test_L4_client_that_never_reads_is_cut(test):

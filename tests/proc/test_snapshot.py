@@ -118,7 +118,7 @@ def test_empty_node_joins_a_large_store(test):
     expect_values(node, values)
     load.check(node, "?consistency=stale")
     test.note(f"gap {gap:.2f} s, {load.count()} writes")
-    expect(gap < 3.0, f"no write for {gap:.2f} s")
+    expect(gap < 10.0, f"no write for {gap:.2f} s")
 
 
 def test_receiver_killed_in_the_middle(test):
