@@ -1,6 +1,7 @@
 #!/bin/bash
-# Installs what is missing, builds, and runs every test. The last line is
-# 'N passed, N failed'; the exit status is 0 if none failed.
+# Installs what is missing, builds, and runs every test. Before the last line,
+# 'N passed, N failed', each step that failed is named, with what it said of
+# its failures; the exit status is 0 if none failed.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=scripts/packages.sh
@@ -9,17 +10,12 @@ cd "$(dirname "$0")/.." || exit 1
 passed=0
 failed=0
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+failures=$(mktemp)
+trap 'rm -f "$log" "$failures"' EXIT
 
-# Adds up what a step printed: Check's summaries and 'N passed, N failed'.
+# Adds up what a step printed: 'N passed, N failed'.
 count_log() {
 	awk '
-	/^[0-9]+%: Checks: / {
-		gsub(",", "")
-		failed += $5 + $7
-		passed += $3 - $5 - $7
-		seen = 1
-	}
 	/^[0-9]+ passed, [0-9]+ failed$/ {
 		passed += $1
 		failed += $3
@@ -28,13 +24,29 @@ count_log() {
 	END { print passed + 0, failed + 0, seen + 0 }' "$log"
 }
 
+# The lines that name a failure: of the unit tests, of the other tests, of
+# compilers and linters; or the last ones, if the step went wrong otherwise.
+name_failures() {
+	local names='^[^ ]+:[0-9]+:[FE]:|^FAIL|ERROR: [A-Za-z]*Sanitizer'
+
+	names+='|runtime error: |^[^ ]+:[0-9]+(:[0-9]+)?: |^make.*\*\*\*'
+	echo "== FAILED: $1 (exit status $2)"
+	if grep -qE "$names" "$log"; then
+		grep -E "$names" "$log" | grep -v 'assertion failed' |
+			cut -c -300 | tail -n 40
+	else
+		tail -n 20 "$log"
+	fi
+}
+
 # step DESCRIPTION COMMAND...: a step that counts nothing is itself one test.
 step() {
 	local name=$1 status=0 step_passed step_failed counted
+	local began=$SECONDS
 
 	shift
 	echo "== $name: $*"
-	"$@" 2>&1 | tee "$log" || status=1
+	"$@" 2>&1 | tee "$log" || status=$?
 	read -r step_passed step_failed counted < <(count_log)
 	if [ "$status" -ne 0 ] && [ "$step_failed" -eq 0 ]; then
 		step_failed=1
@@ -43,21 +55,31 @@ step() {
 	fi
 	passed=$((passed + step_passed))
 	failed=$((failed + step_failed))
+	echo "-- $name: $step_passed passed, $step_failed failed," \
+		"$((SECONDS - began)) s"
+	if [ "$step_failed" -ne 0 ]; then
+		name_failures "$name" "$status" >>"$failures"
+	fi
 	return "$status"
 }
 
 install_packages build test || exit 1
 
-step "gcc build" make -j2 all unit sim && step "checks" make check
-if [ -e tests/proc/run.py ]; then
+jobs=-j$(nproc)
+san=address,undefined
+
+if step "gcc build" make "$jobs" all unit sim; then
+	step "gcc units" build/unit
+	step "simulator" build/sim --seeds 50
+	step "lint" make lint
 	step "real daemons" python3 tests/proc/run.py
 	step "HTTP API by curl" python3 tests/proc/conformance.py
 fi
-san=address,undefined
-step "sanitizer build" make -j2 SAN=$san unit &&
+step "sanitizer build" make "$jobs" SAN=$san unit &&
 	step "sanitizer units" build/san/unit
-step "clang build" make -j2 CC=clang all unit sim &&
+step "clang build" make "$jobs" CC=clang all unit sim &&
 	step "clang units" build/clang/unit
 
+cat "$failures"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
