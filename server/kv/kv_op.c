@@ -179,6 +179,33 @@ kv_op_put(struct kv *kv, struct kv_operation *run)
 	return kv_write(kv, op->key, &before, &item, &output);
 }
 
+/* The key of the first child that is not there, from the revision's on, in
+ * `memory`; and what there was of it. */
+static int
+kv_choose_child(struct kv *kv, struct kv_operation *run,
+    uint8_t memory[KV_KEY_SIZE_MAX], struct kv_present *ret_before)
+{
+	struct slice parent = run->op->key;
+	struct slice key = slice_of(memory, parent.size + KV_CHILD_DIGITS);
+	char digits[KV_CHILD_DIGITS + 1];
+	int code;
+
+	ASSERT(key.size <= KV_KEY_SIZE_MAX);
+	if (parent.size != 0)
+		memcpy(memory, parent.data, parent.size);
+	for (unsigned i = 0; i < KV_CHILD_NAMES_MAX; i++) {
+		(void)snprintf(digits, sizeof(digits), "%020" PRIu64,
+		    kv->now.revision + i);
+		memcpy(memory + parent.size, digits, KV_CHILD_DIGITS);
+		code = kv_look(kv, key, ret_before);
+		if (code != 0 || !kv_is_live(ret_before))
+			return code;
+		if (!kv_may_look(kv, ret_before->version.item.value.size))
+			break;
+	}
+	return kv_refuse(run, KV_TOO_MANY);
+}
+
 static int
 kv_op_create_child(struct kv *kv, struct kv_operation *run)
 {
@@ -186,19 +213,12 @@ kv_op_create_child(struct kv *kv, struct kv_operation *run)
 	struct kv_item item = { .value = op->value,
 		.content_type = op->content_type };
 	struct kv_output output = { .index = run->index };
-	char digits[KV_CHILD_DIGITS + 1];
 	uint8_t memory[KV_KEY_SIZE_MAX];
 	struct slice key = slice_of(memory, op->key.size + KV_CHILD_DIGITS);
 	struct kv_present before;
-	int code;
+	int code = kv_choose_child(kv, run, memory, &before);
 
-	ASSERT(key.size <= sizeof(memory));
-	(void)snprintf(digits, sizeof(digits), "%020" PRIu64, kv->now.revision);
-	if (op->key.size != 0)
-		memcpy(memory, op->key.data, op->key.size);
-	memcpy(memory + op->key.size, digits, KV_CHILD_DIGITS);
-	code = kv_look(kv, key, &before);
-	if (code == 0)
+	if (code == 0 && run->status == KV_OK)
 		code = kv_choose_lifetime(
 		    kv, run, kv_life_of(key, &before.version.item), key, &item);
 	if (code != 0 || run->status != KV_OK)

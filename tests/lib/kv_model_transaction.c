@@ -219,10 +219,14 @@ run_put(struct step *step, struct slice key)
 static void
 run_create_child(struct step *step)
 {
+	uint64_t number = step->model->revision;
 	struct buf key = { 0 };
 
-	buf_append_slice(&key, step->op->key);
-	buf_printf(&key, "%020" PRIu64, step->model->revision);
+	do {
+		buf_reset(&key);
+		buf_append_slice(&key, step->op->key);
+		buf_printf(&key, "%020" PRIu64, number++);
+	} while (kv_model_get(step->model, buf_slice(&key)) != NULL);
 	run_put(step, buf_slice(&key));
 	buf_release(&key);
 }

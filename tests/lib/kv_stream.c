@@ -65,6 +65,9 @@ draw_key(struct kv_stream *stream, struct buf *to)
 		buf_append_slice(to, keys[number]);
 	else if (number == ARRAY_COUNT(keys))
 		fill(to, 'k', KV_KEY_SIZE_MAX);
+	else if (percent(stream, 30)) /* of a child to come */
+		buf_printf(to, "q/%020" PRIu64,
+		    stream->revision + rng_between(&stream->rng, 1, 4));
 	else /* maybe a child */
 		buf_printf(
 		    to, "q/%020" PRIu64, below(stream, stream->revision + 1));
@@ -214,18 +217,15 @@ draw_kind(struct kv_stream *stream)
 
 static void
 encode_op(struct kv_stream *stream, struct draft *draft, enum kv_branch branch,
-    unsigned number, struct buf *to)
+    struct buf *to)
 {
 	struct kv_op op = { .kind = draw_kind(stream) };
 
 	draw_key(stream, &draft->key);
 	draw_value(stream, &draft->value);
 	if (op.kind == KV_CREATE_CHILD) {
-		/* Each has children of its own: nobody else writes them. */
 		buf_reset(&draft->key);
 		buf_append_text(&draft->key, "q/");
-		if (number > 0)
-			buf_printf(&draft->key, "%u/", number);
 	}
 	op.key = buf_slice(&draft->key);
 	if (op.kind == KV_PUT || op.kind == KV_APPEND ||
@@ -256,7 +256,7 @@ encode_transaction(struct kv_stream *stream, struct draft *draft,
 	for (unsigned i = 0; i < conditions; i++)
 		encode_condition(stream, draft, to);
 	for (unsigned i = 0; i < count; i++)
-		encode_op(stream, draft, KV_THEN, i, to);
+		encode_op(stream, draft, KV_THEN, to);
 	if (conditions == 0 || percent(stream, 50))
 		return;
 	if (percent(stream, 30)) {
@@ -264,7 +264,7 @@ encode_transaction(struct kv_stream *stream, struct draft *draft,
 		return;
 	}
 	for (unsigned i = 0; i < 1 + below(stream, 3); i++)
-		encode_op(stream, draft, KV_ELSE, i, to);
+		encode_op(stream, draft, KV_ELSE, to);
 }
 
 /* ---- Others ---- */

@@ -223,6 +223,17 @@ START_TEST(children)
 }
 END_TEST
 
+START_TEST(child_overwrites_nothing)
+{
+	site_expect(one, "PUT /kv/queue/00000000000000000002", "", "mine", 201,
+	    "\"revision\":1");
+	site_expect(one, "POST /kv/queue/", "", "job", 201,
+	    "Location: /kv/queue/00000000000000000003\r\n");
+	site_expect(
+	    one, "GET /kv/queue/00000000000000000002", "", NULL, 200, "mine");
+}
+END_TEST
+
 START_TEST(child_of_a_long_key_414)
 {
 	char request[600] = "POST /kv/";
@@ -302,6 +313,7 @@ api_op_suite(void)
 	tcase_add_test(tcase, conditions_of_operations);
 	tcase_add_test(tcase, operations_400);
 	tcase_add_test(tcase, children);
+	tcase_add_test(tcase, child_overwrites_nothing);
 	tcase_add_test(tcase, child_of_a_long_key_414);
 	tcase_add_test(tcase, quota_of_every_write);
 	suite_add_tcase(suite, tcase);
