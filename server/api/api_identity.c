@@ -42,8 +42,11 @@ is_of_transport(struct slice name)
 	       slice_equal(name, slice_from_text("redirect"));
 }
 
-/* Each step begins with what the one before came to, so that "ab", "c" and
- * "a", "bc" differ. */
+/*
+ * Each step begins with what the one before came to, so that "ab", "c" and
+ * "a", "bc" differ. Accept and Prefer are not in it: they are about the answer
+ * alone, and a repeat gets it in the form that it asks for.
+ */
 static uint64_t
 digest_of(const struct http_request *request)
 {

@@ -93,7 +93,8 @@ bool api_check_required(struct api_call *call);
 /* The same of the key in to=, on which there is none in any case. */
 bool api_check_required_to(struct api_call *call);
 
-/* NULL: there is none; `ret_identity` is then not used. */
+/* NULL: there is none; `ret_identity` is then not used. Its digest is of all
+ * that says what is done: not of timeout=, redirect=, Accept and Prefer. */
 const struct kv_identity *
 api_get_identity(const struct api_call *call, struct kv_identity *ret_identity);
 /* Begins a transaction with the identity and the conditions on call->key; the

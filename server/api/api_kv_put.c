@@ -9,6 +9,14 @@ wants_previous(const struct api_call *call)
 	return api_header_lists(call->request, "Prefer", "return=previous");
 }
 
+/* Whether the answer has it: not where it repeats one that was asked for
+ * without, as then nobody knows any more what was before. */
+static bool
+shows_previous(const struct api_call *call, const struct kv_output *output)
+{
+	return wants_previous(call) && (output->has_value || !output->exists);
+}
+
 /* What a write of the key in the path has to keep to. False: answered. */
 static bool
 check_write(struct api_call *call)
@@ -47,7 +55,8 @@ applied_put(struct api_call *call, const struct kv_result *result)
 		return;
 	output = api_first_output(result);
 	api_reply_written(call, output.exists ? 200 : 201, &output,
-	    wants_previous(call) ? API_SHOWN_PREVIOUS : API_SHOWN_NOTHING);
+	    shows_previous(call, &output) ? API_SHOWN_PREVIOUS
+					  : API_SHOWN_NOTHING);
 }
 
 void
@@ -91,11 +100,11 @@ applied_delete(struct api_call *call, const struct kv_result *result)
 	buf_printf(body, "{\"deleted\":%" PRIu64 ",", output.count);
 	api_append_bytes_member(body, "key", buf_slice(&call->key));
 	buf_printf(body, ",\"revision\":%" PRIu64, result->revision);
-	if (wants_previous(call))
+	if (shows_previous(call, &output))
 		api_append_previous(body, &output);
 	buf_append_text(body, "}\n");
 	api_reply_begin(call, 200);
-	if (wants_previous(call))
+	if (shows_previous(call, &output))
 		http_reply_header(call->request, "Preference-Applied",
 		    slice_from_text("return=previous"));
 	http_reply_header(

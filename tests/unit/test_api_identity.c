@@ -72,6 +72,40 @@ START_TEST(replays)
 }
 END_TEST
 
+/* Prefer is about the answer alone: the same request, in the form asked for,
+ * but what was not kept at first is not made up. */
+START_TEST(replays_by_another_preference)
+{
+	static const char plain[] = "Idempotency-Key: 1\r\n";
+	static const char previous[] =
+	    "Idempotency-Key: 1\r\nPrefer: return=previous\r\n";
+	static const char minimal[] =
+	    "Idempotency-Key: 1\r\nPrefer: return=minimal\r\n";
+
+	site_expect(one, "PUT /kv/a", "", "1", 201, "");
+	expect_replay("PUT", "/kv/a", plain, "2", 200);
+	site_expect(
+	    one, "PUT /kv/a", minimal, "2", 204, "Idempotency-Replayed: true");
+	site_expect(one, "PUT /kv/a", previous, "2", 200,
+	    "{\"key\":\"a\",\"revision\":2,\"created\":1,\"version\":2}\n");
+	site_expect(one, "DELETE /kv/a", "Idempotency-Key: 2\r\n", NULL, 200,
+	    "\"deleted\":1");
+	site_expect(one, "DELETE /kv/a",
+	    "Idempotency-Key: 2\r\nPrefer: return=previous\r\n", NULL, 200,
+	    "{\"deleted\":1,\"key\":\"a\",\"revision\":3}\n");
+	/* What is not there has no value to be kept. */
+	site_expect(one, "PUT /kv/b", "Idempotency-Key: 3\r\n", "1", 201, "");
+	site_expect(one, "PUT /kv/b",
+	    "Idempotency-Key: 3\r\nPrefer: return=previous\r\n", "1", 201,
+	    "\"previous\":null");
+	site_expect(one, "PUT /kv/b",
+	    "Idempotency-Key: 4\r\nPrefer: return=previous\r\n", "2", 200,
+	    "\"previous\":{\"value\":\"1\"}");
+	site_expect(one, "PUT /kv/b", "Idempotency-Key: 4\r\n", "2", 200,
+	    "\"version\":2}\n");
+}
+END_TEST
+
 /* Those that change nothing are kept as well. */
 START_TEST(errors_replay)
 {
@@ -262,6 +296,7 @@ api_identity_suite(void)
 
 	tcase_add_checked_fixture(tcase, setup_one, teardown);
 	tcase_add_test(tcase, replays);
+	tcase_add_test(tcase, replays_by_another_preference);
 	tcase_add_test(tcase, errors_replay);
 	tcase_add_test(tcase, reused_422);
 	tcase_add_test(tcase, replay_in_a_full_store);
