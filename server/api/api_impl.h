@@ -471,6 +471,8 @@ void api_forget_locks(struct api *api);
 
 /* Serves, forwards or parks a call with an operation, until its deadline. */
 void api_ask_leader(struct api_call *call);
+/* How long it may take: what timeout= says, or http.request-timeout. */
+uint64_t api_timeout(const struct api_call *call);
 /* Tries the parked ones again. */
 void api_ask_leader_again(struct api *api);
 /* The call's deadline has passed. */

@@ -65,8 +65,8 @@ send_batch(struct api_import *import)
 	struct api_call *call = import->call;
 
 	import->is_sending = true;
-	api_deadline_set(call,
-	    loop_now(call->api->loop) + call->api->params.request_timeout_us);
+	/* Each batch has that long; the body comes as slowly as it likes. */
+	api_deadline_set(call, loop_now(call->api->loop) + api_timeout(call));
 	api_ask_leader(call);
 }
 

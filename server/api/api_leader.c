@@ -36,15 +36,23 @@ is_write(const struct api_call *call)
 	       call->operation->start != NULL;
 }
 
+uint64_t
+api_timeout(const struct api_call *call)
+{
+	uint64_t longest_us = call->api->params.request_timeout_us;
+
+	return call->query.timeout_us == 0
+		   ? longest_us
+		   : MIN(longest_us, call->query.timeout_us);
+}
+
 static void
 set_deadline(struct api_call *call)
 {
-	uint64_t timeout_us = call->api->params.request_timeout_us;
+	uint64_t timeout_us = api_timeout(call);
 
 	if (call->place != 0)
 		return;
-	if (call->query.timeout_us != 0)
-		timeout_us = MIN(timeout_us, call->query.timeout_us);
 	/* What is waited for begins when the request is done; for a read, when
 	 * it could be served. */
 	if (is_write(call))

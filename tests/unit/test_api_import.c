@@ -510,6 +510,24 @@ START_TEST(outcome_of_a_batch_unknown)
 }
 END_TEST
 
+START_TEST(timeout_of_a_batch)
+{
+	struct reply reply;
+	int fd;
+
+	one->frozen = true;
+	fd = site_send(one, "PUT", "/import?timeout=100ms", "",
+	    slice_from_text("{\"key\":\"a\",\"value\":\"1\"}"));
+	while (api_deadline(one->api) == RAFT_NEVER)
+		world_pass(world);
+	api_expire(one->api, world_later(world, 100000));
+	reply = site_receive(world, fd);
+	assert_problem(reply, 504, "outcome_unknown");
+	one->frozen = false;
+	world_pass(world);
+}
+END_TEST
+
 /* ---- By way of another node ---- */
 
 START_TEST(import_through_a_follower)
@@ -592,6 +610,7 @@ api_import_suite(void)
 	tcase_add_test(one_node, client_goes_while_it_imports);
 	tcase_add_test(one_node, too_many_imports_503);
 	tcase_add_test(one_node, outcome_of_a_batch_unknown);
+	tcase_add_test(one_node, timeout_of_a_batch);
 	suite_add_tcase(suite, one_node);
 	tcase_add_checked_fixture(quota, setup_quota, teardown);
 	tcase_add_test(quota, import_within_the_quota);
