@@ -44,7 +44,8 @@ struct api_params {
 	uint64_t value_bytes_max;
 	uint64_t quota_bytes; /* of live data; puts above are refused */
 	uint32_t watchers_max;
-	/* Keys that begin so are not written without a condition; NULL: none. */
+	/* Keys that begin so are not written without a condition that holds, so
+	 * not in an `else`; NULL: none. */
 	const char *require_cas;
 	uint64_t seed; /* of lease ids; another for each start of each node */
 	/* What has the least room left; asked at most once a second. */

@@ -248,7 +248,8 @@ api_fail_required(struct api_call *call)
 	    &problem->detail, " are not written without a condition");
 	buf_append_text(&problem->hint,
 	    "give If-Match or cas=REVISION, or cas=0 for a key that is new, or "
-	    "a condition on each key in a transaction's `if`; "
+	    "a condition on each key in a transaction's `if`, and write it in "
+	    "`then`; "
 	    "http.require-cas is the option");
 	api_reply_problem(call, problem);
 }

@@ -188,9 +188,19 @@ read_members(struct api_encoder *encoder, const json_t *object,
 	       read_limit(encoder, object, op) && read_by(encoder, object, op);
 }
 
-/* A key that needs a condition, and that the operation writes. */
+/* It needs a condition that holds: those of an `else` did not. */
 static bool
-check_conditioned(struct api_encoder *encoder, const struct kv_op *op)
+lacks_condition(
+    const struct api_encoder *encoder, enum kv_branch branch, struct slice key)
+{
+	return api_needs_condition(encoder->call->api, key) &&
+	       (branch == KV_ELSE || !api_is_conditioned(encoder, key));
+}
+
+/* Of keys that need a condition, those that the operation writes have one. */
+static bool
+check_conditioned(
+    struct api_encoder *encoder, enum kv_branch branch, const struct kv_op *op)
 {
 	const struct api *api = encoder->call->api;
 	struct kv_range range = { .start = op->key, .end = op->other };
@@ -201,12 +211,10 @@ check_conditioned(struct api_encoder *encoder, const struct kv_op *op)
 		return true;
 	if (op->kind == KV_DELETE_RANGE)
 		is_lacking = api_range_needs_condition(api, &range);
-	else if (op->kind != KV_COPY && api_needs_condition(api, op->key))
-		is_lacking = !api_is_conditioned(encoder, op->key);
-	if ((op->kind == KV_COPY || op->kind == KV_MOVE) &&
-	    api_needs_condition(api, op->other) &&
-	    !api_is_conditioned(encoder, op->other))
-		is_lacking = true;
+	else if (op->kind != KV_COPY)
+		is_lacking = lacks_condition(encoder, branch, op->key);
+	if (op->kind == KV_COPY || op->kind == KV_MOVE)
+		is_lacking |= lacks_condition(encoder, branch, op->other);
 	encoder->is_unconditioned = is_lacking;
 	return !is_lacking;
 }
@@ -265,7 +273,7 @@ api_encode_op(
 				 : api_json_key(reader, object, form->name,
 				       &encoder->key, &op.key)) ||
 	    !read_members(encoder, object, form, &op) ||
-	    !check_conditioned(encoder, &op))
+	    !check_conditioned(encoder, branch, &op))
 		return false;
 	encoder->added_bytes += growth_of(encoder, &op);
 	kv_encode_op(encoder->command, branch, &op);

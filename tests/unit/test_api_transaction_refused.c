@@ -265,6 +265,29 @@ START_TEST(required_conditions)
 }
 END_TEST
 
+/* What runs where a condition did not hold does not say what it replaces. */
+START_TEST(no_required_condition_in_else)
+{
+	static const char *const ops[] = { "{\"put\":\"cas/a\",\"value\":\"\"}",
+		"{\"delete\":\"cas/a\"}", "{\"incr\":\"cas/a\"}",
+		"{\"persist\":\"cas/a\"}", "{\"copy\":\"b\",\"to\":\"cas/a\"}",
+		"{\"move\":\"cas/a\",\"to\":\"b\"}" };
+	char body[200];
+
+	for (size_t i = 0; i < ARRAY_COUNT(ops); i++) {
+		snprintf(body, sizeof(body),
+		    "{\"if\":[{\"key\":\"cas/a\",\"revision\":7}],"
+		    "\"else\":[%s]}",
+		    ops[i]);
+		expect(body, 428, "`then`");
+	}
+	expect("{\"if\":[{\"key\":\"cas/a\",\"revision\":7}],"
+	       "\"else\":[{\"get\":\"cas/a\"},{\"list\":\"cas/\"},"
+	       "{\"put\":\"b\",\"value\":\"\"}]}",
+	    200, "\"succeeded\":false");
+}
+END_TEST
+
 START_TEST(repeated_with_an_identity)
 {
 	static const char headers[] = JSON "Idempotency-Key: k1\r\n";
@@ -300,6 +323,7 @@ api_transaction_refused_suite(void)
 	tcase_add_test(one_node, too_much_json_413);
 	tcase_add_test(one_node, quota_of_a_transaction);
 	tcase_add_test(one_node, required_conditions);
+	tcase_add_test(one_node, no_required_condition_in_else);
 	tcase_add_test(one_node, repeated_with_an_identity);
 	suite_add_tcase(suite, one_node);
 	tcase_add_checked_fixture(roomy, setup_roomy, teardown);
