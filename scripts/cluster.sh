@@ -260,7 +260,7 @@ kill)
 	echo "$2 killed"
 	;;
 restart)
-	stop_nodes "$2"
+	end_node "$2" TERM && echo "$2 stopped"
 	start_nodes "$2"
 	;;
 logs) show_log "$2" ;;

@@ -22,13 +22,17 @@ def test_up_twice_and_cluster(test):
     expect_in("not running", output, "status without n2")
     data = tree.directory / "run" / "n2"
     data.rename(data.with_name("former"))
-    tree.run("scripts/cluster.sh", "restart", "n2")
+    output = tree.run("scripts/cluster.sh", "restart", "n2")
+    expect("stopped" not in output and "not running" not in output,
+           f"restart of a killed node: {output}")
     wait_for("status says that n2 is wiped", lambda: "wiped" in tree.run(
         "scripts/cluster.sh", "status").splitlines()[1])
     tree.run("scripts/cluster.sh", "kill", "n2")
     shutil.rmtree(data)
     data.with_name("former").rename(data)
     tree.run("scripts/cluster.sh", "restart", "n2")
+    expect_in("n2 stopped\nn2 runs on",
+              tree.run("scripts/cluster.sh", "restart", "n2"), "restart")
     tree.run("scripts/cluster.sh", "status")
     expect_in("n2 listens on 127.0.0.1:5865",
               tree.run("scripts/cluster.sh", "logs", "n2"), "logs n2")
