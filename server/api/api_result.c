@@ -117,11 +117,21 @@ static const struct {
 	    "the lock is not held under this token, not any more or not yet",
 	    "GET /lock/NAME shows who holds it" },
 	{ KV_TOO_LARGE, API_BODY_TOO_LARGE, true,
-	    "a value, or what is to be shown of values, would be too large",
-	    "http.max-value is the limit of a value; a transaction shows 4 MiB "
-	    "at most, or 64 KiB with an Idempotency-Key, looks at 256 MiB and "
-	    "writes 64 MiB: give its lists a \"limit\" or \"keys\":true, or "
+	    "the value would be larger than a value may be",
+	    "http.max-value is the limit, on every node" },
+	{ KV_READS_TOO_MUCH, API_BODY_TOO_LARGE, true,
+	    "what is to be shown of values is too large",
+	    "the limit is 4 MiB, or 64 KiB with an Idempotency-Key: give a "
+	    "list a \"limit\" or \"keys\":true, do without what was before, or "
 	    "take it in parts" },
+	{ KV_LOOKS_TOO_MUCH, API_BODY_TOO_LARGE, false,
+	    "the values that conditions and lists look at are too large "
+	    "together",
+	    "the limit is 256 MiB: take it in parts" },
+	{ KV_WRITES_TOO_MUCH, API_BODY_TOO_LARGE, true,
+	    "it would write too much at once, with what history keeps of "
+	    "before",
+	    "the limit is 64 MiB: take it in parts" },
 	{ KV_TOO_MANY, API_BODY_TOO_LARGE, true,
 	    "too many keys at once, or on one lease",
 	    "the limit is 10,000 keys, and 64 MiB of them and their values: "
@@ -130,6 +140,29 @@ static const struct {
 	    "this Idempotency-Key stands for another request",
 	    "draw another key for each request" },
 };
+
+/* What a result of API_BODY_TOO_LARGE came up against. */
+static void
+append_limit(const struct api_call *call, enum kv_status status,
+    struct api_problem *problem)
+{
+	struct kv_identity ignored;
+	uint64_t limit = KV_DELETE_KEYS_MAX;
+
+	if (status == KV_TOO_LARGE)
+		limit = call->api->params.value_bytes_max;
+	if (status == KV_READS_TOO_MUCH)
+		limit = api_get_identity(call, &ignored) == NULL
+			    ? KV_OUTPUT_BYTES_MAX
+			    : KV_REPLAY_OUTPUT_BYTES_MAX;
+	if (status == KV_LOOKS_TOO_MUCH)
+		limit = KV_LOOK_BYTES_MAX;
+	if (status == KV_WRITES_TOO_MUCH)
+		limit = KV_WRITE_BYTES_MAX;
+	api_problem_u64(problem, "limit", limit);
+	if (status == KV_TOO_LARGE)
+		api_problem_text(problem, "option", "http.max-value");
+}
 
 static void
 fail_status(struct api_call *call, const struct kv_result *result)
@@ -144,10 +177,7 @@ fail_status(struct api_call *call, const struct kv_result *result)
 		if (rows[i].hint != NULL)
 			buf_append_text(&problem->hint, rows[i].hint);
 		if (rows[i].code == API_BODY_TOO_LARGE)
-			api_problem_u64(problem, "limit",
-			    result->status == KV_TOO_MANY
-				? KV_DELETE_KEYS_MAX
-				: call->api->params.value_bytes_max);
+			append_limit(call, result->status, problem);
 		if (rows[i].of_op && call->key.size == 0)
 			api_problem_u64(problem, "op", result->op);
 		api_reply_problem(call, problem);

@@ -32,7 +32,7 @@
 #define KV_DELETE_KEYS_MAX 10000
 /*
  * What one command may write, with what history keeps of before: a transaction
- * is KV_TOO_LARGE above; a KV_DELETE_RANGE is KV_TOO_MANY, or with a limit ends
+ * is KV_WRITES_TOO_MUCH above; a KV_DELETE_RANGE is KV_TOO_MANY, or with a limit ends
  * before, with more to do; an EXPIRE begins nothing more. So none stops the
  * server for long.
  */
@@ -45,7 +45,7 @@
 #define KV_LEASE_KEYS_MAX  10000
 #define KV_LEASE_BYTES_MAX (UINT64_C(64) << 20)
 /*
- * What a transaction may read: KV_TOO_LARGE above. Each value that is put out
+ * What a transaction may read: KV_READS_TOO_MUCH above. Each value that is put out
  * counts, and each key of a LIST with KV_LIST_KEY_OVERHEAD more. With an
  * identity its outputs are kept for the replay, and the bound is the lower one.
  */
@@ -54,7 +54,7 @@
 #define KV_REPLAY_OUTPUT_BYTES_MAX (UINT64_C(64) << 10)
 /*
  * What the conditions and LISTs of a transaction may look at, in bytes of values:
- * KV_TOO_LARGE above. Each is read whole, also if it is about the key alone.
+ * KV_LOOKS_TOO_MUCH above. Each is read whole, also if it is about the key alone.
  */
 #define KV_LOOK_BYTES_MAX (UINT64_C(256) << 20)
 /* How long answers are kept for replays, how many, and how many bytes in all,
@@ -244,7 +244,10 @@ enum kv_status {
 	KV_LEASE_EXISTS,
 	KV_LOCK_HELD,     /* output: LOCK, of who holds it */
 	KV_LOCK_NOT_HELD, /* by that token */
-	KV_TOO_LARGE,
+	KV_TOO_LARGE,     /* a value, after what is appended */
+	KV_READS_TOO_MUCH,
+	KV_LOOKS_TOO_MUCH,
+	KV_WRITES_TOO_MUCH,
 	KV_TOO_MANY,
 	KV_REUSED /* the identity stands for another command */
 };

@@ -20,7 +20,7 @@ bool
 kv_op_may_read(struct kv *kv, struct kv_operation *run, uint64_t bytes)
 {
 	if (kv->now.read_bytes_max - kv->now.read_bytes < bytes) {
-		run->status = KV_TOO_LARGE;
+		run->status = KV_READS_TOO_MUCH;
 		return false;
 	}
 	kv->now.read_bytes += bytes;

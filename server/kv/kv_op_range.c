@@ -84,7 +84,7 @@ kv_list_item(struct kv *kv, struct kv_operation *run, struct kv_walk *walk)
 	if (code != 0)
 		return code;
 	if (!kv_may_look(kv, version.item.value.size)) {
-		run->status = KV_TOO_LARGE;
+		run->status = KV_LOOKS_TOO_MUCH;
 		return 0;
 	}
 	if (output.has_value) {

@@ -114,7 +114,7 @@ kv_run_branch(
 		code = kv_run_op(kv, &run);
 		/* One alone looks first, and what it may write is little. */
 		if (run.index > 0 && kv->now.written_bytes > KV_WRITE_BYTES_MAX)
-			run.status = KV_TOO_LARGE;
+			run.status = KV_WRITES_TOO_MUCH;
 		run.index++;
 	}
 	if (code != 0)
@@ -139,7 +139,7 @@ kv_run_transaction(struct kv *kv, const struct kv_command *command,
 		return code;
 	if (judgement.too_large) {
 		buf_reset(&kv->outputs);
-		return kv_fail(ret_result, KV_TOO_LARGE);
+		return kv_fail(ret_result, KV_LOOKS_TOO_MUCH);
 	}
 	if (!hold && !command->has_else)
 		return kv_fail(ret_result, KV_CONDITION_FAILED);

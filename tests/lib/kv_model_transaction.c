@@ -28,7 +28,7 @@ static bool
 must_read(struct step *step, uint64_t bytes)
 {
 	if (!may_read(step, bytes))
-		step->status = KV_TOO_LARGE;
+		step->status = KV_READS_TOO_MUCH;
 	return step->status == KV_OK;
 }
 

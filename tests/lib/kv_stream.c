@@ -4,8 +4,9 @@
 #include "common/panic.h"
 #include <inttypes.h>
 
-#define SECOND     UINT64_C(1000000)
-#define LARGE_SIZE 24000
+#define SECOND UINT64_C(1000000)
+/* More than a command with an identity may read. */
+#define LARGE_SIZE (KV_REPLAY_OUTPUT_BYTES_MAX + 1)
 
 /* What the slices of a command being made point to. */
 struct draft {
@@ -82,7 +83,7 @@ draw_value(struct kv_stream *stream, struct buf *to)
 		"1-2", "-007" };
 
 	buf_reset(to);
-	if (percent(stream, 3))
+	if (percent(stream, 20))
 		fill(to, 'v', LARGE_SIZE);
 	else if (percent(stream, 50))
 		buf_append_text(to, texts[below(stream, ARRAY_COUNT(texts))]);

@@ -88,7 +88,7 @@ START_TEST(append)
 	value[SITE_VALUE_MAX - 8] = '\0';
 	site_expect(one, "POST /kv/log?op=append", "", value, 200, "");
 	site_expect(one, "POST /kv/log?op=append", "", "x", 413,
-	    "\"code\":\"too_large\"");
+	    "\"limit\":1000,\"option\":\"http.max-value\"");
 }
 END_TEST
 

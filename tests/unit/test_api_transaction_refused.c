@@ -154,11 +154,33 @@ START_TEST(large_values_413)
 	    "{\"then\":[{\"append\":\"a\",\"value\":\"%0*d\"},{\"append\":"
 	    "\"a\",\"value\":\"x\"}]}",
 	    SITE_VALUE_MAX, 0);
-	expect(body, 413, "\"op\":1");
 	expect(body, 413,
-	    "4 MiB at most, or 64 KiB with an Idempotency-Key, looks at 256 "
-	    "MiB and writes 64 MiB: give its lists a \\\"limit\\\" or "
-	    "\\\"keys\\\":true");
+	    "\"limit\":1000,\"option\":\"http.max-value\",\"op\":1}");
+}
+END_TEST
+
+/* It is the one that the transaction came up against. */
+START_TEST(limit_of_what_is_shown)
+{
+	char value[SITE_VALUE_MAX + 1];
+	struct buf body = { 0 };
+
+	memset(value, 'v', SITE_VALUE_MAX);
+	value[SITE_VALUE_MAX] = '\0';
+	for (int i = 0; i < 5; i++) {
+		char target[16];
+
+		snprintf(target, sizeof(target), "PUT /kv/%d", i);
+		site_expect(one, target, "", value, 201, "");
+	}
+	buf_append_text(&body, "{\"then\":[{\"get\":\"0\"}");
+	for (int i = 1; i < KV_TRANSACTION_OPS_MAX; i++)
+		buf_append_text(&body, ",{\"list\":\"\"}");
+	buf_append(&body, "]}", sizeof("]}"));
+	expect((const char *)body.data, 413, "\"limit\":4194304,\"op\":");
+	site_expect(one, "POST /txn", JSON "Idempotency-Key: k\r\n",
+	    (const char *)body.data, 413, "\"limit\":65536,\"op\":");
+	buf_release(&body);
 }
 END_TEST
 
@@ -328,6 +350,7 @@ api_transaction_refused_suite(void)
 	suite_add_tcase(suite, one_node);
 	tcase_add_checked_fixture(roomy, setup_roomy, teardown);
 	tcase_add_test(roomy, too_many_operations_413);
+	tcase_add_test(roomy, limit_of_what_is_shown);
 	suite_add_tcase(suite, roomy);
 	return suite;
 }

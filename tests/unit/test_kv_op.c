@@ -702,8 +702,8 @@ START_TEST(kv_transaction_looks_at_so_many_bytes)
 		lists[i].keys_only = true;
 	}
 	txn_site_run(&bench, lists, ARRAY_COUNT(lists) - 1);
-	txn_site_expect_refused(&bench, lists, ARRAY_COUNT(lists), KV_TOO_LARGE,
-	    ARRAY_COUNT(lists) - 1);
+	txn_site_expect_refused(&bench, lists, ARRAY_COUNT(lists),
+	    KV_LOOKS_TOO_MUCH, ARRAY_COUNT(lists) - 1);
 	for (unsigned count = 16; count <= 17; count++) {
 		struct buf *entry = kv_bench_log_entry(&bench);
 
@@ -711,8 +711,8 @@ START_TEST(kv_transaction_looks_at_so_many_bytes)
 		for (unsigned i = 0; i < count; i++)
 			kv_encode_condition(entry, &condition);
 		txn_site_apply(&bench);
-		ck_assert_int_eq(
-		    bench.result.status, count == 16 ? KV_OK : KV_TOO_LARGE);
+		ck_assert_int_eq(bench.result.status,
+		    count == 16 ? KV_OK : KV_LOOKS_TOO_MUCH);
 		ck_assert_uint_eq(bench.result.outputs.size, 0);
 	}
 }

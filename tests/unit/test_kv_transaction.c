@@ -424,7 +424,8 @@ START_TEST(kv_transaction_reads_up_to_its_limit)
 	put_large(4, KV_OUTPUT_BYTES_MAX / 4);
 	txn_site_put(&bench, "e", "1");
 	txn_site_run(&bench, ops, 4);
-	txn_site_expect_refused(&bench, ops, ARRAY_COUNT(ops), KV_TOO_LARGE, 4);
+	txn_site_expect_refused(
+	    &bench, ops, ARRAY_COUNT(ops), KV_READS_TOO_MUCH, 4);
 }
 END_TEST
 
@@ -436,7 +437,7 @@ START_TEST(kv_list_reads_up_to_its_limit)
 	put_large(4, quarter - 1 - KV_LIST_KEY_OVERHEAD);
 	txn_site_run_one(&bench, &list);
 	txn_site_put(&bench, "e", "");
-	txn_site_expect_refused(&bench, &list, 1, KV_TOO_LARGE, 0);
+	txn_site_expect_refused(&bench, &list, 1, KV_READS_TOO_MUCH, 0);
 	list.keys_only = true;
 	txn_site_run_one(&bench, &list);
 	ck_assert_uint_eq(output(0).count, 5);
@@ -453,10 +454,11 @@ START_TEST(kv_previous_values_count)
 	};
 
 	put_large(3, KV_OUTPUT_BYTES_MAX / 2);
-	txn_site_expect_refused(&bench, ops, ARRAY_COUNT(ops), KV_TOO_LARGE, 2);
+	txn_site_expect_refused(
+	    &bench, ops, ARRAY_COUNT(ops), KV_READS_TOO_MUCH, 2);
 	txn_site_run(&bench, ops, 2);
 	put_large(1, KV_OUTPUT_BYTES_MAX + 1);
-	txn_site_expect_refused(&bench, ops, 1, KV_TOO_LARGE, 0);
+	txn_site_expect_refused(&bench, ops, 1, KV_READS_TOO_MUCH, 0);
 }
 END_TEST
 
@@ -470,7 +472,8 @@ START_TEST(kv_transaction_writes_up_to_its_limit)
 			.kind = KV_COPY, .key = TEXT("a"), .other = TEXT("b")
 		};
 	put_large(1, KV_WRITE_BYTES_MAX / 4);
-	txn_site_expect_refused(&bench, ops, ARRAY_COUNT(ops), KV_TOO_LARGE, 3);
+	txn_site_expect_refused(
+	    &bench, ops, ARRAY_COUNT(ops), KV_WRITES_TOO_MUCH, 3);
 	txn_site_run(&bench, ops, 3);
 }
 END_TEST
@@ -504,7 +507,7 @@ START_TEST(kv_identity_lowers_the_limit)
 	ck_assert_uint_eq(txn_site_version(&bench, "a").item.value.size,
 	    KV_REPLAY_OUTPUT_BYTES_MAX + 1);
 	run_as("3", get("a"));
-	ck_assert_int_eq(bench.result.status, KV_TOO_LARGE);
+	ck_assert_int_eq(bench.result.status, KV_READS_TOO_MUCH);
 	txn_site_run_one(&bench, &append);
 	ck_assert(output(0).has_value);
 }
