@@ -1,5 +1,4 @@
 #include "common/codec.h"
-#include "common/panic.h"
 
 #define CODEC_VARINT_BITS     7
 #define CODEC_VARINT_SIZE_MAX 10

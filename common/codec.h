@@ -9,6 +9,7 @@
  */
 
 #include "common/buf.h"
+#include "common/panic.h"
 
 static inline void
 codec_store_u16(uint8_t *to, uint16_t value)
@@ -94,6 +95,14 @@ codec_append_varint(struct buf *buf, uint64_t value)
 
 /* A u32 length and the bytes. */
 void codec_append_bytes(struct buf *buf, struct slice bytes);
+/* The same with a short length, of codec_append_varint. */
+static inline void
+codec_append_sized(struct buf *buf, struct slice bytes)
+{
+	ASSERT(bytes.size <= UINT32_MAX);
+	codec_append_varint(buf, bytes.size);
+	buf_append_slice(buf, bytes);
+}
 
 /*
  * Reads in order. After a read past the end every read gives 0 or an empty
@@ -175,6 +184,12 @@ codec_read_varint(struct codec_reader *reader)
 
 /* What codec_append_bytes wrote, borrowed from the input. */
 struct slice codec_read_bytes(struct codec_reader *reader);
+/* What codec_append_sized wrote, likewise. */
+static inline struct slice
+codec_read_sized(struct codec_reader *reader)
+{
+	return codec_read_raw(reader, codec_read_varint(reader));
+}
 
 /* True if nothing failed and nothing is left. */
 static inline bool

@@ -61,19 +61,11 @@ kv_size_fits(struct slice bytes, size_t min, size_t max)
 	return bytes.size >= min && bytes.size <= max;
 }
 
-static void
-kv_append_sized(struct buf *to, struct slice bytes)
-{
-	ASSERT(bytes.size <= UINT32_MAX);
-	codec_append_varint(to, bytes.size);
-	buf_append_slice(to, bytes);
-}
-
 /* Fails unless it has min .. max bytes. */
 static struct slice
 kv_read_sized(struct codec_reader *reader, size_t min, size_t max)
 {
-	struct slice bytes = codec_read_raw(reader, codec_read_varint(reader));
+	struct slice bytes = codec_read_sized(reader);
 
 	if (!kv_size_fits(bytes, min, max))
 		reader->failed = true;
@@ -103,7 +95,7 @@ kv_encode_head(struct buf *to, enum kv_command_kind kind,
 	if (identity == NULL)
 		return;
 	ASSERT(kv_size_fits(identity->key, 1, KV_IDENTITY_SIZE_MAX));
-	kv_append_sized(to, identity->key);
+	codec_append_sized(to, identity->key);
 	codec_append_u64(to, identity->digest);
 }
 
@@ -127,9 +119,9 @@ kv_encode_condition(struct buf *to, const struct kv_condition *condition)
 	codec_append_u8(to, KV_TAG_CONDITION);
 	codec_append_u8(to, (uint8_t)condition->target);
 	codec_append_u8(to, (uint8_t)condition->relation);
-	kv_append_sized(to, condition->key);
+	codec_append_sized(to, condition->key);
 	if (condition->target == KV_TARGET_VALUE)
-		kv_append_sized(to, condition->value);
+		codec_append_sized(to, condition->value);
 	else
 		codec_append_varint(to, condition->number);
 }
@@ -167,7 +159,7 @@ static void
 kv_encode_fields(struct buf *to, const struct kv_op *op, unsigned fields)
 {
 	if ((fields & (KV_HAS_OTHER | KV_HAS_RANGE)) != 0)
-		kv_append_sized(to, op->other);
+		codec_append_sized(to, op->other);
 	if ((fields & KV_HAS_LIFETIME) != 0)
 		kv_encode_lifetime(to, op);
 	if ((fields & KV_HAS_BY) != 0)
@@ -177,7 +169,7 @@ kv_encode_fields(struct buf *to, const struct kv_op *op, unsigned fields)
 	if ((fields & KV_HAS_LIMIT) != 0)
 		codec_append_varint(to, op->limit);
 	if ((fields & KV_HAS_VALUE) != 0)
-		kv_append_sized(to, op->value);
+		codec_append_sized(to, op->value);
 }
 
 /* What an operation needs of its keys. */
@@ -203,7 +195,7 @@ kv_encode_op(struct buf *to, enum kv_branch branch, const struct kv_op *op)
 	codec_append_u8(to, branch == KV_THEN ? KV_TAG_THEN : KV_TAG_ELSE_OP);
 	codec_append_u8(to, (uint8_t)op->kind);
 	codec_append_u8(to, kv_op_bits(op, fields));
-	kv_append_sized(to, op->key);
+	codec_append_sized(to, op->key);
 	kv_encode_fields(to, op, fields);
 }
 
@@ -267,9 +259,9 @@ kv_encode_lock(struct buf *to, const struct kv_identity *identity,
 	ASSERT(request->token != 0);
 	kv_check_ttl(request->ttl_us);
 	kv_encode_head(to, KV_COMMAND_LOCK, identity);
-	kv_append_sized(to, request->name);
+	codec_append_sized(to, request->name);
 	codec_append_u64(to, request->token);
-	kv_append_sized(to, request->holder);
+	codec_append_sized(to, request->holder);
 	codec_append_varint(to, request->ttl_us);
 	codec_append_varint(to, request->wait_us);
 }
@@ -280,7 +272,7 @@ kv_encode_unlock(struct buf *to, const struct kv_identity *identity,
 {
 	ASSERT(kv_size_fits(name, 1, KV_LOCK_NAME_SIZE_MAX));
 	kv_encode_head(to, KV_COMMAND_UNLOCK, identity);
-	kv_append_sized(to, name);
+	codec_append_sized(to, name);
 	codec_append_u64(to, token);
 }
 

@@ -251,8 +251,7 @@ kv_change_encode(struct buf *to, const struct kv_change *change)
 
 	codec_append_u8(to, (uint8_t)(change->type | existed));
 	codec_append_varint(to, change->time_us);
-	codec_append_varint(to, change->key.size);
-	buf_append_slice(to, change->key);
+	codec_append_sized(to, change->key);
 	if (change->existed)
 		kv_version_encode(to, &change->before);
 }
@@ -271,7 +270,7 @@ kv_change_decode(struct slice bytes, struct kv_change *ret_change)
 	type &= ~(unsigned)KV_CHANGE_EXISTED;
 	change.type = (enum kv_event_type)type;
 	change.time_us = codec_read_varint(&reader);
-	change.key = codec_read_raw(&reader, codec_read_varint(&reader));
+	change.key = codec_read_sized(&reader);
 	if (reader.failed || type < KV_EVENT_PUT || type > KV_EVENT_EXPIRE ||
 	    change.key.size < 1 || change.key.size > KV_KEY_SIZE_MAX)
 		return ERR_CORRUPT;

@@ -51,13 +51,6 @@ kv_append_number(struct buf *to, uint64_t number)
 		codec_append_varint(to, number);
 }
 
-static void
-kv_append_sized(struct buf *to, struct slice bytes)
-{
-	codec_append_varint(to, bytes.size);
-	buf_append_slice(to, bytes);
-}
-
 void
 kv_output_add(struct kv *kv, const struct kv_output *output)
 {
@@ -67,9 +60,9 @@ kv_output_add(struct kv *kv, const struct kv_output *output)
 	codec_append_u16(to, (uint16_t)kv_output_fields(output));
 	codec_append_varint(to, output->index);
 	if (output->key.size != 0)
-		kv_append_sized(to, output->key);
+		codec_append_sized(to, output->key);
 	if (output->has_value)
-		kv_append_sized(to, output->value);
+		codec_append_sized(to, output->value);
 	kv_append_number(to, output->content_type);
 	kv_append_number(to, output->modified);
 	kv_append_number(to, output->created);
@@ -86,13 +79,11 @@ kv_read_number(struct codec_reader *reader, unsigned fields, unsigned field)
 }
 
 static struct slice
-kv_read_sized(struct codec_reader *reader, unsigned fields, unsigned field)
+kv_read_bytes(struct codec_reader *reader, unsigned fields, unsigned field)
 {
 	struct slice none = { 0 };
 
-	if ((fields & field) == 0)
-		return none;
-	return codec_read_raw(reader, codec_read_varint(reader));
+	return (fields & field) != 0 ? codec_read_sized(reader) : none;
 }
 
 int
@@ -111,8 +102,8 @@ kv_output_next(struct slice *outputs, struct kv_output *ret_output)
 	output.exists = (fields & KV_OUT_EXISTS) != 0;
 	output.has_value = (fields & KV_OUT_VALUE) != 0;
 	output.more = (fields & KV_OUT_MORE) != 0;
-	output.key = kv_read_sized(&reader, fields, KV_OUT_KEY);
-	output.value = kv_read_sized(&reader, fields, KV_OUT_VALUE);
+	output.key = kv_read_bytes(&reader, fields, KV_OUT_KEY);
+	output.value = kv_read_bytes(&reader, fields, KV_OUT_VALUE);
 	output.content_type = (enum kv_content_type)kv_read_number(
 	    &reader, fields, KV_OUT_CONTENT);
 	output.modified = kv_read_number(&reader, fields, KV_OUT_MODIFIED);

@@ -265,6 +265,35 @@ START_TEST(codec_varint_of_another_form_fails)
 }
 END_TEST
 
+START_TEST(codec_sized_bytes_come_back)
+{
+	static const size_t sizes[] = { 0, 1, 127, 128, 300 };
+	uint8_t bytes[300];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i + 1);
+	for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+		struct slice written = slice_of(bytes, sizes[i]);
+		struct codec_reader reader;
+		struct buf buf = { 0 };
+
+		codec_append_sized(&buf, written);
+		ck_assert_uint_eq(
+		    buf.size, sizes[i] + (sizes[i] < 128 ? 1 : 2));
+		codec_reader_init(&reader, buf_slice(&buf));
+		ck_assert(slice_equal(codec_read_sized(&reader), written));
+		ck_assert(codec_reader_done(&reader));
+		/* Cut at every byte. */
+		for (size_t size = 0; size < buf.size; size++) {
+			codec_reader_init(&reader, slice_of(buf.data, size));
+			ck_assert_uint_eq(codec_read_sized(&reader).size, 0);
+			ck_assert(reader.failed);
+		}
+		buf_release(&buf);
+	}
+}
+END_TEST
+
 Suite *
 codec_suite(void)
 {
@@ -288,6 +317,7 @@ codec_suite(void)
 	tcase_add_test(codec, codec_length_beyond_the_input_fails);
 	tcase_add_test(codec, codec_varint_comes_back_in_its_shortest_form);
 	tcase_add_test(codec, codec_varint_of_another_form_fails);
+	tcase_add_test(codec, codec_sized_bytes_come_back);
 	tcase_add_test(codec, slices_compare_as_keys_sort);
 	suite_add_tcase(suite, codec);
 	return suite;
