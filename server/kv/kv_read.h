@@ -179,11 +179,6 @@ struct kv_lock {
 /* Who holds it. ERR_NOT_FOUND: it is free. */
 int kv_get_lock(
     struct kv *kv, struct slice name, struct kv_lock *ret_lock) ATTR_MUST_CHECK;
-/* How many are before this token; 0: it holds the lock. ERR_NOT_FOUND. Costs a
- * look at each of them: to see whether it holds the lock by now, compare the
- * token that kv_get_lock gives. */
-int kv_get_lock_place(struct kv *kv, struct slice name, uint64_t token,
-    uint64_t *ret_place) ATTR_MUST_CHECK;
 
 /* Is there an answer kept for a command with this identity (kv_command.h), by
  * the time of the last one applied? */

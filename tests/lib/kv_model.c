@@ -285,21 +285,6 @@ kv_model_get_lock(const struct kv_model *model, struct slice name)
 	return NULL;
 }
 
-uint64_t
-kv_model_get_place(
-    const struct kv_model *model, const struct kv_model_lease *lease)
-{
-	uint64_t place = 0;
-
-	for (size_t i = 0; i < model->state.leases_count; i++) {
-		const struct kv_model_lease *other = &model->state.leases[i];
-
-		place += slice_equal(other->lock, lease->lock) &&
-			 other->ticket < lease->ticket;
-	}
-	return place;
-}
-
 /* ---- Deadlines ---- */
 
 /* At one time keys are before leases, by their bytes and ids. */

@@ -88,9 +88,6 @@ kv_model_get_lease(const struct kv_model *model, uint64_t id);
 /* Who holds a lock. */
 const struct kv_model_lease *
 kv_model_get_lock(const struct kv_model *model, struct slice name);
-/* How many are before that lease at its lock. */
-uint64_t kv_model_get_place(
-    const struct kv_model *model, const struct kv_model_lease *lease);
 uint64_t kv_model_count_keys(const struct kv_model *model, uint64_t lease);
 /* Its own or its lease's; 0: none. */
 uint64_t

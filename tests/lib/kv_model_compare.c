@@ -362,7 +362,6 @@ compare_lease(struct compare *compare, const struct kv_lease *lease)
 {
 	const struct kv_model_lease *expected =
 	    kv_model_get_lease(compare->model, lease->id);
-	uint64_t place = 0;
 
 	if (expected == NULL) {
 		note(compare, "lease", slice_from_text("that is not there"));
@@ -375,13 +374,6 @@ compare_lease(struct compare *compare, const struct kv_lease *lease)
 	    kv_model_count_keys(compare->model, lease->id), lease->keys_count);
 	if (!slice_equal(expected->lock, lease->lock))
 		note(compare, "lock of a lease", lease->lock);
-	if (lease->lock.size != 0) {
-		if (kv_get_lock_place(
-			compare->kv, expected->lock, lease->id, &place) != 0)
-			note(compare, "place at", expected->lock);
-		expect(compare, "place",
-		    kv_model_get_place(compare->model, expected), place);
-	}
 	compare_lease_keys(compare, lease);
 }
 

@@ -27,25 +27,22 @@ get_lock(const char *name)
 	return lock;
 }
 
+/* It stands in line. */
 static void
-expect_place(const char *name, uint64_t token, uint64_t place)
+expect_waits(const char *name, uint64_t token)
 {
-	uint64_t found = 0;
-
-	ck_assert_int_eq(kv_get_lock_place(site.bench.kv, slice_from_text(name),
-			     token, &found),
-	    0);
-	ck_assert_uint_eq(found, place);
+	ck_assert(slice_equal(
+	    kv_site_lease(&site, token).lock, slice_from_text(name)));
+	ck_assert_uint_ne(get_lock(name).token, token);
 }
 
 static void
-expect_no_place(const char *name, uint64_t token)
+expect_gone(uint64_t token)
 {
-	uint64_t place;
+	struct kv_lease lease;
 
-	ck_assert_int_eq(kv_get_lock_place(site.bench.kv, slice_from_text(name),
-			     token, &place),
-	    ERR_NOT_FOUND);
+	ck_assert_int_eq(
+	    kv_get_lease(site.bench.kv, token, &lease), ERR_NOT_FOUND);
 }
 
 static void
@@ -78,7 +75,6 @@ START_TEST(a_free_lock_is_held_at_once)
 	ck_assert_uint_eq(lock.ttl_us, KV_SITE_LOCK_TTL_US);
 	ck_assert_uint_eq(lock.deadline_us, 31 * SECOND_US);
 	ck_assert_uint_eq(lock.waiting_count, 0);
-	expect_place("deploy", 7, 0);
 	ck_assert(slice_equal(
 	    kv_site_lease(&site, 7).lock, slice_from_text("deploy")));
 	kv_site_restart(&site);
@@ -101,7 +97,7 @@ START_TEST(a_held_lock_is_refused_to_who_does_not_wait)
 	ck_assert_uint_eq(output.ttl_us, KV_SITE_LOCK_TTL_US);
 	ck_assert_uint_eq(kv_site_count(&site, KV_TABLE_LOCK), 1);
 	ck_assert_uint_eq(kv_site_count(&site, KV_TABLE_LEASE), 1);
-	expect_no_place("deploy", 8);
+	expect_gone(8);
 }
 END_TEST
 
@@ -143,14 +139,14 @@ START_TEST(the_queue_is_in_the_order_of_arrival)
 	ck_assert(!site.bench.result.changed);
 	ck_assert_uint_eq(kv_site_output(&site).lease, 9);
 	kv_site_lock(&site, "deploy", 8, 90 * SECOND_US);
-	expect_place("deploy", 7, 0);
-	expect_place("deploy", 9, 1);
-	expect_place("deploy", 8, 2);
+	ck_assert_uint_eq(kv_site_holder(&site, "deploy"), 7);
+	expect_waits("deploy", 9);
+	expect_waits("deploy", 8);
 	ck_assert_uint_eq(get_lock("deploy").waiting_count, 2);
 	kv_site_unlock(&site, "deploy", 7);
 	ck_assert_uint_eq(kv_site_holder(&site, "deploy"), 9);
-	expect_no_place("deploy", 7);
-	expect_place("deploy", 8, 1);
+	expect_gone(7);
+	expect_waits("deploy", 8);
 	kv_site_unlock(&site, "deploy", 9);
 	ck_assert_uint_eq(kv_site_holder(&site, "deploy"), 8);
 	kv_site_unlock(&site, "deploy", 8);
@@ -230,8 +226,8 @@ START_TEST(who_waits_gives_up_in_time)
 	site.now_us += 10 * SECOND_US;
 	kv_site_expire(&site, 100);
 	ck_assert(!site.bench.result.changed);
-	expect_no_place("deploy", 8);
-	expect_place("deploy", 9, 1);
+	expect_gone(8);
+	expect_waits("deploy", 9);
 	ck_assert_uint_eq(get_lock("deploy").waiting_count, 1);
 	kv_site_unlock(&site, "deploy", 7);
 	ck_assert_uint_eq(kv_site_holder(&site, "deploy"), 9);
