@@ -98,26 +98,34 @@ api_item_deadline(struct api *api, const struct kv_item *item)
 	return 0;
 }
 
+/* 0: it has none. */
 static void
-append_lifetime(
-    struct api *api, struct buf *to, const struct kv_item *item, unsigned flags)
+append_lifetime(struct buf *to, uint64_t ttl_us, uint64_t lease)
 {
-	uint64_t deadline_us =
-	    (flags & API_ITEM_PAST) != 0 ? 0 : api_item_deadline(api, item);
-
-	if (deadline_us != 0) {
+	if (ttl_us != 0) {
 		buf_append_text(to, ",\"ttl\":");
-		api_append_seconds(to, api_ttl_us(api, deadline_us));
+		api_append_seconds(to, ttl_us);
 	}
-	if (item->lease != 0) {
+	if (lease != 0) {
 		buf_append_text(to, ",\"lease\":\"");
-		api_append_id(to, item->lease);
+		api_append_id(to, lease);
 		buf_append_text(to, "\"");
 	}
 }
 
-void
-api_append_revisions(
+/* `value` NULL: it is not shown. */
+static void
+append_key(struct buf *to, struct slice key, const struct slice *value)
+{
+	api_append_bytes_member(to, "key", key);
+	if (value == NULL)
+		return;
+	buf_append_text(to, ",");
+	api_append_bytes_member(to, "value", *value);
+}
+
+static void
+append_revisions(
     struct buf *to, uint64_t modified, uint64_t created, uint64_t version)
 {
 	/* No printf: it is in every answer, and in every line of a list. */
@@ -134,14 +142,25 @@ api_append_item(struct api *api, struct buf *to, struct slice key,
     const struct kv_item *item, unsigned flags)
 {
 	const char *type = api_content_type_text(item->content_type);
+	uint64_t deadline_us =
+	    (flags & API_ITEM_PAST) != 0 ? 0 : api_item_deadline(api, item);
 
-	api_append_bytes_member(to, "key", key);
-	if ((flags & API_ITEM_VALUE) != 0) {
-		buf_append_text(to, ",");
-		api_append_bytes_member(to, "value", item->value);
-	}
-	api_append_revisions(to, item->modified, item->created, item->version);
-	append_lifetime(api, to, item, flags);
+	append_key(
+	    to, key, (flags & API_ITEM_VALUE) != 0 ? &item->value : NULL);
+	append_revisions(to, item->modified, item->created, item->version);
+	append_lifetime(to, deadline_us == 0 ? 0 : api_ttl_us(api, deadline_us),
+	    item->lease);
 	if ((flags & API_ITEM_CONTENT_TYPE) != 0 && type != NULL)
 		buf_printf(to, ",\"content_type\":\"%s\"", type);
+}
+
+void
+api_append_output(
+    struct buf *to, const struct kv_output *output, bool with_value)
+{
+	append_key(to, output->key,
+	    with_value && output->has_value ? &output->value : NULL);
+	append_revisions(
+	    to, output->modified, output->created, output->version);
+	append_lifetime(to, output->ttl_us, output->lease);
 }

@@ -23,6 +23,9 @@ enum {
  */
 void api_append_item(struct api *api, struct buf *to, struct slice key,
     const struct kv_item *item, unsigned flags);
+/* The same of a key that a command wrote or read: its ttl is of then. */
+void api_append_output(
+    struct buf *to, const struct kv_output *output, bool with_value);
 /* When it goes by itself, as kv_get_deadline; 0: never. */
 uint64_t api_item_deadline(struct api *api, const struct kv_item *item);
 /* NULL for KV_CONTENT_NONE. Only types that no browser runs are stored. */
@@ -30,9 +33,6 @@ const char *api_content_type_text(enum kv_content_type type);
 /* Of a Content-Type header, without its parameters; KV_CONTENT_NONE for none
  * and for all others. */
 enum kv_content_type api_parse_content_type(struct slice text);
-/* The members of these names, each behind a comma. */
-void api_append_revisions(
-    struct buf *to, uint64_t modified, uint64_t created, uint64_t version);
 /* Seconds in whole milliseconds, rounded up, no trailing zeros: 27.4 */
 void api_append_seconds(struct buf *to, uint64_t us);
 /* How long there is to go at this node's idea of cluster time; at least 1. */

@@ -241,22 +241,7 @@ append_written(
     struct buf *body, const struct kv_output *output, enum api_shown shown)
 {
 	buf_append_text(body, "{");
-	api_append_bytes_member(body, "key", output->key);
-	if (shown == API_SHOWN_VALUE && output->has_value) {
-		buf_append_text(body, ",");
-		api_append_bytes_member(body, "value", output->value);
-	}
-	api_append_revisions(
-	    body, output->modified, output->created, output->version);
-	if (output->ttl_us != 0) {
-		buf_append_text(body, ",\"ttl\":");
-		api_append_seconds(body, output->ttl_us);
-	}
-	if (output->lease != 0) {
-		buf_append_text(body, ",\"lease\":\"");
-		api_append_id(body, output->lease);
-		buf_append_text(body, "\"");
-	}
+	api_append_output(body, output, shown == API_SHOWN_VALUE);
 	if (shown == API_SHOWN_PREVIOUS)
 		api_append_previous(body, output);
 	buf_append_text(body, "}\n");

@@ -6,30 +6,6 @@
 
 /* ---- Results ---- */
 
-static void
-append_item(struct api *api, struct buf *to, const struct kv_output *output)
-{
-	const struct kv_item item = {
-		.value = output->value,
-		.created = output->created,
-		.modified = output->modified,
-		.version = output->version,
-		.content_type = output->content_type,
-	};
-
-	api_append_item(api, to, output->key, &item,
-	    API_ITEM_PAST | (output->has_value ? API_ITEM_VALUE : 0));
-	if (output->ttl_us != 0) {
-		buf_append_text(to, ",\"ttl\":");
-		api_append_seconds(to, output->ttl_us);
-	}
-	if (output->lease != 0) {
-		buf_append_text(to, ",\"lease\":\"");
-		api_append_id(to, output->lease);
-		buf_append_text(to, "\"");
-	}
-}
-
 /* A GET of a key that is not there. */
 static void
 append_missing(struct buf *to, const struct kv_output *output)
@@ -52,8 +28,8 @@ append_deleted(struct buf *to, const struct kv_output *output)
 
 /* Takes the items that belong to it. */
 static void
-append_list(struct api *api, struct buf *to, const struct kv_output *output,
-    struct slice *outputs)
+append_list(
+    struct buf *to, const struct kv_output *output, struct slice *outputs)
 {
 	struct kv_output item;
 
@@ -62,26 +38,26 @@ append_list(struct api *api, struct buf *to, const struct kv_output *output,
 		if (kv_output_next(outputs, &item) != 0)
 			break;
 		buf_append_text(to, i == 0 ? "{" : ",{");
-		append_item(api, to, &item);
+		api_append_output(to, &item, true);
 		buf_append_text(to, "}");
 	}
 	buf_printf(to, "],\"more\":%s", output->more ? "true" : "false");
 }
 
 static void
-append_result(struct api *api, struct buf *to, const struct kv_output *output,
-    struct slice *outputs)
+append_result(
+    struct buf *to, const struct kv_output *output, struct slice *outputs)
 {
 	switch (output->kind) {
-	case KV_OUTPUT_WRITTEN: append_item(api, to, output); break;
+	case KV_OUTPUT_WRITTEN: api_append_output(to, output, true); break;
 	case KV_OUTPUT_ITEM:
 		if (output->exists)
-			append_item(api, to, output);
+			api_append_output(to, output, true);
 		else
 			append_missing(to, output);
 		break;
 	case KV_OUTPUT_DELETED: append_deleted(to, output); break;
-	case KV_OUTPUT_LIST: append_list(api, to, output, outputs); break;
+	case KV_OUTPUT_LIST: append_list(to, output, outputs); break;
 	case KV_OUTPUT_CONDITION:
 	case KV_OUTPUT_LEASE:
 	case KV_OUTPUT_LOCK: break; /* of no operation */
@@ -91,8 +67,7 @@ append_result(struct api *api, struct buf *to, const struct kv_output *output,
 static void
 reply_results(struct api_call *call, const struct kv_result *result)
 {
-	struct api *api = call->api;
-	struct buf *body = api_body(api);
+	struct buf *body = api_body(call->api);
 	struct slice outputs = result->outputs;
 	struct kv_output output;
 	const char *before = "{";
@@ -104,7 +79,7 @@ reply_results(struct api_call *call, const struct kv_result *result)
 		if (output.kind == KV_OUTPUT_CONDITION)
 			continue; /* why it is the else branch */
 		buf_append_text(body, before);
-		append_result(api, body, &output, &outputs);
+		append_result(body, &output, &outputs);
 		buf_append_text(body, "}");
 		before = ",{";
 	}
