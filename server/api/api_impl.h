@@ -145,9 +145,6 @@ void api_append_quoted(struct buf *to, struct slice bytes);
 #define API_QUERY_ATOMIC       (UINT64_C(1) << 36)
 #define API_QUERY_TOKEN        (UINT64_C(1) << 37)
 
-/* The longest ttl=; see kv_command.h for the shortest. */
-#define API_TTL_MAX_US (UINT64_C(36500) * 86400 * 1000000)
-
 /* The longest wait=, and how many requests that wait for members are under way
  * at most. */
 #define API_WAIT_MAX_US (UINT64_C(600) * 1000000)
@@ -202,7 +199,9 @@ struct api_query {
 bool api_query_parse(struct api_call *call);
 /* False: some of `wanted` were not given, and that has been answered. */
 bool api_query_require(struct api_call *call, uint64_t wanted);
-/* False: not a TTL that a key can have. A bare number is in seconds. */
+/* Is it a TTL that a key can have? */
+bool api_is_ttl(uint64_t us);
+/* False: not such a one. A bare number is in seconds. */
 bool api_parse_ttl(struct slice text, uint64_t *ret_us);
 /* Copies what could be a member's name, with its terminator; else false. */
 bool api_parse_name(struct slice text, char ret_name[NODE_NAME_SIZE_MAX + 1]);

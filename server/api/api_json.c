@@ -267,9 +267,9 @@ api_json_bool(struct api_json *reader, const json_t *object, const char *name,
 	return api_json_fail(reader, name, "takes true or false");
 }
 
-/* False: not a TTL, or not one that fits into 64 bits. */
+/* As api_parse_ttl; a number is in seconds too, and may have a fraction. */
 static bool
-parse_ttl(const json_t *value, uint64_t *ret_us)
+read_ttl(const json_t *value, uint64_t *ret_us)
 {
 	double seconds;
 
@@ -283,7 +283,7 @@ parse_ttl(const json_t *value, uint64_t *ret_us)
 	if (!(seconds >= 0 && seconds <= (double)KV_TTL_US_MAX / 1e6))
 		return false;
 	*ret_us = (uint64_t)(seconds * 1e6 + 0.5);
-	return *ret_us >= KV_TTL_US_MIN && *ret_us <= KV_TTL_US_MAX;
+	return api_is_ttl(*ret_us);
 }
 
 bool
@@ -291,7 +291,7 @@ api_json_ttl(struct api_json *reader, const json_t *object, uint64_t *ret_us)
 {
 	const json_t *value = json_object_get(object, "ttl");
 
-	if (value == NULL || parse_ttl(value, ret_us))
+	if (value == NULL || read_ttl(value, ret_us))
 		return true;
 	return api_json_fail(reader, "ttl",
 	    "takes a duration of at least 100ms and at most 36500d (100 "

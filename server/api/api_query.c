@@ -188,10 +188,15 @@ parse_if(struct slice value, struct api_query *query)
 }
 
 bool
+api_is_ttl(uint64_t us)
+{
+	return us >= KV_TTL_US_MIN && us <= KV_TTL_US_MAX;
+}
+
+bool
 api_parse_ttl(struct slice text, uint64_t *ret_us)
 {
-	return parse_duration(text, ret_us) && *ret_us >= KV_TTL_US_MIN &&
-	       *ret_us <= API_TTL_MAX_US;
+	return parse_duration(text, ret_us) && api_is_ttl(*ret_us);
 }
 
 static bool
