@@ -470,6 +470,8 @@ void api_forget_locks(struct api *api);
 
 /* Serves, forwards or parks a call with an operation, until its deadline. */
 void api_ask_leader(struct api_call *call);
+/* The same for a write, if its Idempotency-Key is sound; else answered. */
+void api_write(struct api_call *call, const struct api_operation *operation);
 /* How long it may take: what timeout= says, or http.request-timeout. */
 uint64_t api_timeout(const struct api_call *call);
 /* Tries the parked ones again. */
@@ -517,7 +519,7 @@ void api_redirect(struct api_call *call, raft_id leader);
  * consistency, max_lag, min_revision, at. operation->waited has to be
  * api_read_waited.
  */
-void api_read(struct api_call *call);
+void api_read(struct api_call *call, const struct api_operation *operation);
 bool api_read_waited(struct api_call *call, bool last);
 /* True if the state at query.at, if given, is not there; answered then. */
 bool api_fail_at(struct api_call *call);

@@ -67,12 +67,11 @@ bool api_take_lifetime(
 
 /* ---- Writes: api_condition.c, api_identity.c, api_result.c, api_quota.c ---- */
 
-/*
- * Is a write sound in what it asks for beside the operation: If-Match,
- * If-None-Match, cas=, Idempotency-Key? False: answered. Called before it goes
- * anywhere, and before the two below.
- */
+/* Is a write sound in what it asks for beside the operation: If-Match,
+ * If-None-Match, cas=? False: answered. Called before it goes anywhere, and
+ * before the two below. */
 bool api_check_conditions(struct api_call *call);
+/* The same of Idempotency-Key, for api_write. */
 bool api_check_identity(struct api_call *call);
 /* Adds to a 412: that the key is so, and what was asked for. `current` is 0 if
  * it does not exist. */

@@ -147,6 +147,5 @@ api_kv_get(struct api_call *call)
 
 	if (!api_take_key(call) || refuse_waiting_for_the_past(call))
 		return;
-	call->operation = &operation;
-	api_read(call);
+	api_read(call, &operation);
 }

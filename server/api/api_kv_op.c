@@ -133,7 +133,7 @@ check_child_size(struct api_call *call, const struct operation *operation)
 static bool
 check_conditions(struct api_call *call, const struct operation *operation)
 {
-	if (!api_check_conditions(call) || !api_check_identity(call))
+	if (!api_check_conditions(call))
 		return false;
 	if (operation == &create_child)
 		return true;
@@ -255,11 +255,8 @@ api_kv_post(struct api_call *call)
 		fail_operation(call);
 		return;
 	}
-	if (!check_usage(call, operation) ||
-	    !check_child_size(call, operation) ||
-	    !check_conditions(call, operation) ||
-	    !api_take_lifetime(call, operation->lifetime, &ignored))
-		return;
-	call->operation = &handling;
-	api_ask_leader(call);
+	if (check_usage(call, operation) && check_child_size(call, operation) &&
+	    check_conditions(call, operation) &&
+	    api_take_lifetime(call, operation->lifetime, &ignored))
+		api_write(call, &handling);
 }

@@ -22,7 +22,7 @@ static bool
 check_write(struct api_call *call)
 {
 	return api_take_key(call) && api_check_conditions(call) &&
-	       api_check_identity(call) && api_check_required(call);
+	       api_check_required(call);
 }
 
 static bool
@@ -68,11 +68,9 @@ api_kv_put(struct api_call *call)
 	};
 	struct kv_op ignored;
 
-	if (!check_write(call) ||
-	    !api_take_lifetime(call, KV_LIFETIME_NONE, &ignored))
-		return;
-	call->operation = &operation;
-	api_ask_leader(call);
+	if (check_write(call) &&
+	    api_take_lifetime(call, KV_LIFETIME_NONE, &ignored))
+		api_write(call, &operation);
 }
 
 static bool
@@ -120,8 +118,6 @@ api_kv_delete(struct api_call *call)
 		.applied = applied_delete,
 	};
 
-	if (!check_write(call))
-		return;
-	call->operation = &operation;
-	api_ask_leader(call);
+	if (check_write(call))
+		api_write(call, &operation);
 }

@@ -317,6 +317,15 @@ api_ask_leader(struct api_call *call)
 }
 
 void
+api_write(struct api_call *call, const struct api_operation *operation)
+{
+	if (!api_check_identity(call))
+		return;
+	call->operation = operation;
+	api_ask_leader(call);
+}
+
+void
 api_wait(struct api_call *call)
 {
 	uint64_t wait_us = call->query.wait_us;

@@ -159,11 +159,8 @@ api_leases_post(struct api_call *call)
 		.applied = applied_grant,
 	};
 
-	if (!api_query_require(call, API_QUERY_TTL) ||
-	    !api_check_identity(call))
-		return;
-	call->operation = &operation;
-	api_ask_leader(call);
+	if (api_query_require(call, API_QUERY_TTL))
+		api_write(call, &operation);
 }
 
 void
@@ -174,15 +171,14 @@ api_lease_post(struct api_call *call)
 		.applied = applied_renew,
 	};
 
-	if (!take_lease(call) || !api_check_identity(call))
+	if (!take_lease(call))
 		return;
 	if (!slice_equal(call->query.op, slice_from_text("renew"))) {
 		api_fail(call, API_BAD_REQUEST, "DELETE ends a lease",
 		    "POST of a lease takes op=renew");
 		return;
 	}
-	call->operation = &operation;
-	api_ask_leader(call);
+	api_write(call, &operation);
 }
 
 void
@@ -193,10 +189,8 @@ api_lease_delete(struct api_call *call)
 		.applied = applied_revoke,
 	};
 
-	if (!take_lease(call) || !api_check_identity(call))
-		return;
-	call->operation = &operation;
-	api_ask_leader(call);
+	if (take_lease(call))
+		api_write(call, &operation);
 }
 
 /* ---- Shown ---- */
@@ -290,10 +284,8 @@ api_lease_get(struct api_call *call)
 		.waited = api_read_waited,
 	};
 
-	if (!take_lease(call) || !check_limit(call))
-		return;
-	call->operation = &operation;
-	api_read(call);
+	if (take_lease(call) && check_limit(call))
+		api_read(call, &operation);
 }
 
 /*
@@ -362,6 +354,5 @@ api_leases_get(struct api_call *call)
 		    "after is no lease's id");
 		return;
 	}
-	call->operation = &operation;
-	api_read(call);
+	api_read(call, &operation);
 }

@@ -297,15 +297,13 @@ api_list_get(struct api_call *call)
 	if (call->query.count) {
 		if (fail_count(call))
 			return;
-		call->operation = &count;
-		api_read(call);
+		api_read(call, &count);
 	} else if (api_header_lists(
 		       call->request, "Accept", "application/x-ndjson")) {
 		api_stream_lines(call);
 	} else if (api_wants_text(call)) {
 		api_stream_keys(call);
 	} else if (!fail_limit(call)) {
-		call->operation = &page;
-		api_read(call);
+		api_read(call, &page);
 	}
 }

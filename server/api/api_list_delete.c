@@ -101,7 +101,6 @@ api_list_delete(struct api_call *call)
 	struct buf memory = { 0 };
 	struct kv_range range;
 	bool is_sound = !fail_all(call) && !fail_limit(call) &&
-			api_check_identity(call) &&
 			api_take_range(call, &memory, &range);
 
 	if (is_sound && api_range_needs_condition(call->api, &range)) {
@@ -109,8 +108,6 @@ api_list_delete(struct api_call *call)
 		is_sound = false;
 	}
 	buf_release(&memory);
-	if (!is_sound)
-		return;
-	call->operation = &operation;
-	api_ask_leader(call);
+	if (is_sound)
+		api_write(call, &operation);
 }

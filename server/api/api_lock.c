@@ -317,18 +317,16 @@ api_lock_put(struct api_call *call)
 	struct lock_work *work;
 
 	if (!take_lock(call) || !api_query_require(call, API_QUERY_TTL) ||
-	    !check_holder(call) || !api_check_identity(call) ||
-	    !check_waits(call))
+	    !check_holder(call) || !check_waits(call))
 		return;
 	work = mem_zalloc(1, sizeof(*work));
 	work->token = api_draw_id(call->api);
 	work->keeps = identity.data != NULL;
 	call->work = work;
 	call->work_free = free_work;
-	call->operation = &operation;
 	/* Who was stopped holds no place in the queue. */
 	http_request_abandon_early(call->request);
-	api_ask_leader(call);
+	api_write(call, &operation);
 }
 
 /* ---- Released ---- */
@@ -365,11 +363,8 @@ api_lock_delete(struct api_call *call)
 		.applied = applied_unlock,
 	};
 
-	if (!take_lock(call) || !api_query_require(call, API_QUERY_TOKEN) ||
-	    !api_check_identity(call))
-		return;
-	call->operation = &operation;
-	api_ask_leader(call);
+	if (take_lock(call) && api_query_require(call, API_QUERY_TOKEN))
+		api_write(call, &operation);
 }
 
 /* ---- Shown ---- */
@@ -416,8 +411,6 @@ api_lock_get(struct api_call *call)
 		.waited = api_read_waited,
 	};
 
-	if (!take_lock(call))
-		return;
-	call->operation = &operation;
-	api_read(call);
+	if (take_lock(call))
+		api_read(call, &operation);
 }

@@ -285,20 +285,16 @@ static const struct api_operation add_operation = {
 void
 api_members_post(struct api_call *call)
 {
-	if (!api_query_require(call, API_QUERY_NAME | API_QUERY_ADDRESS))
-		return;
-	call->operation = &add_operation;
-	api_ask_leader(call);
+	if (api_query_require(call, API_QUERY_NAME | API_QUERY_ADDRESS))
+		api_write(call, &add_operation);
 }
 
 void
 api_replace_post(struct api_call *call)
 {
-	if (!api_query_require(
+	if (api_query_require(
 		call, API_QUERY_OLD | API_QUERY_NEW | API_QUERY_ADDRESS))
-		return;
-	call->operation = &add_operation;
-	api_ask_leader(call);
+		api_write(call, &add_operation);
 }
 
 /* ---- One member ---- */
@@ -350,10 +346,8 @@ api_member_delete(struct api_call *call)
 		.applied = applied_remove,
 	};
 
-	if (!take_name(call))
-		return;
-	call->operation = &operation;
-	api_ask_leader(call);
+	if (take_name(call))
+		api_write(call, &operation);
 }
 
 static void
@@ -443,10 +437,8 @@ api_member_put(struct api_call *call)
 		.applied = applied_move,
 	};
 
-	if (!take_name(call) || !api_query_require(call, API_QUERY_ADDRESS))
-		return;
-	call->operation = &operation;
-	api_ask_leader(call);
+	if (take_name(call) && api_query_require(call, API_QUERY_ADDRESS))
+		api_write(call, &operation);
 }
 
 /* ---- The leadership ---- */
@@ -534,6 +526,5 @@ api_leader_post(struct api_call *call)
 		.waited = waited_leader,
 	};
 
-	call->operation = &operation;
-	api_ask_leader(call);
+	api_write(call, &operation);
 }

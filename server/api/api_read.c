@@ -92,8 +92,9 @@ read_stale(struct api_call *call)
 }
 
 void
-api_read(struct api_call *call)
+api_read(struct api_call *call, const struct api_operation *operation)
 {
+	call->operation = operation;
 	if (fail_repairing(call))
 		return;
 	if (call->query.stale)

@@ -228,8 +228,7 @@ api_stream_keys(struct api_call *call)
 {
 	static const struct api_operation operation = STREAM(serve_keys);
 
-	call->operation = &operation;
-	api_read(call);
+	api_read(call, &operation);
 }
 
 void
@@ -237,8 +236,7 @@ api_stream_lines(struct api_call *call)
 {
 	static const struct api_operation operation = STREAM(serve_lines);
 
-	call->operation = &operation;
-	api_read(call);
+	api_read(call, &operation);
 }
 
 void
@@ -246,6 +244,5 @@ api_export_get(struct api_call *call)
 {
 	static const struct api_operation operation = STREAM(serve_export);
 
-	call->operation = &operation;
-	api_read(call);
+	api_read(call, &operation);
 }

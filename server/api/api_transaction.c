@@ -133,8 +133,6 @@ api_transaction_post(struct api_call *call)
 		.applied = applied,
 	};
 
-	if (!check_media_type(call) || !api_check_identity(call))
-		return;
-	call->operation = &operation;
-	api_ask_leader(call);
+	if (check_media_type(call))
+		api_write(call, &operation);
 }

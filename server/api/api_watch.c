@@ -238,11 +238,12 @@ ask(struct api_call *call)
 	    refuse_size(call) || refuse_too_many(call))
 		return;
 	resumes = is_given(call, API_QUERY_SINCE);
-	call->operation = resumes ? &behind_since : &at_present;
-	if (resumes && !is_future(call))
-		begin_unconfirmed(call);
-	else
-		api_read(call);
+	if (!resumes || is_future(call)) {
+		api_read(call, resumes ? &behind_since : &at_present);
+		return;
+	}
+	call->operation = &behind_since;
+	begin_unconfirmed(call);
 }
 
 void
