@@ -121,8 +121,10 @@ struct kv {
 	struct buf copy;        /* what an operation takes out of the store */
 	struct buf scratch;     /* the record, sealed */
 	struct buf outputs;     /* of the result of the last command */
-	bool undoing;           /* changes are noted in `undo` */
-	struct buf undo;        /* what they replaced, see kv_table.c */
+	uint64_t oldest_replay; /* its index, once looked at; 0: not yet; ... */
+	uint64_t oldest_replay_us; /* ... when it is too old */
+	bool undoing;              /* changes are noted in `undo` */
+	struct buf undo;           /* what they replaced, see kv_table.c */
 	struct kv_state undo_state;
 	struct kv_now undo_now;
 };

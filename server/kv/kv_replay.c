@@ -148,27 +148,44 @@ kv_replay_keep(struct kv *kv, const struct kv_identity *identity,
 	return code != 0 ? code : kv_replay_drop(kv, KV_REPLAY_DROPS_PER_KEEP);
 }
 
-/* The oldest one, as kv_replay_load gives it, and its identity, both borrowed
- * from the store. ERR_NOT_FOUND: there is none. */
+/* The index of the oldest one, and its identity, which is borrowed from the
+ * store. ERR_NOT_FOUND: there is none. */
 static int
-kv_replay_first(
-    struct kv *kv, struct slice *ret_identity, struct kv_replay *ret_replay)
+kv_replay_first(struct kv *kv, struct slice *ret_identity, uint64_t *ret_index)
 {
 	struct slice key;
-	struct slice identity;
 	int code = kv_table_seek(
-	    kv, KV_TABLE_ORDER, slice_of(NULL, 0), &key, &identity);
+	    kv, KV_TABLE_ORDER, slice_of(NULL, 0), &key, ret_identity);
 
 	if (code != 0)
 		return code;
-	if (key.size != sizeof(uint64_t) || identity.size == 0 ||
-	    identity.size > KV_IDENTITY_SIZE_MAX)
+	if (key.size != sizeof(uint64_t) || ret_identity->size == 0 ||
+	    ret_identity->size > KV_IDENTITY_SIZE_MAX)
 		return ERR_CORRUPT;
-	code = kv_replay_load(kv, identity, ret_replay);
-	if (code == 0 && ret_replay->index != codec_load_u64(key.data))
-		return ERR_CORRUPT;
-	*ret_identity = identity;
-	return code == ERR_NOT_FOUND ? ERR_CORRUPT : code;
+	*ret_index = codec_load_u64(key.data);
+	return *ret_index == 0 ? ERR_CORRUPT : 0;
+}
+
+/* When that one is too old, which never changes: so its answer, which may be
+ * long, is read once while it is the oldest. */
+static int
+kv_replay_deadline(
+    struct kv *kv, struct slice identity, uint64_t index, uint64_t *ret_us)
+{
+	struct kv_replay replay;
+	int code;
+
+	if (index != kv->oldest_replay) {
+		code = kv_replay_load(kv, identity, &replay);
+		if (code != 0)
+			return code == ERR_NOT_FOUND ? ERR_CORRUPT : code;
+		if (replay.index != index)
+			return ERR_CORRUPT;
+		kv->oldest_replay = index;
+		kv->oldest_replay_us = replay.deadline_us;
+	}
+	*ret_us = kv->oldest_replay_us;
+	return 0;
 }
 
 static int
@@ -196,9 +213,9 @@ kv_replays_are_too_large(const struct kv *kv)
 }
 
 static bool
-kv_replay_is_surplus(const struct kv *kv, const struct kv_replay *oldest)
+kv_replay_is_surplus(const struct kv *kv, uint64_t deadline_us)
 {
-	return oldest->deadline_us <= kv->now.time_us ||
+	return deadline_us <= kv->now.time_us ||
 	       kv->state.sums[KV_TABLE_REPLAY].count > KV_REPLAYS_MAX ||
 	       kv_replays_are_too_large(kv);
 }
@@ -209,16 +226,20 @@ kv_replay_drop(struct kv *kv, unsigned limit)
 	/* One large answer may take the room of many small ones. */
 	for (unsigned i = 0; i < limit || kv_replays_are_too_large(kv); i++) {
 		struct slice identity;
-		struct kv_replay replay;
-		int code = kv_replay_first(kv, &identity, &replay);
+		uint64_t index;
+		uint64_t deadline_us;
+		int code = kv_replay_first(kv, &identity, &index);
 
 		if (code == ERR_NOT_FOUND)
 			return 0;
+		if (code == 0)
+			code = kv_replay_deadline(
+			    kv, identity, index, &deadline_us);
 		if (code != 0)
 			return code;
-		if (!kv_replay_is_surplus(kv, &replay))
+		if (!kv_replay_is_surplus(kv, deadline_us))
 			return 0;
-		code = kv_replay_delete(kv, identity, replay.index);
+		code = kv_replay_delete(kv, identity, index);
 		if (code != 0)
 			return code;
 	}
@@ -229,16 +250,15 @@ int
 kv_first_replay(struct kv *kv, uint64_t *ret_us)
 {
 	struct slice identity;
-	struct kv_replay replay;
+	uint64_t index;
 	int code;
 
 	if (kv->failed)
 		return ERR_STOPPED;
-	code = kv_replay_first(kv, &identity, &replay);
+	code = kv_replay_first(kv, &identity, &index);
 	if (code == ERR_NOT_FOUND)
 		return code;
-	if (kv_note(kv, code) != 0)
-		return code;
-	*ret_us = replay.deadline_us;
-	return 0;
+	if (code == 0)
+		code = kv_replay_deadline(kv, identity, index, ret_us);
+	return kv_note(kv, code);
 }
