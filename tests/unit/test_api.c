@@ -1,27 +1,11 @@
 #include "api/api_impl.h"
 #include "common/json.h"
 #include "common/macros.h"
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
 #include <unistd.h>
-
-static struct world *world;
-static struct site *one; /* world->site[0] */
-
-static void
-setup_one(void)
-{
-	world = world_new_one(10000);
-	one = &world->site[0];
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
 
 /* ---- What is refused ---- */
 
@@ -551,7 +535,7 @@ add_refusal_cases(Suite *suite)
 {
 	TCase *tcase = tcase_create("refusals");
 
-	tcase_add_checked_fixture(tcase, setup_one, teardown);
+	tcase_add_checked_fixture(tcase, api_stage_one, api_stage_end);
 	tcase_add_test(tcase, query_refused);
 	tcase_add_test(tcase, query_taken);
 	tcase_add_test(tcase, conditions_refused);
@@ -574,7 +558,7 @@ add_answer_cases(Suite *suite)
 {
 	TCase *tcase = tcase_create("answers");
 
-	tcase_add_checked_fixture(tcase, setup_one, teardown);
+	tcase_add_checked_fixture(tcase, api_stage_one, api_stage_end);
 	tcase_add_test(tcase, headers_of_every_answer);
 	tcase_add_test(tcase, root_uses_host);
 	tcase_add_test(tcase, health_of_a_leader);

@@ -1,29 +1,19 @@
 /* Conditions of RFC 9110, section 13, and cas=. */
 
 #include "common/macros.h"
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
-
-static struct world *world;
-static struct site *one;
 
 /* a is at revision 2, b at 3, none is at 1. */
 static void
 setup_one(void)
 {
-	world = world_new_one(10000);
-	one = &world->site[0];
+	api_stage_one();
 	site_expect(one, "PUT /kv/a", "", "1", 201, "");
 	site_expect(one, "PUT /kv/a", "", "2", 200, "");
 	site_expect(one, "PUT /kv/b", "", "3", 201, "");
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
 }
 
 START_TEST(put_conditions)
@@ -207,7 +197,7 @@ api_condition_suite(void)
 	Suite *suite = suite_create("api_condition");
 	TCase *tcase = tcase_create("condition");
 
-	tcase_add_checked_fixture(tcase, setup_one, teardown);
+	tcase_add_checked_fixture(tcase, setup_one, api_stage_end);
 	tcase_add_test(tcase, put_conditions);
 	tcase_add_test(tcase, put_refused_412);
 	tcase_add_test(tcase, if_match_of_several);

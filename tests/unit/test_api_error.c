@@ -2,13 +2,10 @@
 
 #include "api/api_impl.h"
 #include "common/macros.h"
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
-
-static struct world *world;
-static struct site *one;
 
 /* By their codes in api_impl.h; scripts go by status and text, for ever. */
 static const struct {
@@ -70,8 +67,7 @@ static const struct {
 static void
 setup(void)
 {
-	world = world_new_one(10000);
-	one = &world->site[0];
+	api_stage_one();
 	one->frozen = true;
 }
 

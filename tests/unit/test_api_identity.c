@@ -1,34 +1,11 @@
 /* Idempotency-Key, and what else goes to the leader and comes back. */
 
 #include "common/macros.h"
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static struct world *world;
-static struct site *one;
-
-static void
-setup_one(void)
-{
-	world = world_new_one(10000);
-	one = &world->site[0];
-}
-
-static void
-setup_three(void)
-{
-	world = world_new_three();
-	one = world_follower(world);
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
 
 #define KEY "Idempotency-Key: 5f0c-17\r\n"
 
@@ -294,7 +271,7 @@ api_identity_suite(void)
 	TCase *tcase = tcase_create("one");
 	TCase *three = tcase_create("three");
 
-	tcase_add_checked_fixture(tcase, setup_one, teardown);
+	tcase_add_checked_fixture(tcase, api_stage_one, api_stage_end);
 	tcase_add_test(tcase, replays);
 	tcase_add_test(tcase, replays_by_another_preference);
 	tcase_add_test(tcase, errors_replay);
@@ -303,7 +280,7 @@ api_identity_suite(void)
 	tcase_add_test(tcase, malformed_400);
 	tcase_add_test(tcase, unknown_outcome_names_it);
 	suite_add_tcase(suite, tcase);
-	tcase_add_checked_fixture(three, setup_three, teardown);
+	tcase_add_checked_fixture(three, api_stage_three, api_stage_end);
 	tcase_add_test(three, forwarded_headers);
 	tcase_add_test(three, redirect_307);
 	suite_add_tcase(suite, three);

@@ -1,6 +1,6 @@
 #include "api/api_impl.h"
 #include "common/macros.h"
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
@@ -8,16 +8,6 @@
 #include <unistd.h>
 
 /* PUT and POST /import: what it takes, what it refuses, and how far it came. */
-
-static struct world *world;
-static struct site *one;
-
-static void
-setup_one(void)
-{
-	world = world_new_roomy(1);
-	one = &world->site[0];
-}
 
 static void
 setup_quota(void)
@@ -27,34 +17,12 @@ setup_quota(void)
 }
 
 static void
-setup_three(void)
-{
-	world = world_new_roomy(3);
-	one = world_follower(world);
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
-
-static void
 expect(const char *target, const char *lines, unsigned status, const char *says)
 {
 	char request[100];
 
 	snprintf(request, sizeof(request), "PUT %s", target);
 	site_expect(one, request, "", lines, status, says);
-}
-
-static void
-put(const char *target, const char *value)
-{
-	struct reply reply = site_put(one, target, value);
-
-	ck_assert_uint_lt(reply.status, 300);
-	reply_release(&reply);
 }
 
 static void
@@ -114,7 +82,7 @@ START_TEST(export_comes_back)
 	reply = site_ask(one, "PUT", "/kv/json",
 	    "Content-Type: application/json\r\n", slice_from_text("{}"));
 	reply_release(&reply);
-	put("/kv/ttl?ttl=1h", "x");
+	api_stage_put("/kv/ttl?ttl=1h", "x");
 	reply = site_ask(
 	    one, "PUT", "/kv/%00%ff", "", slice_of("\x01\x00\xfe\n", 4));
 	reply_release(&reply);
@@ -162,7 +130,7 @@ END_TEST
 
 START_TEST(if_absent_keeps_what_is_there)
 {
-	put("/kv/b", "mine");
+	api_stage_put("/kv/b", "mine");
 	expect("/import?if=absent",
 	    "{\"key\":\"a\",\"value\":\"1\"}\n{\"key\":\"b\",\"value\":\"2\"}\n"
 	    "{\"key\":\"c\",\"value\":\"3\"}\n",
@@ -591,7 +559,7 @@ api_import_suite(void)
 	TCase *quota = tcase_create("quota");
 	TCase *three = tcase_create("three");
 
-	tcase_add_checked_fixture(one_node, setup_one, teardown);
+	tcase_add_checked_fixture(one_node, api_stage_roomy, api_stage_end);
 	tcase_add_test(one_node, lines_by_hand);
 	tcase_add_test(one_node, export_comes_back);
 	tcase_add_test(one_node, short_lifetimes);
@@ -612,10 +580,10 @@ api_import_suite(void)
 	tcase_add_test(one_node, outcome_of_a_batch_unknown);
 	tcase_add_test(one_node, timeout_of_a_batch);
 	suite_add_tcase(suite, one_node);
-	tcase_add_checked_fixture(quota, setup_quota, teardown);
+	tcase_add_checked_fixture(quota, setup_quota, api_stage_end);
 	tcase_add_test(quota, import_within_the_quota);
 	suite_add_tcase(suite, quota);
-	tcase_add_checked_fixture(three, setup_three, teardown);
+	tcase_add_checked_fixture(three, api_stage_roomy_three, api_stage_end);
 	tcase_add_test(three, import_through_a_follower);
 	tcase_add_test(three, errors_of_the_leader);
 	tcase_add_test(three, import_waits_for_a_leader);

@@ -1,32 +1,9 @@
 #include "common/macros.h"
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
 #include <unistd.h>
-
-static struct world *world;
-static struct site *one; /* world->site[0] */
-
-static void
-setup_one(void)
-{
-	world = world_new_one(10000);
-	one = &world->site[0];
-}
-
-static void
-setup_three(void)
-{
-	world = world_new_three();
-	one = world_follower(world);
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
 
 START_TEST(put_new_201)
 {
@@ -502,7 +479,7 @@ add_stale_cases(Suite *suite)
 	TCase *tcase = tcase_create("stale");
 	TCase *three = tcase_create("stale_three");
 
-	tcase_add_checked_fixture(tcase, setup_one, teardown);
+	tcase_add_checked_fixture(tcase, api_stage_one, api_stage_end);
 	tcase_add_test(tcase, stale_read_says_how_old_it_may_be);
 	tcase_add_test(tcase, min_revision_that_is_there_200);
 	tcase_add_test(tcase, min_revision_is_waited_for);
@@ -510,7 +487,7 @@ add_stale_cases(Suite *suite)
 	tcase_add_test(tcase, min_revision_of_a_client_that_is_gone);
 	tcase_add_test(tcase, min_revision_while_draining_503);
 	suite_add_tcase(suite, tcase);
-	tcase_add_checked_fixture(three, setup_three, teardown);
+	tcase_add_checked_fixture(three, api_stage_three, api_stage_end);
 	tcase_add_test(three, max_lag_of_a_follower);
 	suite_add_tcase(suite, three);
 }
@@ -520,7 +497,7 @@ add_key_cases(Suite *suite)
 {
 	TCase *tcase = tcase_create("key");
 
-	tcase_add_checked_fixture(tcase, setup_one, teardown);
+	tcase_add_checked_fixture(tcase, api_stage_one, api_stage_end);
 	tcase_add_test(tcase, put_new_201);
 	tcase_add_test(tcase, put_replaced_200);
 	tcase_add_test(tcase, put_return_minimal_204);

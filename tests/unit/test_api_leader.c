@@ -1,21 +1,11 @@
 #include "common/err.h"
 #include "common/macros.h"
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-static struct world *world;
-static struct site *one; /* world->site[0] */
-
-static void
-setup_one(void)
-{
-	world = world_new_one(10000);
-	one = &world->site[0];
-}
 
 static void
 setup_lonely(void)
@@ -29,12 +19,6 @@ setup_three(void)
 {
 	world = world_new_three();
 	one = &world->site[0];
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
 }
 
 /* ---- Consistency, deadlines, limits ---- */
@@ -738,7 +722,7 @@ add_outcome_cases(Suite *suite)
 {
 	TCase *tcase = tcase_create("outcomes");
 
-	tcase_add_checked_fixture(tcase, setup_one, teardown);
+	tcase_add_checked_fixture(tcase, api_stage_one, api_stage_end);
 	tcase_add_test(tcase, stale_asks_nobody);
 	tcase_add_test(tcase, read_unconfirmed_503);
 	tcase_add_test(tcase, write_unknown_504);
@@ -762,11 +746,11 @@ api_leader_suite(void)
 	TCase *three = tcase_create("three");
 
 	add_outcome_cases(suite);
-	tcase_add_checked_fixture(lonely, setup_lonely, teardown);
+	tcase_add_checked_fixture(lonely, setup_lonely, api_stage_end);
 	tcase_add_test(lonely, forming_503);
 	tcase_add_test(lonely, forwarded_by_unproved_is_ignored);
 	suite_add_tcase(suite, lonely);
-	tcase_add_checked_fixture(three, setup_three, teardown);
+	tcase_add_checked_fixture(three, setup_three, api_stage_end);
 	tcase_add_test(three, forwarded_write_and_read);
 	tcase_add_test(three, strong_read_is_served_by_the_follower);
 	tcase_add_test(three, stale_at_a_follower);

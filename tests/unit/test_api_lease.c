@@ -1,24 +1,8 @@
 #include "common/macros.h"
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
-
-static struct world *world;
-static struct site *one;
-
-static void
-setup_one(void)
-{
-	world = world_new_one(10000);
-	one = &world->site[0];
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
 
 #define ID_SIZE 16
 
@@ -204,7 +188,7 @@ api_lease_suite(void)
 	Suite *suite = suite_create("api_lease");
 	TCase *tcase = tcase_create("lease");
 
-	tcase_add_checked_fixture(tcase, setup_one, teardown);
+	tcase_add_checked_fixture(tcase, api_stage_one, api_stage_end);
 	tcase_add_test(tcase, granted_201);
 	tcase_add_test(tcase, refused);
 	tcase_add_test(tcase, its_keys);

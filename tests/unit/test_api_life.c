@@ -2,26 +2,10 @@
 
 #include "api/api_impl.h"
 #include "common/macros.h"
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
-
-static struct world *world;
-static struct site *one;
-
-static void
-setup_one(void)
-{
-	world = world_new_one(10000);
-	one = &world->site[0];
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
 
 START_TEST(ttl_values)
 {
@@ -267,7 +251,7 @@ api_life_suite(void)
 	Suite *suite = suite_create("api_life");
 	TCase *tcase = tcase_create("life");
 
-	tcase_add_checked_fixture(tcase, setup_one, teardown);
+	tcase_add_checked_fixture(tcase, api_stage_one, api_stage_end);
 	tcase_add_test(tcase, ttl_values);
 	tcase_add_test(tcase, ttl_is_shown);
 	tcase_add_test(tcase, ttl_ends);

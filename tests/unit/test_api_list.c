@@ -1,6 +1,6 @@
 #include "common/json.h"
 #include "common/macros.h"
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
@@ -8,9 +8,6 @@
 /* GET /kv in pages, and how many keys there are. */
 
 #define NDJSON "Accept: application/x-ndjson\r\n"
-
-static struct world *world;
-static struct site *one;
 
 static void
 put(const char *target)
@@ -28,32 +25,17 @@ static const char *const targets[] = { "/kv/app/db/host", "/kv/app/db/port",
 static void
 setup_one(void)
 {
-	world = world_new_one(0);
-	one = &world->site[0];
+	api_stage_unlimited();
 	for (size_t i = 0; i < ARRAY_COUNT(targets); i++)
 		put(targets[i]);
 }
 
 static void
-setup_roomy(void)
-{
-	world = world_new_roomy(1);
-	one = &world->site[0];
-}
-
-static void
 setup_three(void)
 {
-	world = world_new_three();
-	one = world_follower(world);
+	api_stage_three();
 	put("/kv/a");
 	put("/kv/b");
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
 }
 
 static void
@@ -526,7 +508,7 @@ api_list_suite(void)
 	TCase *bounds = tcase_create("bounds");
 	TCase *three = tcase_create("three");
 
-	tcase_add_checked_fixture(pages, setup_one, teardown);
+	tcase_add_checked_fixture(pages, setup_one, api_stage_end);
 	tcase_add_test(pages, page_of_a_prefix);
 	tcase_add_test(pages, page_of_start_and_end);
 	tcase_add_test(pages, page_tells_the_next);
@@ -542,13 +524,13 @@ api_list_suite(void)
 	tcase_add_test(pages, list_head);
 	tcase_add_test(pages, list_says_when_keys_go);
 	suite_add_tcase(suite, pages);
-	tcase_add_checked_fixture(bounds, setup_roomy, teardown);
+	tcase_add_checked_fixture(bounds, api_stage_roomy, api_stage_end);
 	tcase_add_test(bounds, page_has_100_unless_asked);
 	tcase_add_test(bounds, page_of_1_mib);
 	tcase_add_test(bounds, page_of_10000_looked_at);
 	tcase_add_test(bounds, count_of_many);
 	suite_add_tcase(suite, bounds);
-	tcase_add_checked_fixture(three, setup_three, teardown);
+	tcase_add_checked_fixture(three, setup_three, api_stage_end);
 	tcase_add_test(three, list_anywhere);
 	tcase_add_test(three, list_waits_for_revision);
 	suite_add_tcase(suite, three);

@@ -1,45 +1,13 @@
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 /* DELETE /kv: a range of keys in one revision. */
 
-static struct world *world;
-static struct site *one;
-
-static void
-setup_one(void)
-{
-	world = world_new_one(10000);
-	one = &world->site[0];
-}
-
-static void
-setup_roomy(void)
-{
-	world = world_new_roomy(1);
-	one = &world->site[0];
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
-
-static void
-put(const char *target, const char *value)
-{
-	struct reply reply = site_put(one, target, value);
-
-	ck_assert_uint_lt(reply.status, 300);
-	reply_release(&reply);
-}
-
 START_TEST(delete_a_prefix)
 {
-	put("/kv/t/1", "v");
-	put("/kv/t/2", "v");
-	put("/kv/u", "v");
+	api_stage_put("/kv/t/1", "v");
+	api_stage_put("/kv/t/2", "v");
+	api_stage_put("/kv/u", "v");
 	site_expect(one, "DELETE /kv?prefix=t/", "", NULL, 200,
 	    "{\"deleted\":2,\"revision\":4}\n");
 	site_expect(one, "DELETE /kv?prefix=t/", "", NULL, 200,
@@ -53,8 +21,8 @@ END_TEST
 
 START_TEST(delete_with_a_limit)
 {
-	put("/kv/t/1", "v");
-	put("/kv/t/2", "v");
+	api_stage_put("/kv/t/1", "v");
+	api_stage_put("/kv/t/2", "v");
 	site_expect(one, "DELETE /kv?prefix=t/&limit=1", "", NULL, 200,
 	    "{\"deleted\":1,\"revision\":3,\"more\":true}\n");
 	site_expect(one, "DELETE /kv?prefix=t/&limit=1", "", NULL, 200,
@@ -67,7 +35,7 @@ END_TEST
 /* A variable that was not set in a script is no reason to lose everything. */
 START_TEST(delete_all_is_meant)
 {
-	put("/kv/t", "v");
+	api_stage_put("/kv/t", "v");
 	site_expect(one, "DELETE /kv", "", NULL, 400, "all=1");
 	site_expect(one, "DELETE /kv?prefix=", "", NULL, 400, "all=1");
 	site_expect(one, "DELETE /kv?start=&end=", "", NULL, 400, "all=1");
@@ -107,7 +75,7 @@ END_TEST
 /* Keys that need a condition cannot have one here. */
 START_TEST(delete_of_guarded_keys)
 {
-	put("/kv/b", "v");
+	api_stage_put("/kv/b", "v");
 	site_expect(one, "DELETE /kv?prefix=ca", "", NULL, 428, "cas/");
 	site_expect(
 	    one, "DELETE /kv?start=a&end=cas/", "", NULL, 200, "\"deleted\":1");
@@ -121,13 +89,13 @@ api_list_delete_suite(void)
 	TCase *one_node = tcase_create("one_node");
 	TCase *roomy = tcase_create("roomy");
 
-	tcase_add_checked_fixture(one_node, setup_one, teardown);
+	tcase_add_checked_fixture(one_node, api_stage_one, api_stage_end);
 	tcase_add_test(one_node, delete_a_prefix);
 	tcase_add_test(one_node, delete_with_a_limit);
 	tcase_add_test(one_node, delete_all_is_meant);
 	tcase_add_test(one_node, delete_of_guarded_keys);
 	suite_add_tcase(suite, one_node);
-	tcase_add_checked_fixture(roomy, setup_roomy, teardown);
+	tcase_add_checked_fixture(roomy, api_stage_roomy, api_stage_end);
 	tcase_add_test(roomy, delete_too_many_413);
 	suite_add_tcase(suite, roomy);
 	return suite;

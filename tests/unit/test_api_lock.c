@@ -1,32 +1,9 @@
 #include "common/macros.h"
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
 #include <unistd.h>
-
-static struct world *world;
-static struct site *one;
-
-static void
-setup_one(void)
-{
-	world = world_new_one(10000);
-	one = &world->site[0];
-}
-
-static void
-setup_three(void)
-{
-	world = world_new_three();
-	one = world_follower(world);
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
 
 #define TOKEN_SIZE 16
 
@@ -401,7 +378,7 @@ api_lock_suite(void)
 	TCase *tcase = tcase_create("one");
 	TCase *three = tcase_create("three");
 
-	tcase_add_checked_fixture(tcase, setup_one, teardown);
+	tcase_add_checked_fixture(tcase, api_stage_one, api_stage_end);
 	tcase_add_test(tcase, taken_201);
 	tcase_add_test(tcase, held_409);
 	tcase_add_test(tcase, refused);
@@ -417,7 +394,7 @@ api_lock_suite(void)
 	tcase_add_test(tcase, too_many_wait_429);
 	tcase_add_test(tcase, drained_503);
 	suite_add_tcase(suite, tcase);
-	tcase_add_checked_fixture(three, setup_three, teardown);
+	tcase_add_checked_fixture(three, api_stage_three, api_stage_end);
 	tcase_add_test(three, forwarded);
 	tcase_add_test(three, client_of_a_follower_goes);
 	suite_add_tcase(suite, three);

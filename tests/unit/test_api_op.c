@@ -1,26 +1,10 @@
 /* POST of one key: operations of the server's, and children in order. */
 
 #include "common/macros.h"
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
-
-static struct world *world;
-static struct site *one;
-
-static void
-setup_one(void)
-{
-	world = world_new_one(10000);
-	one = &world->site[0];
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
 
 START_TEST(incr)
 {
@@ -302,7 +286,7 @@ api_op_suite(void)
 	Suite *suite = suite_create("api_op");
 	TCase *tcase = tcase_create("op");
 
-	tcase_add_checked_fixture(tcase, setup_one, teardown);
+	tcase_add_checked_fixture(tcase, api_stage_one, api_stage_end);
 	tcase_add_test(tcase, incr);
 	tcase_add_test(tcase, incr_of_what_is_no_number_409);
 	tcase_add_test(tcase, by_400);

@@ -1,7 +1,7 @@
 #include "common/macros.h"
 #include "common/text.h"
 #include "net/http_server_impl.h"
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 #include <errno.h>
@@ -14,38 +14,6 @@
 
 #define NDJSON "Accept: application/x-ndjson\r\n"
 #define TEXT   "Accept: text/plain\r\n"
-
-static struct world *world;
-static struct site *one;
-
-static void
-setup(void)
-{
-	world = world_new_roomy(1);
-	one = &world->site[0];
-}
-
-static void
-setup_three(void)
-{
-	world = world_new_roomy(3);
-	one = world_follower(world);
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
-
-static void
-put(const char *target, const char *value)
-{
-	struct reply reply = site_put(one, target, value);
-
-	ck_assert_uint_lt(reply.status, 300);
-	reply_release(&reply);
-}
 
 /* A thousand keys in each revision. */
 static void
@@ -113,9 +81,9 @@ assert_stream(struct site *site, const char *target, const char *headers,
 static void
 put_some(void)
 {
-	put("/kv/app/db", "db7\n");
-	put("/kv/app/%c3%a9%20x", "e");
-	put("/kv/b%ff", "%");
+	api_stage_put("/kv/app/db", "db7\n");
+	api_stage_put("/kv/app/%c3%a9%20x", "e");
+	api_stage_put("/kv/b%ff", "%");
 }
 
 START_TEST(lines_of_a_prefix)
@@ -163,7 +131,7 @@ START_TEST(text_is_percent_encoded)
 	struct reply reply;
 
 	for (size_t i = 0; i < ARRAY_COUNT(paths); i++)
-		put(paths[i], "v");
+		api_stage_put(paths[i], "v");
 	assert_stream(one, "/kv", TEXT, TEXT_TYPE,
 	    "%2E%2E%2Fx\na%0Ab\na%2F%2Fb\napp/db\n%C3%A9%20%25%2B%26\n"
 	    "%FF\n");
@@ -184,7 +152,7 @@ START_TEST(export_has_all_of_a_key)
 	    "Content-Type: application/json\r\n", slice_from_text("{}"));
 
 	reply_release(&reply);
-	put("/kv/b", "2");
+	api_stage_put("/kv/b", "2");
 	reply = site_get(one, "/export");
 	assert_contains(&reply,
 	    "{\"key\":\"a\",\"value\":\"{}\",\"revision\":1,\"created\":1,"
@@ -258,8 +226,8 @@ START_TEST(stream_is_of_one_revision)
 
 	fill(MANY, VALUE_SIZE);
 	fd = ask_slowly("/kv", NDJSON);
-	put("/kv/k005998", "changed");
-	put("/kv/k005998x", "new");
+	api_stage_put("/kv/k005998", "changed");
+	api_stage_put("/kv/k005998x", "new");
 	site_expect(one, "DELETE /kv/k005999", "", NULL, 200, "\"deleted\":1");
 	reply = site_receive(world, fd);
 	ck_assert_ptr_null(
@@ -406,7 +374,7 @@ END_TEST
 
 START_TEST(streams_from_anywhere)
 {
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	assert_stream(one, "/export", "", LINES_TYPE,
 	    "{\"key\":\"a\",\"value\":\"1\",\"revision\":1,\"created\":1,"
 	    "\"version\":1}\n{\"end\":true,\"revision\":1,\"count\":1}\n");
@@ -422,7 +390,7 @@ api_stream_suite(void)
 	TCase *one_node = tcase_create("one");
 	TCase *three = tcase_create("three");
 
-	tcase_add_checked_fixture(one_node, setup, teardown);
+	tcase_add_checked_fixture(one_node, api_stage_roomy, api_stage_end);
 	tcase_add_test(one_node, lines_of_a_prefix);
 	tcase_add_test(one_node, lines_with_a_limit);
 	tcase_add_test(one_node, text_is_percent_encoded);
@@ -436,7 +404,7 @@ api_stream_suite(void)
 	tcase_add_test(one_node, client_goes_while_it_streams);
 	tcase_add_test(one_node, streams_take_turns);
 	suite_add_tcase(suite, one_node);
-	tcase_add_checked_fixture(three, setup_three, teardown);
+	tcase_add_checked_fixture(three, api_stage_roomy_three, api_stage_end);
 	tcase_add_test(three, streams_from_anywhere);
 	suite_add_tcase(suite, three);
 	return suite;

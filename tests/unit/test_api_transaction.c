@@ -1,6 +1,6 @@
 #include "common/json.h"
 #include "common/macros.h"
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
@@ -8,38 +8,6 @@
 /* POST /txn: what it does and shows. */
 
 #define JSON "Content-Type: application/json\r\n"
-
-static struct world *world;
-static struct site *one;
-
-static void
-setup_one(void)
-{
-	world = world_new_one(10000);
-	one = &world->site[0];
-}
-
-static void
-setup_three(void)
-{
-	world = world_new_roomy(3);
-	one = world_follower(world);
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
-
-static void
-put(const char *target, const char *value)
-{
-	struct reply reply = site_put(one, target, value);
-
-	ck_assert_uint_lt(reply.status, 300);
-	reply_release(&reply);
-}
 
 /* Asks, and looks at the whole of the answer. */
 static void
@@ -53,12 +21,6 @@ assert_done(const char *body, const char *expected)
 	    reply_header(&reply, "Content-Type"), "application/json");
 	assert_body(&reply, expected);
 	reply_release(&reply);
-}
-
-static void
-expect(const char *body, unsigned status, const char *says)
-{
-	site_expect(one, "POST /txn", JSON, body, status, says);
 }
 
 /* The begin of the results of a transaction that succeeds, and their end. */
@@ -77,7 +39,7 @@ expect(const char *body, unsigned status, const char *says)
 /* One revision for all, each sees those before it, results in their order. */
 START_TEST(operations_in_order)
 {
-	put("/kv/tmp", "t");
+	api_stage_put("/kv/tmp", "t");
 	assert_done("{\"then\":[{\"put\":\"a\",\"value\":\"1\"},"
 		    "{\"get\":\"a\"},{\"delete\":\"tmp\"},"
 		    "{\"delete\":\"tmp\"},{\"get\":\"tmp\"},"
@@ -94,10 +56,10 @@ START_TEST(operation_incr)
 {
 	assert_done("{\"then\":[{\"incr\":\"n\"},{\"incr\":\"n\",\"by\":-5}]}",
 	    OK(1, SHOWN("n", "1", 1, 1, 1) "," SHOWN("n", "-4", 1, 1, 1)));
-	put("/kv/text", "x");
-	expect("{\"then\":[{\"get\":\"n\"},{\"incr\":\"text\"}]}", 409,
-	    "\"op\":1");
-	expect("{\"then\":[{\"incr\":\"n\",\"by\":1.5}]}", 400,
+	api_stage_put("/kv/text", "x");
+	api_stage_transact("{\"then\":[{\"get\":\"n\"},{\"incr\":\"text\"}]}",
+	    409, "\"op\":1");
+	api_stage_transact("{\"then\":[{\"incr\":\"n\",\"by\":1.5}]}", 400,
 	    "\"member\":\"then[0].by\"");
 }
 END_TEST
@@ -112,7 +74,7 @@ END_TEST
 
 START_TEST(operations_copy_and_move)
 {
-	put("/kv/a", "v");
+	api_stage_put("/kv/a", "v");
 	assert_done("{\"then\":[{\"copy\":\"a\",\"to\":\"b\"},"
 		    "{\"move\":\"b\",\"to\":\"c\"},{\"get\":\"b\"},"
 		    "{\"get\":\"c\"}]}",
@@ -120,9 +82,10 @@ START_TEST(operations_copy_and_move)
 		      "c", 2, 2, 1) ","
 				    "{\"key\":\"b\",\"exists\":false}," SHOWN(
 					"c", "v", 2, 2, 1)));
-	expect(
+	api_stage_transact(
 	    "{\"then\":[{\"copy\":\"none\",\"to\":\"b\"}]}", 404, "\"op\":0");
-	expect("{\"then\":[{\"copy\":\"a\"}]}", 400, "no member \\\"to\\\"");
+	api_stage_transact(
+	    "{\"then\":[{\"copy\":\"a\"}]}", 400, "no member \\\"to\\\"");
 }
 END_TEST
 
@@ -145,16 +108,16 @@ END_TEST
 
 START_TEST(operation_delete_prefix)
 {
-	put("/kv/d/1", "v");
-	put("/kv/d/2", "v");
-	put("/kv/e", "v");
+	api_stage_put("/kv/d/1", "v");
+	api_stage_put("/kv/d/2", "v");
+	api_stage_put("/kv/e", "v");
 	assert_done("{\"then\":[{\"delete_prefix\":\"d/\",\"limit\":1},"
 		    "{\"delete_prefix\":\"d/\"},{\"delete_prefix\":\"d/\"}]}",
 	    OK(4, "{\"deleted\":1,\"more\":true},{\"deleted\":1},"
 		  "{\"deleted\":0}"));
-	expect("{\"then\":[{\"delete_prefix\":\"\"}]}", 400, "all");
+	api_stage_transact("{\"then\":[{\"delete_prefix\":\"\"}]}", 400, "all");
 	/* All of them have some that need a condition. */
-	expect(
+	api_stage_transact(
 	    "{\"then\":[{\"delete_prefix\":\"\",\"all\":true}]}", 428, "cas/");
 }
 END_TEST
@@ -162,37 +125,44 @@ END_TEST
 /* Seconds, text, or a lease; and without any, what was there ends. */
 START_TEST(operations_with_a_lifetime)
 {
-	expect("{\"then\":[{\"put\":\"a\",\"value\":\"1\",\"ttl\":\"1h\"}]}",
-	    200, "\"ttl\":3600}");
-	expect("{\"then\":[{\"put\":\"a\",\"value\":\"1\",\"ttl\":2.5}]}", 200,
+	api_stage_transact(
+	    "{\"then\":[{\"put\":\"a\",\"value\":\"1\",\"ttl\":\"1h\"}]}", 200,
+	    "\"ttl\":3600}");
+	api_stage_transact(
+	    "{\"then\":[{\"put\":\"a\",\"value\":\"1\",\"ttl\":2.5}]}", 200,
 	    "\"ttl\":2.5}");
-	expect("{\"then\":[{\"put\":\"a\",\"value\":\"1\",\"ttl\":\"60\"}]}",
-	    200, "\"ttl\":60}");
-	expect("{\"then\":[{\"incr\":\"a\"}]}", 200, "\"ttl\":");
-	expect("{\"then\":[{\"put\":\"a\",\"value\":\"1\","
-	       "\"keep_ttl\":true}]}",
+	api_stage_transact(
+	    "{\"then\":[{\"put\":\"a\",\"value\":\"1\",\"ttl\":\"60\"}]}", 200,
+	    "\"ttl\":60}");
+	api_stage_transact("{\"then\":[{\"incr\":\"a\"}]}", 200, "\"ttl\":");
+	api_stage_transact("{\"then\":[{\"put\":\"a\",\"value\":\"1\","
+			   "\"keep_ttl\":true}]}",
 	    200, "\"ttl\":");
-	expect("{\"then\":[{\"touch\":\"a\",\"ttl\":7}]}", 200, "\"ttl\":7}");
-	expect("{\"then\":[{\"persist\":\"a\"}]}", 200, "\"version\":5}]}");
-	expect("{\"then\":[{\"touch\":\"a\"}]}", 400, "persist");
-	expect("{\"then\":[{\"touch\":\"none\",\"ttl\":7}]}", 404, "\"op\":0");
-	expect("{\"then\":[{\"put\":\"a\",\"value\":\"1\",\"ttl\":7,"
-	       "\"keep_ttl\":true}]}",
+	api_stage_transact(
+	    "{\"then\":[{\"touch\":\"a\",\"ttl\":7}]}", 200, "\"ttl\":7}");
+	api_stage_transact(
+	    "{\"then\":[{\"persist\":\"a\"}]}", 200, "\"version\":5}]}");
+	api_stage_transact("{\"then\":[{\"touch\":\"a\"}]}", 400, "persist");
+	api_stage_transact(
+	    "{\"then\":[{\"touch\":\"none\",\"ttl\":7}]}", 404, "\"op\":0");
+	api_stage_transact(
+	    "{\"then\":[{\"put\":\"a\",\"value\":\"1\",\"ttl\":7,"
+	    "\"keep_ttl\":true}]}",
 	    400, "takes one of ttl, lease and keep_ttl");
-	expect("{\"then\":[{\"put\":\"a\",\"value\":\"1\","
-	       "\"lease\":\"00000000000000ab\"}]}",
+	api_stage_transact("{\"then\":[{\"put\":\"a\",\"value\":\"1\","
+			   "\"lease\":\"00000000000000ab\"}]}",
 	    404, "lease_not_found");
 }
 END_TEST
 
 START_TEST(operation_put_shows_the_previous)
 {
-	put("/kv/a", "old");
-	expect("{\"then\":[{\"put\":\"a\",\"value\":\"new\","
-	       "\"previous\":true}]}",
+	api_stage_put("/kv/a", "old");
+	api_stage_transact("{\"then\":[{\"put\":\"a\",\"value\":\"new\","
+			   "\"previous\":true}]}",
 	    200, "\"value\":\"old\"");
-	expect("{\"then\":[{\"delete\":\"a\",\"previous\":true}]}", 200,
-	    "{\"deleted\":1,\"previous\":\"new\"}");
+	api_stage_transact("{\"then\":[{\"delete\":\"a\",\"previous\":true}]}",
+	    200, "{\"deleted\":1,\"previous\":\"new\"}");
 }
 END_TEST
 
@@ -222,8 +192,8 @@ START_TEST(content_type_is_kept)
 {
 	struct reply reply;
 
-	expect("{\"then\":[{\"put\":\"a\",\"value\":\"{}\","
-	       "\"content_type\":\"application/json\"}]}",
+	api_stage_transact("{\"then\":[{\"put\":\"a\",\"value\":\"{}\","
+			   "\"content_type\":\"application/json\"}]}",
 	    200, "\"revision\":1");
 	reply = site_get(one, "/kv/a");
 	ck_assert_str_eq(
@@ -271,8 +241,8 @@ START_TEST(conditions)
 {
 	char body[200];
 
-	put("/kv/a", "v1");
-	put("/kv/a", "v2");
+	api_stage_put("/kv/a", "v1");
+	api_stage_put("/kv/a", "v2");
 	for (size_t i = 0; i < ARRAY_COUNT(holding); i++) {
 		snprintf(body, sizeof(body), "{\"if\":[{\"key\":\"a\",%s}]}",
 		    holding[i]);
@@ -281,15 +251,15 @@ START_TEST(conditions)
 	for (size_t i = 0; i < ARRAY_COUNT(failing); i++) {
 		snprintf(body, sizeof(body), "{\"if\":[{\"key\":\"a\",%s}]}",
 		    failing[i]);
-		expect(body, 412,
+		api_stage_transact(body, 412,
 		    "\"failed\":[{\"index\":0,\"key\":\"a\",\"current\":2,"
 		    "\"exists\":true}]");
 	}
 	/* What is not there has revision 0, and no value. */
-	expect("{\"if\":[{\"key\":\"x\",\"revision\":0},"
-	       "{\"key\":\"x\",\"exists\":false}]}",
+	api_stage_transact("{\"if\":[{\"key\":\"x\",\"revision\":0},"
+			   "{\"key\":\"x\",\"exists\":false}]}",
 	    200, "true");
-	expect("{\"if\":[{\"key\":\"x\",\"value\":\"\"}]}", 412,
+	api_stage_transact("{\"if\":[{\"key\":\"x\",\"value\":\"\"}]}", 412,
 	    "\"current\":0,\"exists\":false");
 }
 END_TEST
@@ -297,11 +267,11 @@ END_TEST
 /* They see the state before, all of them count, and all that fail are told. */
 START_TEST(conditions_that_fail_change_nothing)
 {
-	put("/kv/a", "v");
-	expect("{\"if\":[{\"key\":\"a\",\"revision\":9},"
-	       "{\"key\":\"a\",\"exists\":true},"
-	       "{\"key\":\"b\",\"exists\":true}],"
-	       "\"then\":[{\"put\":\"b\",\"value\":\"1\"}]}",
+	api_stage_put("/kv/a", "v");
+	api_stage_transact("{\"if\":[{\"key\":\"a\",\"revision\":9},"
+			   "{\"key\":\"a\",\"exists\":true},"
+			   "{\"key\":\"b\",\"exists\":true}],"
+			   "\"then\":[{\"put\":\"b\",\"value\":\"1\"}]}",
 	    412,
 	    "\"failed\":[{\"index\":0,\"key\":\"a\",\"current\":1,\"exists\":"
 	    "true},{\"index\":2,\"key\":\"b\",\"current\":0,\"exists\":false}"
@@ -313,7 +283,7 @@ END_TEST
 /* With an else it is no failure, though it may be empty. */
 START_TEST(else_branch)
 {
-	put("/kv/a", "v");
+	api_stage_put("/kv/a", "v");
 	assert_done("{\"if\":[{\"key\":\"a\",\"exists\":false}],\"then\":["
 		    "{\"delete\":\"a\"}],\"else\":[{\"get\":\"a\"}]}",
 	    "{\"succeeded\":false,\"revision\":1,\"results\":[" SHOWN(
@@ -328,10 +298,11 @@ END_TEST
 
 START_TEST(failing_operation_changes_nothing)
 {
-	put("/kv/text", "x");
-	expect("{\"then\":[{\"put\":\"a\",\"value\":\"1\"},"
-	       "{\"delete\":\"text\"},{\"incr\":\"a\"},{\"touch\":\"none\","
-	       "\"ttl\":1}]}",
+	api_stage_put("/kv/text", "x");
+	api_stage_transact(
+	    "{\"then\":[{\"put\":\"a\",\"value\":\"1\"},"
+	    "{\"delete\":\"text\"},{\"incr\":\"a\"},{\"touch\":\"none\","
+	    "\"ttl\":1}]}",
 	    404, "\"op\":3");
 	assert_problem(site_get(one, "/kv/a"), 404, "key_not_found");
 	site_expect(one, "GET /kv/text", "", NULL, 200, "x");
@@ -356,11 +327,11 @@ START_TEST(transaction_anywhere)
 	struct buf body = { 0 };
 	struct reply reply;
 
-	expect("{\"then\":[{\"put\":\"a\",\"value\":\"1\"}]}", 200,
+	api_stage_transact("{\"then\":[{\"put\":\"a\",\"value\":\"1\"}]}", 200,
 	    "\"revision\":1");
-	expect("{\"if\":[{\"key\":\"a\",\"exists\":false}]}", 412,
+	api_stage_transact("{\"if\":[{\"key\":\"a\",\"exists\":false}]}", 412,
 	    "\"failed\":[{");
-	expect("{\"then\":[{\"get\":5}]}", 400, "then[0].get");
+	api_stage_transact("{\"then\":[{\"get\":5}]}", 400, "then[0].get");
 	site_expect(one, "POST /txn", "Content-Type: text/plain\r\n", "{}", 415,
 	    "json");
 	/* An answer that is much longer than what was asked. */
@@ -382,7 +353,7 @@ api_transaction_suite(void)
 	TCase *one_node = tcase_create("one");
 	TCase *three = tcase_create("three");
 
-	tcase_add_checked_fixture(one_node, setup_one, teardown);
+	tcase_add_checked_fixture(one_node, api_stage_one, api_stage_end);
 	tcase_add_test(one_node, operations_in_order);
 	tcase_add_test(one_node, operation_incr);
 	tcase_add_test(one_node, operation_append);
@@ -398,7 +369,7 @@ api_transaction_suite(void)
 	tcase_add_test(one_node, else_branch);
 	tcase_add_test(one_node, failing_operation_changes_nothing);
 	suite_add_tcase(suite, one_node);
-	tcase_add_checked_fixture(three, setup_three, teardown);
+	tcase_add_checked_fixture(three, api_stage_roomy_three, api_stage_end);
 	tcase_add_test(three, transaction_anywhere);
 	suite_add_tcase(suite, three);
 	return suite;

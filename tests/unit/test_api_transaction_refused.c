@@ -1,5 +1,5 @@
 #include "common/macros.h"
-#include "tests/unit/api_site.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
@@ -7,44 +7,6 @@
 /* What POST /txn refuses, and how it says so. */
 
 #define JSON "Content-Type: application/json\r\n"
-
-static struct world *world;
-static struct site *one;
-
-static void
-setup_one(void)
-{
-	world = world_new_one(10000);
-	one = &world->site[0];
-}
-
-static void
-setup_roomy(void)
-{
-	world = world_new_roomy(1);
-	one = &world->site[0];
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
-
-static void
-put(const char *target, const char *value)
-{
-	struct reply reply = site_put(one, target, value);
-
-	ck_assert_uint_lt(reply.status, 300);
-	reply_release(&reply);
-}
-
-static void
-expect(const char *body, unsigned status, const char *says)
-{
-	site_expect(one, "POST /txn", JSON, body, status, says);
-}
 
 static const struct {
 	const char *body;
@@ -149,12 +111,13 @@ START_TEST(large_values_413)
 	snprintf(body, sizeof(body),
 	    "{\"then\":[{\"put\":\"a\",\"value\":\"%0*d\"}]}",
 	    SITE_VALUE_MAX + 1, 0);
-	expect(body, 413, "\"limit\":1000,\"option\":\"http.max-value\"");
+	api_stage_transact(
+	    body, 413, "\"limit\":1000,\"option\":\"http.max-value\"");
 	snprintf(body, sizeof(body),
 	    "{\"then\":[{\"append\":\"a\",\"value\":\"%0*d\"},{\"append\":"
 	    "\"a\",\"value\":\"x\"}]}",
 	    SITE_VALUE_MAX, 0);
-	expect(body, 413,
+	api_stage_transact(body, 413,
 	    "\"limit\":1000,\"option\":\"http.max-value\",\"op\":1}");
 }
 END_TEST
@@ -177,7 +140,8 @@ START_TEST(limit_of_what_is_shown)
 	for (int i = 1; i < KV_TRANSACTION_OPS_MAX; i++)
 		buf_append_text(&body, ",{\"list\":\"\"}");
 	buf_append(&body, "]}", sizeof("]}"));
-	expect((const char *)body.data, 413, "\"limit\":4194304,\"op\":");
+	api_stage_transact(
+	    (const char *)body.data, 413, "\"limit\":4194304,\"op\":");
 	site_expect(one, "POST /txn", JSON "Idempotency-Key: k\r\n",
 	    (const char *)body.data, 413, "\"limit\":65536,\"op\":");
 	buf_release(&body);
@@ -243,7 +207,7 @@ START_TEST(quota_of_a_transaction)
 
 		snprintf(target, sizeof(target), "/kv/%d", i);
 		snprintf(value, sizeof(value), "%0*d", SITE_VALUE_MAX, 0);
-		put(target, value);
+		api_stage_put(target, value);
 	}
 	buf_printf(&body,
 	    "{\"then\":[{\"put\":\"a\",\"value\":\"%0500d\"},"
@@ -260,8 +224,10 @@ START_TEST(quota_of_a_transaction)
 	reply = site_ask(one, "POST", "/txn", JSON, buf_slice(&body));
 	assert_status(&reply, 200);
 	reply_release(&reply);
-	expect("{\"then\":[{\"copy\":\"0\",\"to\":\"x\"}]}", 507, "quota");
-	expect("{\"then\":[{\"delete\":\"0\"},{\"get\":\"1\"}]}", 200, "1");
+	api_stage_transact(
+	    "{\"then\":[{\"copy\":\"0\",\"to\":\"x\"}]}", 507, "quota");
+	api_stage_transact(
+	    "{\"then\":[{\"delete\":\"0\"},{\"get\":\"1\"}]}", 200, "1");
 	buf_release(&body);
 }
 END_TEST
@@ -269,21 +235,25 @@ END_TEST
 /* Keys that are not written without a condition have one here as well. */
 START_TEST(required_conditions)
 {
-	expect("{\"then\":[{\"put\":\"cas/a\",\"value\":\"1\"}]}", 428,
-	    "precondition_required");
-	expect("{\"if\":[{\"key\":\"cas/b\",\"revision\":0}],"
-	       "\"then\":[{\"put\":\"cas/a\",\"value\":\"1\"}]}",
+	api_stage_transact("{\"then\":[{\"put\":\"cas/a\",\"value\":\"1\"}]}",
+	    428, "precondition_required");
+	api_stage_transact("{\"if\":[{\"key\":\"cas/b\",\"revision\":0}],"
+			   "\"then\":[{\"put\":\"cas/a\",\"value\":\"1\"}]}",
 	    428, "cas/");
-	expect("{\"if\":[{\"key\":\"cas/a\",\"revision\":0}],"
-	       "\"then\":[{\"put\":\"cas/a\",\"value\":\"1\"}]}",
+	api_stage_transact("{\"if\":[{\"key\":\"cas/a\",\"revision\":0}],"
+			   "\"then\":[{\"put\":\"cas/a\",\"value\":\"1\"}]}",
 	    200, "\"revision\":1");
-	expect("{\"then\":[{\"get\":\"cas/a\"},{\"list\":\"cas/\"},"
-	       "{\"copy\":\"cas/a\",\"to\":\"b\"}]}",
+	api_stage_transact("{\"then\":[{\"get\":\"cas/a\"},{\"list\":\"cas/\"},"
+			   "{\"copy\":\"cas/a\",\"to\":\"b\"}]}",
 	    200, "\"revision\":2");
-	expect("{\"then\":[{\"copy\":\"b\",\"to\":\"cas/b\"}]}", 428, "cas/");
-	expect("{\"then\":[{\"move\":\"cas/a\",\"to\":\"c\"}]}", 428, "cas/");
-	expect("{\"then\":[{\"delete_prefix\":\"c\"}]}", 428, "cas/");
-	expect("{\"then\":[{\"delete_prefix\":\"cas/x\"}]}", 428, "cas/");
+	api_stage_transact(
+	    "{\"then\":[{\"copy\":\"b\",\"to\":\"cas/b\"}]}", 428, "cas/");
+	api_stage_transact(
+	    "{\"then\":[{\"move\":\"cas/a\",\"to\":\"c\"}]}", 428, "cas/");
+	api_stage_transact(
+	    "{\"then\":[{\"delete_prefix\":\"c\"}]}", 428, "cas/");
+	api_stage_transact(
+	    "{\"then\":[{\"delete_prefix\":\"cas/x\"}]}", 428, "cas/");
 }
 END_TEST
 
@@ -301,11 +271,11 @@ START_TEST(no_required_condition_in_else)
 		    "{\"if\":[{\"key\":\"cas/a\",\"revision\":7}],"
 		    "\"else\":[%s]}",
 		    ops[i]);
-		expect(body, 428, "`then`");
+		api_stage_transact(body, 428, "`then`");
 	}
-	expect("{\"if\":[{\"key\":\"cas/a\",\"revision\":7}],"
-	       "\"else\":[{\"get\":\"cas/a\"},{\"list\":\"cas/\"},"
-	       "{\"put\":\"b\",\"value\":\"\"}]}",
+	api_stage_transact("{\"if\":[{\"key\":\"cas/a\",\"revision\":7}],"
+			   "\"else\":[{\"get\":\"cas/a\"},{\"list\":\"cas/\"},"
+			   "{\"put\":\"b\",\"value\":\"\"}]}",
 	    200, "\"succeeded\":false");
 }
 END_TEST
@@ -338,7 +308,7 @@ api_transaction_refused_suite(void)
 	TCase *one_node = tcase_create("one_node");
 	TCase *roomy = tcase_create("roomy");
 
-	tcase_add_checked_fixture(one_node, setup_one, teardown);
+	tcase_add_checked_fixture(one_node, api_stage_one, api_stage_end);
 	tcase_add_test(one_node, bad_json_says_where);
 	tcase_add_test(one_node, media_type_415);
 	tcase_add_test(one_node, large_values_413);
@@ -348,7 +318,7 @@ api_transaction_refused_suite(void)
 	tcase_add_test(one_node, no_required_condition_in_else);
 	tcase_add_test(one_node, repeated_with_an_identity);
 	suite_add_tcase(suite, one_node);
-	tcase_add_checked_fixture(roomy, setup_roomy, teardown);
+	tcase_add_checked_fixture(roomy, api_stage_roomy, api_stage_end);
 	tcase_add_test(roomy, too_many_operations_413);
 	tcase_add_test(roomy, limit_of_what_is_shown);
 	suite_add_tcase(suite, roomy);

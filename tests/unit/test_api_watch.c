@@ -1,5 +1,6 @@
 #include "api/api_impl.h"
 #include "common/macros.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/watch_client.h"
 
@@ -7,47 +8,11 @@
 
 /* Streams of lines: what is sent, to whom, from where on. */
 
-static struct world *world;
-static struct site *one; /* world->site[0] */
-
 static void
 setup_one(void)
 {
-	world = world_new_one(0);
-	one = &world->site[0];
+	api_stage_unlimited();
 	one->api->params.watchers_max = 100;
-}
-
-static void
-setup_three(void)
-{
-	world = world_new_three();
-	one = world_follower(world);
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
-
-static void
-put(const char *target, const char *value)
-{
-	struct reply reply = site_put(one, target, value);
-
-	ck_assert_msg(
-	    reply.status == 200 || reply.status == 201, "%s", reply.text);
-	reply_release(&reply);
-}
-
-static void delete (const char *target)
-{
-	struct reply reply =
-	    site_ask(one, "DELETE", target, "", slice_of(NULL, 0));
-
-	assert_status(&reply, 200);
-	reply_release(&reply);
 }
 
 static const char *
@@ -74,7 +39,7 @@ START_TEST(stream_from_now)
 {
 	struct watch_client client;
 
-	put("/kv/old", "old");
+	api_stage_put("/kv/old", "old");
 	client = watch_client_open(one, "/watch", "");
 	ck_assert_str_eq(watch_client_header(&client, "Content-Type"),
 	    "application/x-ndjson");
@@ -84,9 +49,9 @@ START_TEST(stream_from_now)
 	    watch_client_header(&client, "X-Accel-Buffering"), "no");
 	ck_assert_str_eq(
 	    watch_client_header(&client, "Luminous-Revision"), "1");
-	put("/kv/a", "1");
-	put("/kv/a", "2");
-	delete ("/kv/a");
+	api_stage_put("/kv/a", "1");
+	api_stage_put("/kv/a", "2");
+	api_stage_delete("/kv/a");
 	watch_client_expect(&client, put_line("a", "1", 2, 2, 1));
 	watch_client_expect(&client, put_line("a", "2", 3, 2, 2));
 	watch_client_expect(
@@ -101,11 +66,11 @@ START_TEST(stream_of_a_prefix)
 	struct watch_client client =
 	    watch_client_open(one, "/watch?prefix=app/", "");
 
-	put("/kv/app", "app");
-	put("/kv/app/a", "app/a");
-	put("/kv/b", "b");
-	put("/kv/app/", "app/");
-	put("/kv/apq", "apq");
+	api_stage_put("/kv/app", "app");
+	api_stage_put("/kv/app/a", "app/a");
+	api_stage_put("/kv/b", "b");
+	api_stage_put("/kv/app/", "app/");
+	api_stage_put("/kv/apq", "apq");
 	expect_put(&client, "app/a", 2);
 	expect_put(&client, "app/", 4);
 	watch_client_expect_silence(&client);
@@ -121,10 +86,10 @@ START_TEST(stream_of_a_range)
 	    watch_client_open(one, "/watch?start=c", "");
 	struct watch_client end = watch_client_open(one, "/watch?end=b", "");
 
-	put("/kv/a", "a");
-	put("/kv/b", "b");
-	put("/kv/c", "c");
-	put("/kv/d", "d");
+	api_stage_put("/kv/a", "a");
+	api_stage_put("/kv/b", "b");
+	api_stage_put("/kv/c", "c");
+	api_stage_put("/kv/d", "d");
 	expect_put(&both, "b", 2);
 	expect_put(&both, "c", 3);
 	watch_client_expect_silence(&both);
@@ -142,9 +107,9 @@ START_TEST(stream_of_a_key)
 {
 	struct watch_client client = watch_client_open(one, "/watch/a%2Fb", "");
 
-	put("/kv/a", "a");
-	put("/kv/a/b/c", "a/b/c");
-	put("/kv/a/b", "a/b");
+	api_stage_put("/kv/a", "a");
+	api_stage_put("/kv/a/b/c", "a/b/c");
+	api_stage_put("/kv/a/b", "a/b");
 	expect_put(&client, "a/b", 3);
 	watch_client_expect_silence(&client);
 	watch_client_close(&client);
@@ -181,8 +146,8 @@ START_TEST(everyone_gets_their_own)
 	for (size_t i = 0; i < ARRAY_COUNT(clients); i++)
 		clients[i] = watch_client_open(
 		    one, targets[i % ARRAY_COUNT(targets)], "");
-	put("/kv/k/1", "k/1");
-	put("/kv/k/2", "k/2");
+	api_stage_put("/kv/k/1", "k/1");
+	api_stage_put("/kv/k/2", "k/2");
 	for (size_t i = 0; i < ARRAY_COUNT(clients); i++) {
 		size_t target = i % ARRAY_COUNT(targets);
 
@@ -200,20 +165,20 @@ START_TEST(since)
 {
 	struct watch_client client;
 
-	put("/kv/a", "a");
-	put("/kv/b", "b");
-	put("/kv/c", "c");
+	api_stage_put("/kv/a", "a");
+	api_stage_put("/kv/b", "b");
+	api_stage_put("/kv/c", "c");
 	client = watch_client_open(one, "/watch?since=1", "");
 	expect_put(&client, "b", 2);
 	expect_put(&client, "c", 3);
-	put("/kv/d", "d");
+	api_stage_put("/kv/d", "d");
 	expect_put(&client, "d", 4);
 	watch_client_close(&client);
 	client = watch_client_open(one, "/watch?since=0", "");
 	expect_put(&client, "a", 1);
 	watch_client_close(&client);
 	client = watch_client_open(one, "/watch?since=4", "");
-	put("/kv/e", "e");
+	api_stage_put("/kv/e", "e");
 	expect_put(&client, "e", 5);
 	watch_client_close(&client);
 }
@@ -236,7 +201,7 @@ START_TEST(long_history)
 		buf_release(&command);
 	}
 	client = watch_client_open(one, "/watch?prefix=rare/&since=0", "");
-	put("/kv/rare/2500", "rare/2500");
+	api_stage_put("/kv/rare/2500", "rare/2500");
 	for (unsigned i = 0; i <= 2500; i += 100) {
 		snprintf(target, sizeof(target), "rare/%04u", i);
 		expect_put(&client, target, i + 1);
@@ -249,16 +214,16 @@ START_TEST(snapshot_first)
 {
 	struct watch_client client;
 
-	put("/kv/app/b", "app/b");
-	put("/kv/app/a", "app/a");
-	put("/kv/app/gone", "1");
-	put("/kv/other", "other");
-	delete ("/kv/app/gone");
+	api_stage_put("/kv/app/b", "app/b");
+	api_stage_put("/kv/app/a", "app/a");
+	api_stage_put("/kv/app/gone", "1");
+	api_stage_put("/kv/other", "other");
+	api_stage_delete("/kv/app/gone");
 	client = watch_client_open(one, "/watch?prefix=app/&snapshot=1", "");
 	expect_put(&client, "app/a", 2);
 	expect_put(&client, "app/b", 1);
 	watch_client_expect(&client, "{\"type\":\"synced\",\"revision\":5}");
-	put("/kv/app/c", "app/c");
+	api_stage_put("/kv/app/c", "app/c");
 	expect_put(&client, "app/c", 6);
 	watch_client_close(&client);
 }
@@ -286,7 +251,7 @@ START_TEST(snapshot_is_of_one_revision)
 		world_pass(world);
 		watch_client_receive(&client);
 	}
-	put("/kv/2999", "new");
+	api_stage_put("/kv/2999", "new");
 	for (unsigned i = 0; i < count; i++) {
 		snprintf(key, sizeof(key), "%04u", i);
 		expect_put(&client, key, i / 10 + 1);
@@ -314,9 +279,9 @@ START_TEST(previous_values)
 	struct watch_client live = watch_client_open(one, "/watch?prev=1", "");
 	struct watch_client late;
 
-	put("/kv/a", "1");
-	put("/kv/a", "2");
-	delete ("/kv/a");
+	api_stage_put("/kv/a", "1");
+	api_stage_put("/kv/a", "2");
+	api_stage_delete("/kv/a");
 	late = watch_client_open(one, "/watch?prev&since=0", "");
 	for (size_t i = 0; i < ARRAY_COUNT(lines); i++) {
 		watch_client_expect(&live, lines[i]);
@@ -331,7 +296,7 @@ START_TEST(expiry_is_an_event_of_its_own)
 {
 	struct watch_client client = watch_client_open(one, "/watch/a", "");
 
-	put("/kv/a?ttl=100ms", "a");
+	api_stage_put("/kv/a?ttl=100ms", "a");
 	expect_put(&client, "a", 1);
 	watch_client_expect(
 	    &client, "{\"type\":\"expire\",\"key\":\"a\",\"revision\":2}");
@@ -393,15 +358,15 @@ START_TEST(progress)
 	struct watch_client client =
 	    watch_client_open(one, "/watch?prefix=app/", "");
 
-	put("/kv/other", "1");
-	put("/kv/other", "2");
+	api_stage_put("/kv/other", "1");
+	api_stage_put("/kv/other", "2");
 	api_expire(one->api, world_later(world, 14000000));
 	watch_client_expect_silence(&client);
 	api_expire(one->api, world_later(world, 15000001));
 	watch_client_expect(&client, "{\"type\":\"progress\",\"revision\":2}");
 	api_expire(one->api, world_later(world, 29000000));
 	watch_client_expect_silence(&client);
-	put("/kv/app/a", "app/a");
+	api_stage_put("/kv/app/a", "app/a");
 	expect_put(&client, "app/a", 3);
 	watch_client_close(&client);
 }
@@ -416,7 +381,7 @@ START_TEST(progress_of_the_silent_ones)
 
 	while (loop_now(world->loop) < began + 20000)
 		world_pass(world);
-	put("/kv/b", "b");
+	api_stage_put("/kv/b", "b");
 	expect_put(&busy, "b", 1);
 	api_expire(one->api, began + 15000000 + 10000);
 	watch_client_expect(&silent, "{\"type\":\"progress\",\"revision\":1}");
@@ -432,10 +397,10 @@ START_TEST(leader_change)
 	struct watch_client client = watch_client_open(one, "/watch", "");
 	struct site *old = world_leader(world);
 
-	put("/kv/a", "a");
+	api_stage_put("/kv/a", "a");
 	expect_put(&client, "a", 1);
 	site_stop(old);
-	put("/kv/b", "b");
+	api_stage_put("/kv/b", "b");
 	expect_put(&client, "b", 2);
 	watch_client_close(&client);
 }
@@ -450,7 +415,7 @@ START_TEST(begins_behind_what_was_acknowledged)
 
 	one = world_leader(world);
 	follower->frozen = true;
-	put("/kv/a", "a");
+	api_stage_put("/kv/a", "a");
 	client = watch_client_send(follower, "/watch", "");
 	follower->frozen = false;
 	while (client.head.size == 0) {
@@ -459,7 +424,7 @@ START_TEST(begins_behind_what_was_acknowledged)
 	}
 	ck_assert_str_eq(
 	    watch_client_header(&client, "Luminous-Revision"), "1");
-	put("/kv/b", "b");
+	api_stage_put("/kv/b", "b");
 	expect_put(&client, "b", 2);
 	watch_client_close(&client);
 }
@@ -470,7 +435,7 @@ add_stream_cases(Suite *suite)
 {
 	TCase *tcase = tcase_create("streams");
 
-	tcase_add_checked_fixture(tcase, setup_one, teardown);
+	tcase_add_checked_fixture(tcase, setup_one, api_stage_end);
 	tcase_add_test(tcase, stream_from_now);
 	tcase_add_test(tcase, stream_of_a_prefix);
 	tcase_add_test(tcase, stream_of_a_range);
@@ -497,7 +462,7 @@ api_watch_suite(void)
 	TCase *tcase = tcase_create("three");
 
 	add_stream_cases(suite);
-	tcase_add_checked_fixture(tcase, setup_three, teardown);
+	tcase_add_checked_fixture(tcase, api_stage_three, api_stage_end);
 	tcase_add_test(tcase, leader_change);
 	tcase_add_test(tcase, begins_behind_what_was_acknowledged);
 	suite_add_tcase(suite, tcase);

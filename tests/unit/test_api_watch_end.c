@@ -1,5 +1,6 @@
 #include "api/api_watches.h"
 #include "common/macros.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/watch_client.h"
 
@@ -9,61 +10,11 @@
 
 /* How watches end, and what is left of them. */
 
-static struct world *world;
-static struct site *one;
-
-static void
-setup_one(void)
-{
-	world = world_new_one(0);
-	one = &world->site[0];
-}
-
-static void
-setup_three(void)
-{
-	world = world_new_three();
-	one = world_follower(world);
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
-
-static void
-put(const char *target, const char *value)
-{
-	struct reply reply = site_put(one, target, value);
-
-	ck_assert_msg(
-	    reply.status == 200 || reply.status == 201, "%s", reply.text);
-	reply_release(&reply);
-}
-
-static uint64_t
-revision(void)
-{
-	return kv_revision(node_kv(world_leader(world)->node));
-}
-
-static void
-await_watchers(size_t count)
-{
-	for (int i = 0; i < WORLD_PASSES_MAX; i++) {
-		if (api_watches_count(one->api) == count)
-			return;
-		world_pass(world);
-	}
-	ck_abort_msg("not %zu watchers", count);
-}
-
 START_TEST(streams_end_with_the_node)
 {
 	struct watch_client live = watch_client_open(one, "/watch", "");
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	(void)watch_client_line(&live);
 	api_drain(one->api);
 	watch_client_expect(&live, "{\"type\":\"closing\",\"resume\":1}");
@@ -91,7 +42,7 @@ START_TEST(blocked_streams_end_with_the_node)
 						  "closing", &last, &count),
 			      "\"resume\":"),
 	    last);
-	ck_assert_uint_lt(last, revision());
+	ck_assert_uint_lt(last, api_stage_revision());
 	watch_client_expect_end(&history);
 	ck_assert_str_eq(
 	    watch_client_read_to_end(&snapshot, "closing", &last, &count),
@@ -109,7 +60,7 @@ START_TEST(streams_end_with_the_membership)
 	char target[64];
 	struct reply reply;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	live = watch_client_open(one, "/watch?since=1", "");
 	snprintf(target, sizeof(target), "/cluster/members/%s", one->name);
 	reply = site_ask(
@@ -131,7 +82,7 @@ START_TEST(clients_that_leave)
 	struct watch_client clients[ARRAY_COUNT(targets)];
 
 	one->api->params.watchers_max = 100;
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	world_fill(world);
 	for (int passes = 0; passes < 20; passes++) {
 		for (size_t i = 0; i < ARRAY_COUNT(targets); i++)
@@ -141,11 +92,11 @@ START_TEST(clients_that_leave)
 		for (size_t i = 0; i < ARRAY_COUNT(targets); i++)
 			watch_client_close(&clients[i]);
 		if (passes % 4 == 0)
-			put("/kv/a", "2");
+			api_stage_put("/kv/a", "2");
 		for (int i = 0; i < 5; i++)
 			world_pass(world);
 	}
-	await_watchers(0);
+	api_stage_await_watchers(0);
 	ck_assert(api_idle(one->api));
 }
 END_TEST
@@ -155,7 +106,7 @@ new_case(const char *name, void (*setup)(void))
 {
 	TCase *tcase = tcase_create(name);
 
-	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_checked_fixture(tcase, setup, api_stage_end);
 	return tcase;
 }
 
@@ -163,8 +114,8 @@ Suite *
 api_watch_end_suite(void)
 {
 	Suite *suite = suite_create("api_watch_end");
-	TCase *tcase = new_case("one", setup_one);
-	TCase *three = new_case("three", setup_three);
+	TCase *tcase = new_case("one", api_stage_unlimited);
+	TCase *three = new_case("three", api_stage_three);
 
 	tcase_add_test(tcase, streams_end_with_the_node);
 	tcase_add_test(tcase, blocked_streams_end_with_the_node);

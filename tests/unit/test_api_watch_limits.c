@@ -1,5 +1,6 @@
 #include "api/api_watches.h"
 #include "common/macros.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/watch_client.h"
 
@@ -8,63 +9,6 @@
 #include <stdlib.h>
 
 /* What ends a stream, or does not let it begin. */
-
-static struct world *world;
-static struct site *one;
-
-static void
-setup_one(void)
-{
-	world = world_new_one(0);
-	one = &world->site[0];
-}
-
-static void
-setup_roomy(void)
-{
-	world = world_new_roomy(1);
-	one = &world->site[0];
-}
-
-static void
-setup_three(void)
-{
-	world = world_new_three();
-	one = world_follower(world);
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
-
-static void
-put(const char *target, const char *value)
-{
-	struct reply reply = site_put(one, target, value);
-
-	ck_assert_msg(
-	    reply.status == 200 || reply.status == 201, "%s", reply.text);
-	reply_release(&reply);
-}
-
-static uint64_t
-revision(void)
-{
-	return kv_revision(node_kv(world_leader(world)->node));
-}
-
-static void
-await_watchers(size_t count)
-{
-	for (int i = 0; i < WORLD_PASSES_MAX; i++) {
-		if (api_watches_count(one->api) == count)
-			return;
-		world_pass(world);
-	}
-	ck_abort_msg("not %zu watchers", count);
-}
 
 /* ---- Slow readers ---- */
 
@@ -79,7 +23,7 @@ START_TEST(slow_reader_overflows)
 	unsigned number = 0;
 	char target[64];
 
-	await_watchers(2);
+	api_stage_await_watchers(2);
 	world_put_large(world);
 	while (api_watches_count(one->api) == 2) {
 		world_copy_large(world, number++);
@@ -99,7 +43,7 @@ START_TEST(slow_reader_overflows)
 	    last);
 	watch_client_expect_end(&slow);
 	ck_assert_uint_eq(count, (last - 1) * WORLD_COPIES + 1);
-	ck_assert_uint_lt(last, revision());
+	ck_assert_uint_lt(last, api_stage_revision());
 	watch_client_close(&slow);
 	watch_client_close(&fast);
 	snprintf(target, sizeof(target), "/watch?since=%" PRIu64, last);
@@ -121,7 +65,7 @@ START_TEST(bursts_end_nobody_who_keeps_up)
 	for (size_t i = 0; i < ARRAY_COUNT(clients); i++)
 		clients[i] = watch_client_open(one, "/watch?prefix=copy/",
 		    i == 0 ? "Accept: text/event-stream\r\n" : "");
-	await_watchers(ARRAY_COUNT(clients));
+	api_stage_await_watchers(ARRAY_COUNT(clients));
 	world_put_large(world);
 	world_copy_at_once(world, count);
 	for (unsigned i = 0; i < count * WORLD_COPIES; i++) {
@@ -133,7 +77,7 @@ START_TEST(bursts_end_nobody_who_keeps_up)
 		watch_client_receive(&clients[0]);
 	}
 	/* They are live again. */
-	put("/kv/copy/last", "1");
+	api_stage_put("/kv/copy/last", "1");
 	for (size_t k = 1; k < ARRAY_COUNT(clients); k++)
 		ck_assert_ptr_nonnull(
 		    strstr(watch_client_line(&clients[k]), "copy/last"));
@@ -180,13 +124,13 @@ START_TEST(history_compacted_under_a_reader)
 	client = watch_client_open(one, "/watch?since=0", "");
 	for (int i = 0; i < 200; i++)
 		world_pass(world);
-	world_compact(world, revision());
+	world_compact(world, api_stage_revision());
 	ck_assert_uint_eq(watch_client_number(watch_client_read_to_end(&client,
 						  "overflow", &last, &count),
 			      "\"resume\":"),
 	    last);
 	watch_client_expect_end(&client);
-	ck_assert_uint_lt(last, revision());
+	ck_assert_uint_lt(last, api_stage_revision());
 	watch_client_close(&client);
 	snprintf(target, sizeof(target), "/watch?since=%" PRIu64, last);
 	assert_problem(site_get(one, target), 410, "compacted");
@@ -204,8 +148,8 @@ START_TEST(snapshot_compacted_under_a_reader)
 	client = watch_client_open(one, "/watch?snapshot=1", "");
 	for (int i = 0; i < 200; i++)
 		world_pass(world);
-	put("/kv/a", "1");
-	world_compact(world, revision());
+	api_stage_put("/kv/a", "1");
+	world_compact(world, api_stage_revision());
 	ck_assert_str_eq(
 	    watch_client_read_to_end(&client, "overflow", &last, &count),
 	    "{\"type\":\"overflow\",\"resume\":0}");
@@ -225,7 +169,7 @@ START_TEST(installed_state_without_the_history)
 	uint64_t last = 0;
 	unsigned count = 0;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	watch_client_expect(&behind,
 	    "{\"type\":\"put\",\"key\":\"a\",\"value\":\"1\",\"revision\":1,"
 	    "\"created\":1,\"version\":1}");
@@ -261,9 +205,9 @@ START_TEST(compacted_410)
 	struct watch_client client;
 	struct reply reply;
 
-	put("/kv/a", "1");
-	put("/kv/a", "2");
-	put("/kv/a", "3");
+	api_stage_put("/kv/a", "1");
+	api_stage_put("/kv/a", "2");
+	api_stage_put("/kv/a", "3");
 	world_compact(world, 2);
 	reply = site_get(one, "/watch?prefix=%61&since=1&prev=1");
 	assert_contains(&reply, "\"oldest\":2,\"current\":3");
@@ -293,7 +237,7 @@ START_TEST(future_400)
 	struct watch_client client;
 	struct reply reply;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	reply = site_get(one, "/watch?since=2");
 	assert_contains(&reply, "\"current\":1");
 	assert_problem(reply, 400, "bad_request");
@@ -314,8 +258,8 @@ START_TEST(a_node_that_lags_is_waited_for)
 
 	one = world_leader(world);
 	follower->frozen = true;
-	put("/kv/a", "1");
-	put("/kv/a", "2");
+	api_stage_put("/kv/a", "1");
+	api_stage_put("/kv/a", "2");
 	client = watch_client_send(follower, "/watch?since=1", "");
 	for (int i = 0; i < 20; i++)
 		world_pass(world);
@@ -336,7 +280,7 @@ START_TEST(resumes_without_a_leader)
 	struct watch_client present;
 	struct watch_client future;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	world_converge(world);
 	for (unsigned i = 0; i < world->count; i++) {
 		if (&world->site[i] != one)
@@ -352,15 +296,15 @@ START_TEST(resumes_without_a_leader)
 	for (int i = 0; i < 20; i++)
 		world_pass(world);
 	api_expire(one->api, world_later(world, SITE_TIMEOUT_US + 1));
-	await_watchers(2);
+	api_stage_await_watchers(2);
 	for (unsigned i = 0; i < world->count; i++) {
 		if (&world->site[i] != one)
 			site_start(&world->site[i]);
 	}
 	while (node_leader(one->node) == 0)
 		world_pass(world);
-	put("/kv/a", "2");
-	put("/kv/a", "3");
+	api_stage_put("/kv/a", "2");
+	api_stage_put("/kv/a", "3");
 	ck_assert_ptr_nonnull(
 	    strstr(watch_client_line(&present), "\"revision\":2,"));
 	ck_assert_ptr_nonnull(
@@ -408,7 +352,7 @@ START_TEST(too_many_watchers_429)
 	one->api->params.watchers_max = ARRAY_COUNT(targets);
 	for (size_t i = 0; i < ARRAY_COUNT(targets); i++)
 		clients[i] = watch_client_send(one, targets[i], "");
-	await_watchers(ARRAY_COUNT(targets));
+	api_stage_await_watchers(ARRAY_COUNT(targets));
 	for (size_t i = 0; i < ARRAY_COUNT(targets); i++) {
 		reply = site_get(one, targets[i]);
 		assert_contains(&reply, "\"limit\":3");
@@ -422,11 +366,11 @@ START_TEST(too_many_watchers_429)
 	assert_contains(&reply, "\nluminous_watchers 3\n");
 	reply_release(&reply);
 	watch_client_close(&clients[0]);
-	await_watchers(ARRAY_COUNT(targets) - 1);
+	api_stage_await_watchers(ARRAY_COUNT(targets) - 1);
 	clients[0] = watch_client_open(one, "/watch", "");
 	for (size_t i = 0; i < ARRAY_COUNT(targets); i++)
 		watch_client_close(&clients[i]);
-	await_watchers(0);
+	api_stage_await_watchers(0);
 }
 END_TEST
 
@@ -435,7 +379,7 @@ START_TEST(metrics_count)
 	struct watch_client client = watch_client_open(one, "/watch", "");
 	struct reply reply;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	(void)watch_client_line(&client);
 	reply = site_get(one, "/metrics");
 	assert_contains(&reply, "\nluminous_watchers 1\n");
@@ -451,14 +395,14 @@ new_case(const char *name, void (*setup)(void))
 {
 	TCase *tcase = tcase_create(name);
 
-	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_checked_fixture(tcase, setup, api_stage_end);
 	return tcase;
 }
 
 static void
 add_positions(Suite *suite)
 {
-	TCase *tcase = new_case("positions", setup_one);
+	TCase *tcase = new_case("positions", api_stage_unlimited);
 
 	tcase_add_test(tcase, compacted_410);
 	tcase_add_test(tcase, future_400);
@@ -472,9 +416,9 @@ Suite *
 api_watch_limits_suite(void)
 {
 	Suite *suite = suite_create("api_watch_limits");
-	TCase *tcase = new_case("readers", setup_one);
-	TCase *roomy = new_case("roomy", setup_roomy);
-	TCase *three = new_case("three", setup_three);
+	TCase *tcase = new_case("readers", api_stage_unlimited);
+	TCase *roomy = new_case("roomy", api_stage_roomy);
+	TCase *three = new_case("three", api_stage_three);
 
 	tcase_add_test(roomy, bursts_end_nobody_who_keeps_up);
 	suite_add_tcase(suite, roomy);

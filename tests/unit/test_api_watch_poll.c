@@ -1,5 +1,6 @@
 #include "api/api_watches.h"
 #include "common/macros.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/watch_client.h"
 
@@ -8,64 +9,10 @@
 /* One answer, when there is something to tell: long polls, and GETs that
  * wait. */
 
-static struct world *world;
-static struct site *one;
-
-static void
-setup_one(void)
-{
-	world = world_new_one(0);
-	one = &world->site[0];
-}
-
-static void
-setup_three(void)
-{
-	world = world_new_three();
-	one = world_follower(world);
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
-
-static void
-put(const char *target, const char *value)
-{
-	struct reply reply = site_put(one, target, value);
-
-	ck_assert_msg(
-	    reply.status == 200 || reply.status == 201, "%s", reply.text);
-	reply_release(&reply);
-}
-
-static void delete (const char *target)
-{
-	struct reply reply =
-	    site_ask(one, "DELETE", target, "", slice_of(NULL, 0));
-
-	assert_status(&reply, 200);
-	reply_release(&reply);
-}
-
 static int
 ask(const char *target, const char *headers)
 {
 	return site_send(one, "GET", target, headers, slice_of(NULL, 0));
-}
-
-/* Passes until the node has as many watchers. */
-static void
-await_watchers(size_t count)
-{
-	for (int i = 0; i < WORLD_PASSES_MAX; i++) {
-		if (api_watches_count(one->api) == count)
-			return;
-		world_pass(world);
-	}
-	ck_abort_msg("not %zu watchers", count);
 }
 
 static void
@@ -84,11 +31,11 @@ START_TEST(poll_of_history)
 {
 	struct reply reply;
 
-	put("/kv/app/a", "1");
-	put("/kv/b", "1");
-	put("/kv/app/a", "2");
-	delete ("/kv/app/a");
-	put("/kv/b", "2");
+	api_stage_put("/kv/app/a", "1");
+	api_stage_put("/kv/b", "1");
+	api_stage_put("/kv/app/a", "2");
+	api_stage_delete("/kv/app/a");
+	api_stage_put("/kv/b", "2");
 	reply = site_get(one, "/watch?prefix=app/&since=1&wait=30s");
 	assert_status(&reply, 200);
 	assert_body(&reply,
@@ -106,12 +53,12 @@ START_TEST(poll_waits_for_its_own)
 {
 	int fd;
 
-	put("/kv/app/a", "1");
+	api_stage_put("/kv/app/a", "1");
 	fd = ask("/watch?prefix=app/&since=1&wait=30s", "");
-	await_watchers(1);
-	put("/kv/other", "1");
+	api_stage_await_watchers(1);
+	api_stage_put("/kv/other", "1");
 	ck_assert_uint_eq(api_watches_count(one->api), 1);
-	put("/kv/app/b", "1");
+	api_stage_put("/kv/app/b", "1");
 	expect(fd, 200,
 	    "{\"revision\":3,\"events\":[{\"type\":\"put\",\"key\":\"app/b\","
 	    "\"value\":\"1\",\"revision\":3,\"created\":3,\"version\":1}]}\n");
@@ -124,12 +71,12 @@ START_TEST(poll_ends_in_time)
 {
 	int fd;
 
-	put("/kv/app/a", "1");
+	api_stage_put("/kv/app/a", "1");
 	fd = ask("/watch?prefix=app/&since=1&wait=30s", "");
-	await_watchers(1);
-	put("/kv/other", "1");
+	api_stage_await_watchers(1);
+	api_stage_put("/kv/other", "1");
 	api_expire(one->api, world_later(world, 29000000));
-	await_watchers(1);
+	api_stage_await_watchers(1);
 	api_expire(one->api, world_later(world, 30000001));
 	expect(fd, 200, "{\"revision\":2,\"events\":[]}\n");
 }
@@ -140,10 +87,10 @@ START_TEST(poll_from_now)
 {
 	int fd;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	fd = ask("/watch?wait=30s", "");
-	await_watchers(1);
-	delete ("/kv/a");
+	api_stage_await_watchers(1);
+	api_stage_delete("/kv/a");
 	expect(fd, 200,
 	    "{\"revision\":2,\"events\":[{\"type\":\"delete\",\"key\":\"a\","
 	    "\"revision\":2}]}\n");
@@ -155,7 +102,7 @@ START_TEST(poll_has_whole_revisions)
 	static const char *const keys[] = { "a", "b", NULL };
 	int fd = ask("/watch?wait=30s", "");
 
-	await_watchers(1);
+	api_stage_await_watchers(1);
 	world_put_together(world, keys);
 	expect(fd, 200,
 	    "{\"revision\":1,\"events\":["
@@ -170,9 +117,9 @@ START_TEST(poll_behind_what_is_compacted_410)
 {
 	struct reply reply;
 
-	put("/kv/a", "1");
-	put("/kv/a", "2");
-	put("/kv/a", "3");
+	api_stage_put("/kv/a", "1");
+	api_stage_put("/kv/a", "2");
+	api_stage_put("/kv/a", "3");
 	world_compact(world, 2);
 	reply = site_get(one, "/watch?prefix=a&since=1&wait=30s");
 	assert_contains(&reply, "GET /kv");
@@ -186,9 +133,9 @@ START_TEST(poll_ends_with_the_node)
 {
 	int fd;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	fd = ask("/watch?since=1&wait=30s", "");
-	await_watchers(1);
+	api_stage_await_watchers(1);
 	api_drain(one->api);
 	expect(fd, 200, "{\"revision\":1,\"events\":[]}\n");
 }
@@ -198,10 +145,10 @@ END_TEST
 
 START_TEST(get_answers_at_once_what_is_new)
 {
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	/* What curl --etag-compare sends the first time. */
 	expect(ask("/kv/a?wait=60s", "If-None-Match: \"\"\r\n"), 200, "1");
-	put("/kv/a", "2");
+	api_stage_put("/kv/a", "2");
 	expect(ask("/kv/a?wait=60s", "If-None-Match: \"1\"\r\n"), 200, "2");
 	expect(ask("/kv/a?wait=60s", "If-None-Match: 1\r\n"), 200, "2");
 }
@@ -212,12 +159,12 @@ START_TEST(get_waits_for_a_change)
 	struct reply reply;
 	int fd;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	fd = ask("/kv/a?wait=60s", "If-None-Match: \"1\"\r\n");
-	await_watchers(1);
-	put("/kv/b", "1");
-	await_watchers(1);
-	put("/kv/a", "2");
+	api_stage_await_watchers(1);
+	api_stage_put("/kv/b", "1");
+	api_stage_await_watchers(1);
+	api_stage_put("/kv/a", "2");
 	reply = site_receive(world, fd);
 	assert_status(&reply, 200);
 	assert_body(&reply, "2");
@@ -234,11 +181,11 @@ START_TEST(get_is_304_after_the_time)
 	struct reply reply;
 	int fd;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	fd = ask("/kv/a?wait=60s", "If-None-Match: \"1\"\r\n");
-	await_watchers(1);
+	api_stage_await_watchers(1);
 	api_expire(one->api, world_later(world, 59000000));
-	await_watchers(1);
+	api_stage_await_watchers(1);
 	api_expire(one->api, world_later(world, 60000001));
 	reply = site_receive(world, fd);
 	assert_status(&reply, 304);
@@ -252,10 +199,10 @@ START_TEST(get_is_404_when_it_is_deleted)
 	struct reply reply;
 	int fd;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	fd = ask("/kv/a?wait=60s", "If-None-Match: \"1\"\r\n");
-	await_watchers(1);
-	delete ("/kv/a");
+	api_stage_await_watchers(1);
+	api_stage_delete("/kv/a");
 	reply = site_receive(world, fd);
 	ck_assert_str_eq(reply_header(&reply, "Luminous-Revision"), "2");
 	ck_assert_str_eq(reply_header(&reply, "ETag"), "\"0\"");
@@ -273,14 +220,14 @@ START_TEST(get_waits_for_a_missing_key)
 	ck_assert_str_eq(reply_header(&reply, "ETag"), "\"0\"");
 	assert_problem(reply, 404, "key_not_found");
 	fd = ask("/kv/a?wait=60s", "If-None-Match: \"0\"\r\n");
-	await_watchers(1);
-	put("/kv/a", "1");
+	api_stage_await_watchers(1);
+	api_stage_put("/kv/a", "1");
 	expect(fd, 200, "1");
 	/* And is no tag of one that is there. */
 	expect(ask("/kv/a?wait=60s", "If-None-Match: \"0\"\r\n"), 200, "1");
-	delete ("/kv/a");
+	api_stage_delete("/kv/a");
 	fd = ask("/kv/a?wait=60s", "If-None-Match: \"0\"\r\n");
-	await_watchers(1);
+	api_stage_await_watchers(1);
 	api_expire(one->api, world_later(world, 60000001));
 	assert_problem(site_receive(world, fd), 404, "key_not_found");
 }
@@ -291,13 +238,13 @@ START_TEST(get_without_a_tag_waits_for_the_next_change)
 {
 	int fd;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	fd = ask("/kv/a?wait=60s", "");
-	await_watchers(1);
-	put("/kv/a", "2");
+	api_stage_await_watchers(1);
+	api_stage_put("/kv/a", "2");
 	expect(fd, 200, "2");
 	fd = ask("/kv/a?wait=60s", "");
-	await_watchers(1);
+	api_stage_await_watchers(1);
 	api_expire(one->api, world_later(world, 60000001));
 	expect(fd, 200, "2");
 }
@@ -308,12 +255,12 @@ START_TEST(get_goes_on_waiting)
 {
 	int fd;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	fd = ask("/kv/a?wait=60s", "If-None-Match: \"1\", \"2\"\r\n");
-	await_watchers(1);
-	put("/kv/a", "2");
-	await_watchers(1);
-	put("/kv/a", "3");
+	api_stage_await_watchers(1);
+	api_stage_put("/kv/a", "2");
+	api_stage_await_watchers(1);
+	api_stage_put("/kv/a", "3");
 	expect(fd, 200, "3");
 }
 END_TEST
@@ -322,10 +269,10 @@ START_TEST(get_waits_as_json)
 {
 	int fd;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	fd = ask("/kv/a?wait=60s&json", "If-None-Match: \"1\"\r\n");
-	await_watchers(1);
-	put("/kv/a", "2");
+	api_stage_await_watchers(1);
+	api_stage_put("/kv/a", "2");
 	expect(fd, 200,
 	    "{\"key\":\"a\",\"value\":\"2\",\"revision\":2,\"created\":1,"
 	    "\"version\":2}\n");
@@ -337,9 +284,9 @@ START_TEST(get_is_answered_when_the_node_ends)
 	struct reply reply;
 	int fd;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	fd = ask("/kv/a?wait=60s", "If-None-Match: \"1\"\r\n");
-	await_watchers(1);
+	api_stage_await_watchers(1);
 	api_drain(one->api);
 	reply = site_receive(world, fd);
 	assert_status(&reply, 304);
@@ -349,7 +296,7 @@ END_TEST
 
 START_TEST(get_of_the_past_does_not_wait)
 {
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	assert_problem(site_get(one, "/kv/a?at=1&wait=1s"), 400, "bad_request");
 }
 END_TEST
@@ -360,12 +307,12 @@ START_TEST(many_wait)
 	int fds[4 * API_WAITS_MAX];
 
 	one->api->params.watchers_max = ARRAY_COUNT(fds);
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	for (size_t i = 0; i < ARRAY_COUNT(fds); i++)
 		fds[i] =
 		    ask(i % 2 == 0 ? "/kv/a?wait=60s" : "/watch?wait=60s", "");
-	await_watchers(ARRAY_COUNT(fds));
-	put("/kv/a", "2");
+	api_stage_await_watchers(ARRAY_COUNT(fds));
+	api_stage_put("/kv/a", "2");
 	for (size_t i = 0; i < ARRAY_COUNT(fds); i++) {
 		struct reply reply = site_receive(world, fds[i]);
 
@@ -401,10 +348,10 @@ START_TEST(a_follower_waits_as_well)
 {
 	int fd;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	fd = ask("/kv/a?wait=60s", "If-None-Match: \"1\"\r\n");
-	await_watchers(1);
-	put("/kv/a", "2");
+	api_stage_await_watchers(1);
+	api_stage_put("/kv/a", "2");
 	expect(fd, 200, "2");
 }
 END_TEST
@@ -414,7 +361,7 @@ new_case(const char *name, void (*setup)(void))
 {
 	TCase *tcase = tcase_create(name);
 
-	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_checked_fixture(tcase, setup, api_stage_end);
 	return tcase;
 }
 
@@ -422,9 +369,9 @@ Suite *
 api_watch_poll_suite(void)
 {
 	Suite *suite = suite_create("api_watch_poll");
-	TCase *polls = new_case("polls", setup_one);
-	TCase *gets = new_case("gets", setup_one);
-	TCase *three = new_case("three", setup_three);
+	TCase *polls = new_case("polls", api_stage_unlimited);
+	TCase *gets = new_case("gets", api_stage_unlimited);
+	TCase *three = new_case("three", api_stage_three);
 
 	tcase_add_test(polls, poll_of_history);
 	tcase_add_test(polls, poll_waits_for_its_own);

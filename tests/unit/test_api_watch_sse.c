@@ -1,5 +1,6 @@
 #include "api/api_impl.h"
 #include "common/macros.h"
+#include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/watch_client.h"
 
@@ -9,32 +10,6 @@
  * id counts when its block ends, whether that has data or not. */
 
 #define SSE "Accept: text/event-stream\r\n"
-
-static struct world *world;
-static struct site *one;
-
-static void
-setup_one(void)
-{
-	world = world_new_one(0);
-	one = &world->site[0];
-}
-
-static void
-teardown(void)
-{
-	world_free(world);
-}
-
-static void
-put(const char *target, const char *value)
-{
-	struct reply reply = site_put(one, target, value);
-
-	ck_assert_msg(
-	    reply.status == 200 || reply.status == 201, "%s", reply.text);
-	reply_release(&reply);
-}
 
 /* `lines` ends with NULL. */
 static void
@@ -55,7 +30,7 @@ START_TEST(begins_with_where_it_is)
 		"", NULL };
 	struct watch_client client;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	client = watch_client_open(one, "/watch", SSE);
 	ck_assert_str_eq(
 	    watch_client_header(&client, "Content-Type"), "text/event-stream");
@@ -64,7 +39,7 @@ START_TEST(begins_with_where_it_is)
 	ck_assert_str_eq(
 	    watch_client_header(&client, "X-Accel-Buffering"), "no");
 	expect_lines(&client, greeting);
-	put("/kv/a", "2");
+	api_stage_put("/kv/a", "2");
 	expect_lines(&client, event);
 	watch_client_expect_silence(&client);
 	watch_client_close(&client);
@@ -85,8 +60,8 @@ START_TEST(snapshot_takes_its_ids_back)
 		"", NULL };
 	struct watch_client client;
 
-	put("/kv/b", "1");
-	put("/kv/a", "1");
+	api_stage_put("/kv/b", "1");
+	api_stage_put("/kv/a", "1");
 	client = watch_client_open(one, "/watch?snapshot=1", SSE);
 	expect_lines(&client, lines);
 	watch_client_close(&client);
@@ -127,8 +102,8 @@ START_TEST(last_event_id_is_since)
 		"/watch?since=1", "/watch?snapshot=1" };
 	struct reply reply;
 
-	put("/kv/a", "1");
-	put("/kv/a", "2");
+	api_stage_put("/kv/a", "1");
+	api_stage_put("/kv/a", "2");
 	reply = site_ask(one, "DELETE", "/kv/a", "", slice_of(NULL, 0));
 	reply_release(&reply);
 	for (size_t i = 0; i < ARRAY_COUNT(targets); i++) {
@@ -154,9 +129,9 @@ START_TEST(compacted_id_with_snapshot_begins_anew)
 		"", NULL };
 	struct watch_client client;
 
-	put("/kv/a", "1");
-	put("/kv/a", "2");
-	put("/kv/a", "3");
+	api_stage_put("/kv/a", "1");
+	api_stage_put("/kv/a", "2");
+	api_stage_put("/kv/a", "3");
 	world_compact(world, 2);
 	client = watch_client_open(
 	    one, "/watch?snapshot=1", SSE "Last-Event-ID: 1\r\n");
@@ -175,7 +150,7 @@ START_TEST(progress)
 	static const char *const lines[] = { ":", "id: 1", "", NULL };
 	struct watch_client client = watch_client_open(one, "/watch/b", SSE);
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	expect_lines(&client, greeting);
 	api_expire(one->api, world_later(world, 15000001));
 	expect_lines(&client, lines);
@@ -189,7 +164,7 @@ START_TEST(the_end_has_the_id)
 		"event: closing", "id: 1", "data: {\"resume\":1}", "", NULL };
 	struct watch_client client;
 
-	put("/kv/a", "1");
+	api_stage_put("/kv/a", "1");
 	client = watch_client_open(one, "/watch", SSE);
 	api_drain(one->api);
 	expect_lines(&client, lines);
@@ -204,7 +179,7 @@ api_watch_sse_suite(void)
 	Suite *suite = suite_create("api_watch_sse");
 	TCase *tcase = tcase_create("streams");
 
-	tcase_add_checked_fixture(tcase, setup_one, teardown);
+	tcase_add_checked_fixture(tcase, api_stage_unlimited, api_stage_end);
 	tcase_add_test(tcase, begins_with_where_it_is);
 	tcase_add_test(tcase, snapshot_takes_its_ids_back);
 	tcase_add_test(tcase, the_last_of_a_revision_has_the_id);
