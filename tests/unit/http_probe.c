@@ -279,6 +279,38 @@ probe_stream(struct probe *probe, unsigned place)
 	return request;
 }
 
+bool
+probe_give(struct http_request *request, const char *text)
+{
+	return http_reply_part(request, slice_from_text(text));
+}
+
+bool
+probe_give_size(struct http_request *request, size_t size)
+{
+	struct buf bytes = { 0 };
+	uint8_t *data = buf_reserve(&bytes, size);
+	bool drained;
+
+	for (size_t i = 0; i < size; i++)
+		data[i] = (uint8_t)(i * 7 % 251);
+	drained = http_reply_part(request, slice_of(data, size));
+	buf_release(&bytes);
+	return drained;
+}
+
+void
+probe_get_behind(
+    struct probe *probe, struct http_request *request, size_t unsent)
+{
+	while (http_reply_unsent(request) < unsent) {
+		(void)probe_give_size(request, 64 * 1024);
+		http_server_flush(probe->server);
+	}
+	probe_settle(probe);
+	buf_reset(&probe->events);
+}
+
 void
 probe_finish(struct probe *probe, struct http_request *request)
 {
@@ -315,6 +347,13 @@ probe_expire(struct probe *probe, uint64_t now_us)
 {
 	http_server_expire(probe->server, now_us);
 	http_server_flush(probe->server);
+}
+
+void
+probe_await_time(struct probe *probe, uint64_t time_us)
+{
+	while (loop_update_now(probe->loop) < time_us)
+		;
 }
 
 int

@@ -64,11 +64,21 @@ void probe_answer(struct probe *probe, unsigned place);
 /* Begins a streamed answer to the pending request at this place, which stays
  * there. */
 struct http_request *probe_stream(struct probe *probe, unsigned place);
+/* Gives it a text, or so many bytes, each of which tells its place; false: it
+ * is to wait. */
+bool probe_give(struct http_request *request, const char *text);
+bool probe_give_size(struct http_request *request, size_t size);
+/* Gives until the socket takes no more and so much is unsent; no events so
+ * far. */
+void probe_get_behind(
+    struct probe *probe, struct http_request *request, size_t unsent);
 /* Ends or cuts it. */
 void probe_finish(struct probe *probe, struct http_request *request);
 void probe_cut(struct probe *probe, struct http_request *request);
 /* Lets this time pass. */
 void probe_expire(struct probe *probe, uint64_t now_us);
+/* Waits until the clock says so: for times that the server reads itself. */
+void probe_await_time(struct probe *probe, uint64_t time_us);
 
 /* A client's socket. */
 int probe_connect(const struct probe *probe);

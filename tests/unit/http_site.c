@@ -17,6 +17,24 @@ http_site_begin(struct http_site *site)
 	http_site_begin_with(site, &probe_params);
 }
 
+void
+http_site_begin_held(struct http_site *site,
+    const struct http_server_params *params, const char *text)
+{
+	http_site_begin_with(site, params);
+	site->probe.hold = true;
+	http_site_tell(site, text);
+}
+
+struct http_request *
+http_site_begin_stream(struct http_site *site,
+    const struct http_server_params *params, const char *text)
+{
+	http_site_begin_held(site, params, text);
+	buf_reset(&site->probe.events);
+	return probe_stream(&site->probe, 0);
+}
+
 static void
 hang_up(struct http_site *site)
 {
@@ -52,6 +70,13 @@ void
 http_site_say(struct http_site *site, const char *text)
 {
 	probe_send_text(&site->probe, site->fd, text);
+}
+
+void
+http_site_tell(struct http_site *site, const char *text)
+{
+	http_site_say(site, text);
+	probe_settle(&site->probe);
 }
 
 void

@@ -12,44 +12,6 @@
 #define KIBIBYTE 1024
 #define MEBIBYTE (1024 * 1024)
 
-static struct http_request *
-begin_with(struct http_site *site, const char *text)
-{
-	http_site_begin(site);
-	site->probe.hold = true;
-	http_site_say(site, text);
-	probe_settle(&site->probe);
-	buf_reset(&site->probe.events);
-	return probe_stream(&site->probe, 0);
-}
-
-static struct http_request *
-begin(struct http_site *site)
-{
-	return begin_with(site, GET("/s"));
-}
-
-static bool
-give(struct http_request *request, const char *text)
-{
-	return http_reply_part(request, slice_from_text(text));
-}
-
-/* So many bytes, each of which tells its place. */
-static bool
-give_size(struct http_request *request, size_t size)
-{
-	struct buf bytes = { 0 };
-	uint8_t *data = buf_reserve(&bytes, size);
-	bool drained;
-
-	for (size_t i = 0; i < size; i++)
-		data[i] = (uint8_t)(i * 7 % 251);
-	drained = http_reply_part(request, slice_of(data, size));
-	buf_release(&bytes);
-	return drained;
-}
-
 /* What stands behind the head. */
 static struct slice
 body_of(const struct buf *received)
@@ -77,12 +39,13 @@ check_body(const struct buf *received, const char *expected)
 START_TEST(stream_in_chunks)
 {
 	struct http_site site;
-	struct http_request *request = begin(&site);
+	struct http_request *request =
+	    http_site_begin_stream(&site, &probe_params, GET("/s"));
 
-	ck_assert(give(request, "hello"));
-	ck_assert(give(request, ""));
+	ck_assert(probe_give(request, "hello"));
+	ck_assert(probe_give(request, ""));
 	http_site_hear(&site, "hello\r\n");
-	ck_assert(give(request, "0123456789abcdef"));
+	ck_assert(probe_give(request, "0123456789abcdef"));
 	probe_finish(&site.probe, request);
 	http_site_hear(&site, "\r\n0\r\n\r\n");
 	check_body(&site.received,
@@ -102,7 +65,8 @@ END_TEST
 START_TEST(stream_without_a_part)
 {
 	struct http_site site;
-	struct http_request *request = begin(&site);
+	struct http_request *request =
+	    http_site_begin_stream(&site, &probe_params, GET("/s"));
 
 	probe_finish(&site.probe, request);
 	http_site_hear(&site, "0\r\n\r\n");
@@ -115,7 +79,8 @@ END_TEST
 START_TEST(stream_of_any_sizes)
 {
 	struct http_site site;
-	struct http_request *request = begin(&site);
+	struct http_request *request =
+	    http_site_begin_stream(&site, &probe_params, GET("/s"));
 	struct http_chunked chunked = { 0 };
 	struct buf sent = { 0 };
 	struct buf decoded = { 0 };
@@ -159,13 +124,14 @@ END_TEST
 START_TEST(stream_to_http_1_0)
 {
 	struct http_site site;
-	struct http_request *request = begin_with(&site,
-	    _i == 0 ? "GET /s HTTP/1.0\r\n\r\n"
-		    : "GET /s HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+	struct http_request *request =
+	    http_site_begin_stream(&site, &probe_params,
+		_i == 0 ? "GET /s HTTP/1.0\r\n\r\n"
+			: "GET /s HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
 
-	(void)give(request, "hel");
+	(void)probe_give(request, "hel");
 	http_site_hear(&site, "hel");
-	(void)give(request, "lo");
+	(void)probe_give(request, "lo");
 	probe_finish(&site.probe, request);
 	http_site_hear_end(&site);
 	check_body(&site.received, "hello");
@@ -180,10 +146,10 @@ END_TEST
 START_TEST(stream_to_http_1_0_ends_later)
 {
 	struct http_site site;
-	struct http_request *request =
-	    begin_with(&site, "GET /s HTTP/1.0\r\n\r\n");
+	struct http_request *request = http_site_begin_stream(
+	    &site, &probe_params, "GET /s HTTP/1.0\r\n\r\n");
 
-	(void)give(request, "hello");
+	(void)probe_give(request, "hello");
 	http_site_hear(&site, "hello");
 	probe_check_open(site.fd);
 	probe_finish(&site.probe, request);
@@ -195,10 +161,10 @@ END_TEST
 START_TEST(stream_to_head_has_no_body)
 {
 	struct http_site site;
-	struct http_request *request =
-	    begin_with(&site, "HEAD /s HTTP/1.1\r\n" HOST "\r\n");
+	struct http_request *request = http_site_begin_stream(
+	    &site, &probe_params, "HEAD /s HTTP/1.1\r\n" HOST "\r\n");
 
-	ck_assert(give_size(request, MEBIBYTE));
+	ck_assert(probe_give_size(request, MEBIBYTE));
 	probe_settle(&site.probe);
 	probe_finish(&site.probe, request);
 	http_site_hear(&site, "\r\n\r\n");
@@ -223,7 +189,7 @@ START_TEST(stream_of_a_status_without_body)
 	http_site_say(&site, GET("/s"));
 	probe_settle(&site.probe);
 	request = probe_stream(&site.probe, 0);
-	(void)give(request, "hello");
+	(void)probe_give(request, "hello");
 	probe_finish(&site.probe, request);
 	http_site_hear(&site, "\r\n\r\n");
 	check_body(&site.received, "");
@@ -236,10 +202,11 @@ END_TEST
 START_TEST(stream_that_closes)
 {
 	struct http_site site;
-	struct http_request *request = begin_with(
-	    &site, "GET /s HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+	struct http_request *request =
+	    http_site_begin_stream(&site, &probe_params,
+		"GET /s HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
 
-	(void)give(request, "hello");
+	(void)probe_give(request, "hello");
 	probe_finish(&site.probe, request);
 	http_site_hear_end(&site);
 	check_body(&site.received, "5\r\nhello\r\n0\r\n\r\n");
@@ -253,13 +220,14 @@ END_TEST
 START_TEST(stream_leaves_with_the_flush)
 {
 	struct http_site site;
-	struct http_request *request = begin(&site);
+	struct http_request *request =
+	    http_site_begin_stream(&site, &probe_params, GET("/s"));
 	struct http_server *server = site.probe.server;
 
 	http_site_hear(&site, "\r\n\r\n");
 	buf_reset(&site.received);
 	for (unsigned i = 0; i < 3; i++)
-		(void)give(request, "hello");
+		(void)probe_give(request, "hello");
 	loop_pass(site.probe.loop, 0);
 	ck_assert(probe_receive(site.fd, &site.received));
 	ck_assert_uint_eq(site.received.size, 0);
@@ -277,7 +245,8 @@ END_TEST
 START_TEST(stream_keeps_path_and_query)
 {
 	struct http_site site;
-	struct http_request *request = begin_with(&site, GET("/s?prefix=a"));
+	struct http_request *request =
+	    http_site_begin_stream(&site, &probe_params, GET("/s?prefix=a"));
 
 	ck_assert(slice_equal(request->path, slice_from_text("/s")));
 	ck_assert(slice_equal(request->query, slice_from_text("prefix=a")));
@@ -292,9 +261,10 @@ END_TEST
 START_TEST(stream_before_a_pipelined_request)
 {
 	struct http_site site;
-	struct http_request *request = begin_with(&site, GET("/s") GET("/2"));
+	struct http_request *request =
+	    http_site_begin_stream(&site, &probe_params, GET("/s") GET("/2"));
 
-	(void)give(request, "hello");
+	(void)probe_give(request, "hello");
 	http_site_hear(&site, "hello\r\n");
 	ck_assert_uint_eq(site.probe.pending_count, 1);
 	probe_finish(&site.probe, request);
@@ -317,12 +287,12 @@ START_TEST(stream_in_a_pipeline)
 	http_site_say(&site, GET("/1") GET("/s") GET("/3"));
 	probe_settle(&site.probe);
 	request = probe_stream(&site.probe, 1);
-	(void)give(request, "first");
+	(void)probe_give(request, "first");
 	probe_answer(&site.probe, 2);
 	http_site_hear_nothing(&site);
 	probe_answer(&site.probe, 0);
 	http_site_hear(&site, "5\r\nfirst\r\n");
-	(void)give(request, "then");
+	(void)probe_give(request, "then");
 	http_site_hear(&site, "\r\n4\r\nthen\r\n");
 	ck_assert_uint_eq(probe_count(&site.received, "\r\n\r\n/3"), 0);
 	probe_finish(&site.probe, request);
@@ -344,7 +314,7 @@ START_TEST(stream_that_ended_before_its_turn)
 	http_site_say(&site, GET("/1") GET("/s"));
 	probe_settle(&site.probe);
 	request = probe_stream(&site.probe, 1);
-	(void)give(request, "all");
+	(void)probe_give(request, "all");
 	probe_finish(&site.probe, request);
 	http_site_hear_nothing(&site);
 	probe_answer(&site.probe, 0);
@@ -365,12 +335,12 @@ START_TEST(stream_behind_a_close_is_lost)
 	http_site_say(&site, GET("/close") GET("/s") GET("/3"));
 	probe_settle(&site.probe);
 	request = probe_stream(&site.probe, 1);
-	(void)give(request, "lost");
+	(void)probe_give(request, "lost");
 	probe_answer(&site.probe, 0);
-	ck_assert(give_size(request, MEBIBYTE));
+	ck_assert(probe_give_size(request, MEBIBYTE));
 	probe_finish(&site.probe, request);
 	request = probe_stream(&site.probe, 0);
-	ck_assert(give(request, "lost"));
+	ck_assert(probe_give(request, "lost"));
 	probe_finish(&site.probe, request);
 	http_site_hear_end(&site);
 	ck_assert_uint_eq(probe_count(&site.received, "lost"), 0);
@@ -382,16 +352,17 @@ END_TEST
 START_TEST(part_says_when_to_wait)
 {
 	struct http_site site;
-	struct http_request *request = begin(&site);
+	struct http_request *request =
+	    http_site_begin_stream(&site, &probe_params, GET("/s"));
 
 	http_site_hear(&site, "\r\n\r\n");
 	ck_assert_uint_eq(http_reply_unsent(request), 0);
-	ck_assert(give_size(request, HTTP_DRAINED_SIZE - 100));
+	ck_assert(probe_give_size(request, HTTP_DRAINED_SIZE - 100));
 	ck_assert_uint_ge(http_reply_unsent(request), HTTP_DRAINED_SIZE - 100);
 	ck_assert_uint_lt(http_reply_unsent(request), HTTP_DRAINED_SIZE);
-	ck_assert(!give_size(request, 100));
+	ck_assert(!probe_give_size(request, 100));
 	ck_assert_uint_ge(http_reply_unsent(request), HTTP_DRAINED_SIZE);
-	ck_assert(!give(request, ""));
+	ck_assert(!probe_give(request, ""));
 	probe_finish(&site.probe, request);
 	http_site_end(&site);
 }
@@ -402,11 +373,12 @@ END_TEST
 START_TEST(drained_once)
 {
 	struct http_site site;
-	struct http_request *request = begin(&site);
+	struct http_request *request =
+	    http_site_begin_stream(&site, &probe_params, GET("/s"));
 
 	http_site_hear(&site, "\r\n\r\n");
-	ck_assert(!give_size(request, HTTP_DRAINED_SIZE));
-	ck_assert(!give(request, "more"));
+	ck_assert(!probe_give_size(request, HTTP_DRAINED_SIZE));
+	ck_assert(!probe_give(request, "more"));
 	probe_expire(&site.probe, loop_now(site.probe.loop));
 	probe_check_events(&site.probe, "");
 	ck_assert_uint_eq(http_server_deadline(site.probe.server), 0);
@@ -415,7 +387,7 @@ START_TEST(drained_once)
 	ck_assert_uint_eq(http_server_deadline(site.probe.server), UINT64_MAX);
 	probe_settle(&site.probe);
 	probe_check_events(&site.probe, "");
-	ck_assert(give(request, "one more"));
+	ck_assert(probe_give(request, "one more"));
 	probe_settle(&site.probe);
 	probe_check_events(&site.probe, "");
 	probe_finish(&site.probe, request);
@@ -430,7 +402,7 @@ get_behind(struct http_site *site, struct http_request *request)
 	size_t given = 0;
 
 	while (http_reply_unsent(request) < MEBIBYTE) {
-		(void)give_size(request, 256 * KIBIBYTE);
+		(void)probe_give_size(request, 256 * KIBIBYTE);
 		given += 256 * KIBIBYTE;
 		probe_turn(&site->probe);
 	}
@@ -441,7 +413,8 @@ get_behind(struct http_site *site, struct http_request *request)
 START_TEST(drained_when_the_client_has_taken_it)
 {
 	struct http_site site;
-	struct http_request *request = begin(&site);
+	struct http_request *request =
+	    http_site_begin_stream(&site, &probe_params, GET("/s"));
 	size_t given = get_behind(&site, request);
 	uint8_t some[4096];
 
@@ -473,7 +446,7 @@ give_thrice(struct probe *probe, struct http_request *request)
 {
 	calls++;
 	if (calls < 3)
-		(void)give_size(request, HTTP_DRAINED_SIZE);
+		(void)probe_give_size(request, HTTP_DRAINED_SIZE);
 	else if (calls == 3)
 		probe_finish(probe, request);
 }
@@ -482,11 +455,12 @@ give_thrice(struct probe *probe, struct http_request *request)
 START_TEST(drained_gives_more)
 {
 	struct http_site site;
-	struct http_request *request = begin(&site);
+	struct http_request *request =
+	    http_site_begin_stream(&site, &probe_params, GET("/s"));
 
 	calls = 0;
 	site.probe.on_drained = give_thrice;
-	ck_assert(!give_size(request, HTTP_DRAINED_SIZE));
+	ck_assert(!probe_give_size(request, HTTP_DRAINED_SIZE));
 	for (unsigned i = 0; calls < 3; i++) {
 		unsigned before = calls;
 
@@ -504,10 +478,11 @@ END_TEST
 START_TEST(drained_cuts)
 {
 	struct http_site site;
-	struct http_request *request = begin(&site);
+	struct http_request *request =
+	    http_site_begin_stream(&site, &probe_params, GET("/s"));
 
 	site.probe.on_drained = probe_cut;
-	ck_assert(!give_size(request, HTTP_DRAINED_SIZE));
+	ck_assert(!probe_give_size(request, HTTP_DRAINED_SIZE));
 	http_site_hear_end(&site);
 	ck_assert_uint_eq(site.probe.abandoned, 0);
 	http_site_end(&site);
@@ -521,7 +496,7 @@ give_a_mebibyte(struct probe *probe, struct http_request *request)
 {
 	(void)probe;
 	calls++;
-	(void)give_size(request, MEBIBYTE);
+	(void)probe_give_size(request, MEBIBYTE);
 }
 
 /* Many that could be given more get it by and by, each in its turn, so that a
@@ -541,7 +516,8 @@ START_TEST(drained_in_turns)
 		probe_settle(&probe);
 	}
 	for (unsigned i = 0; i < STREAMS; i++)
-		(void)give_size(probe_stream(&probe, i), HTTP_DRAINED_SIZE);
+		(void)probe_give_size(
+		    probe_stream(&probe, i), HTTP_DRAINED_SIZE);
 	other = probe_connect(&probe);
 	calls = 0;
 	probe.on_drained = give_a_mebibyte;
@@ -566,7 +542,8 @@ END_TEST
 START_TEST(memory_of_one_that_is_always_behind)
 {
 	struct http_site site;
-	struct http_request *request = begin(&site);
+	struct http_request *request =
+	    http_site_begin_stream(&site, &probe_params, GET("/s"));
 	static uint8_t bytes[64 * KIBIBYTE];
 	size_t taken = 0;
 

@@ -17,24 +17,12 @@
 #define MEBIBYTE (1024 * 1024)
 #define DAY_US   (UINT64_C(86400) * 1000000)
 
-static struct http_request *
-begin_more(struct http_site *site, const struct http_server_params *params,
-    const char *text)
-{
-	http_site_begin_with(site, params);
-	site->probe.hold = true;
-	http_site_say(site, text);
-	probe_settle(&site->probe);
-	buf_reset(&site->probe.events);
-	return probe_stream(&site->probe, 0);
-}
-
 /* A stream of which nothing is unsent. */
 static struct http_request *
 begin(struct http_site *site)
 {
 	struct http_request *request =
-	    begin_more(site, &probe_params, GET("/s"));
+	    http_site_begin_stream(site, &probe_params, GET("/s"));
 
 	http_site_hear(site, "\r\n\r\n");
 	probe_settle(&site->probe);
@@ -44,40 +32,11 @@ begin(struct http_site *site)
 static struct http_request *
 begin_1_0(struct http_site *site)
 {
-	struct http_request *request =
-	    begin_more(site, &probe_params, "GET /s HTTP/1.0\r\n\r\n");
+	struct http_request *request = http_site_begin_stream(
+	    site, &probe_params, "GET /s HTTP/1.0\r\n\r\n");
 
 	http_site_hear(site, "\r\n\r\n");
 	return request;
-}
-
-static void
-give(struct http_request *request, const char *text)
-{
-	(void)http_reply_part(request, slice_from_text(text));
-}
-
-static void
-give_size(struct http_request *request, size_t size)
-{
-	struct buf bytes = { 0 };
-
-	memset(buf_reserve(&bytes, size), 'a', size);
-	bytes.size = size;
-	(void)http_reply_part(request, buf_slice(&bytes));
-	buf_release(&bytes);
-}
-
-/* Gives until the socket takes no more and so much is left. */
-static void
-get_behind(struct probe *probe, struct http_request *request, size_t unsent)
-{
-	while (http_reply_unsent(request) < unsent) {
-		give_size(request, 64 * KIBIBYTE);
-		http_server_flush(probe->server);
-	}
-	probe_settle(probe);
-	buf_reset(&probe->events);
 }
 
 /* The end is noticed while nothing is sent. */
@@ -134,7 +93,7 @@ START_TEST(closed_while_behind)
 	struct http_site site;
 	struct http_request *request = begin(&site);
 
-	get_behind(&site.probe, request, MEBIBYTE);
+	probe_get_behind(&site.probe, request, MEBIBYTE);
 	http_site_leave(&site);
 	probe_check_events(&site.probe, "abandoned /s\n");
 	http_site_end(&site);
@@ -149,7 +108,7 @@ START_TEST(closed_with_http_1_0)
 
 	http_site_leave(&site);
 	probe_check_events(&site.probe, "");
-	give(request, "hello");
+	(void)probe_give(request, "hello");
 	probe_settle(&site.probe);
 	probe_check_events(&site.probe, "abandoned /s\n");
 	http_site_end(&site);
@@ -166,16 +125,16 @@ START_TEST(half_closed_gets_all)
 	struct slice rest;
 
 	buf_reset(&site.received);
-	give(request, "first ");
+	(void)probe_give(request, "first ");
 	probe_settle(&site.probe);
 	shutdown(site.fd, SHUT_WR);
 	for (unsigned i = 0; i < 100; i++)
 		probe_turn(&site.probe);
 	ck_assert_uint_eq(http_server_deadline(site.probe.server), UINT64_MAX);
-	give(request, "second");
+	(void)probe_give(request, "second");
 	probe_settle(&site.probe);
 	if (_i == 0)
-		give(request, " third");
+		(void)probe_give(request, " third");
 	probe_finish(&site.probe, request);
 	http_site_hear_end(&site);
 	rest = buf_slice(&site.received);
@@ -208,7 +167,7 @@ START_TEST(half_closed_before_the_stream)
 	shutdown(site.fd, SHUT_WR);
 	probe_settle(&site.probe);
 	request = probe_stream(&site.probe, 0);
-	give(request, "hello");
+	(void)probe_give(request, "hello");
 	http_site_hear(&site, "hello\r\n");
 	probe_finish(&site.probe, request);
 	http_site_hear_end(&site);
@@ -247,7 +206,7 @@ START_TEST(closed_after_half)
 	ck_assert(probe_receive(site.fd, &site.received));
 	http_site_leave(&site);
 	probe_check_events(&site.probe, "");
-	give(request, "hello");
+	(void)probe_give(request, "hello");
 	probe_settle(&site.probe);
 	probe_check_events(&site.probe, "abandoned /s\n");
 	http_site_end(&site);
@@ -297,7 +256,7 @@ START_TEST(quiet_for_a_day)
 	probe_expire(&site.probe, loop_now(site.probe.loop) + DAY_US);
 	probe_settle(&site.probe);
 	ck_assert_uint_eq(http_server_connections(site.probe.server), 1);
-	give(request, "hello");
+	(void)probe_give(request, "hello");
 	probe_finish(&site.probe, request);
 	http_site_hear(&site, "hello\r\n0\r\n\r\n");
 	/* Then it is idle as any other. */
@@ -313,12 +272,12 @@ START_TEST(write_timeout_without_progress)
 	struct http_request *request = begin(&site);
 	uint64_t deadline_us;
 
-	get_behind(&site.probe, request, MEBIBYTE);
+	probe_get_behind(&site.probe, request, MEBIBYTE);
 	deadline_us = http_server_deadline(site.probe.server);
 	ck_assert_uint_le(deadline_us,
 	    loop_now(site.probe.loop) + probe_params.write_timeout_us);
 	/* More to send is no progress. */
-	give(request, "hello");
+	(void)probe_give(request, "hello");
 	probe_settle(&site.probe);
 	ck_assert_uint_eq(http_server_deadline(site.probe.server), deadline_us);
 	probe_expire(&site.probe, deadline_us - 1);
@@ -328,13 +287,6 @@ START_TEST(write_timeout_without_progress)
 	http_site_end(&site);
 }
 END_TEST
-
-static void
-await_time(struct probe *probe, uint64_t time_us)
-{
-	while (loop_update_now(probe->loop) < time_us)
-		;
-}
 
 /* Who takes a little now and then is waited for, also behind the end. */
 START_TEST(write_timeout_from_progress_on)
@@ -346,12 +298,12 @@ START_TEST(write_timeout_from_progress_on)
 	uint8_t some[4 * KIBIBYTE];
 	size_t taken;
 
-	get_behind(&site.probe, request, 8 * MEBIBYTE);
+	probe_get_behind(&site.probe, request, 8 * MEBIBYTE);
 	if (_i == 1)
 		probe_finish(&site.probe, request);
 	for (unsigned i = 0; i < 3; i++) {
 		first_us = http_server_deadline(site.probe.server);
-		await_time(&site.probe,
+		probe_await_time(&site.probe,
 		    first_us - probe_params.write_timeout_us + 1000);
 		unsent = site.probe.server->output_bytes;
 		taken = 0;
@@ -389,7 +341,7 @@ START_TEST(write_timeout_sees_a_little)
 	int before;
 	uint8_t some[4 * KIBIBYTE];
 
-	get_behind(&site.probe, request, 8 * MEBIBYTE);
+	probe_get_behind(&site.probe, request, 8 * MEBIBYTE);
 	before = kernel_unsent(fd);
 	while (kernel_unsent(fd) == before)
 		ck_assert_int_gt(recv(site.fd, some, sizeof(some), 0), 0);
@@ -436,7 +388,7 @@ START_TEST(cut_shows)
 	struct http_site site;
 	struct http_request *request = begin(&site);
 
-	give(request, "hello");
+	(void)probe_give(request, "hello");
 	http_site_hear(&site, "hello\r\n");
 	probe_cut(&site.probe, request);
 	http_site_hear_end(&site);
@@ -453,7 +405,7 @@ START_TEST(cut_shows_with_http_1_0)
 	struct http_request *request = begin_1_0(&site);
 	uint8_t byte;
 
-	give(request, "hello");
+	(void)probe_give(request, "hello");
 	http_site_hear(&site, "hello");
 	probe_cut(&site.probe, request);
 	probe_settle(&site.probe);
@@ -470,13 +422,13 @@ START_TEST(drain_waits_for_streams)
 		"GET /s HTTP/1.0\r\n\r\n", "HEAD /s HTTP/1.1\r\n" HOST "\r\n" };
 	struct http_site site;
 	struct http_request *request =
-	    begin_more(&site, &probe_params, texts[_i]);
+	    http_site_begin_stream(&site, &probe_params, texts[_i]);
 
 	probe_settle(&site.probe);
 	http_server_drain(site.probe.server);
 	probe_settle(&site.probe);
 	ck_assert_uint_eq(http_server_connections(site.probe.server), 1);
-	give(request, "hello");
+	(void)probe_give(request, "hello");
 	probe_settle(&site.probe);
 	ck_assert_uint_eq(http_server_connections(site.probe.server), 1);
 	probe_finish(&site.probe, request);
@@ -485,131 +437,6 @@ START_TEST(drain_waits_for_streams)
 	ck_assert_uint_eq(http_server_connections(site.probe.server), 0);
 	ck_assert_uint_eq(site.probe.abandoned, 0);
 	http_site_end(&site);
-}
-END_TEST
-
-/* Three streams; those that are behind do not take what they are sent. */
-struct race {
-	struct probe probe;
-	struct http_request *request[3];
-	int fd[3];
-	struct buf received[3];
-};
-
-static void
-race_begin(struct race *race, uint64_t output_bytes_max)
-{
-	struct http_server_params params = probe_params;
-
-	*race = (struct race){ 0 };
-	params.output_bytes_max = output_bytes_max;
-	probe_start(&race->probe, &params);
-	race->probe.hold = true;
-	for (unsigned i = 0; i < 3; i++) {
-		static const char *const texts[] = { GET("/0"), GET("/1"),
-			GET("/2") };
-
-		race->fd[i] = probe_connect(&race->probe);
-		probe_send_text(&race->probe, race->fd[i], texts[i]);
-		probe_settle(&race->probe);
-		race->request[i] = probe_stream(&race->probe, i);
-	}
-	probe_settle(&race->probe);
-	buf_reset(&race->probe.events);
-}
-
-static void
-race_end(struct race *race)
-{
-	for (unsigned i = 0; i < 3; i++) {
-		close(race->fd[i]);
-		buf_release(&race->received[i]);
-	}
-	probe_stop(&race->probe);
-}
-
-/* These, and no others. */
-static void
-check_cut(struct probe *probe, const char *events, unsigned count)
-{
-	ck_assert_uint_eq(probe_count(&probe->events, events), 1);
-	ck_assert_uint_eq(probe->abandoned, count);
-}
-
-/* Over the limit the stream that is furthest behind is cut, and no other. */
-START_TEST(limit_cuts_the_furthest)
-{
-	struct race race;
-
-	race_begin(&race, 8 * MEBIBYTE);
-	get_behind(&race.probe, race.request[0], 3 * MEBIBYTE);
-	get_behind(&race.probe, race.request[1], 4 * MEBIBYTE);
-	give_size(race.request[2], 2 * MEBIBYTE);
-	probe_settle(&race.probe);
-	check_cut(&race.probe, "abandoned /1\n", 1);
-	ck_assert_uint_eq(http_server_connections(race.probe.server), 2);
-	race_end(&race);
-}
-END_TEST
-
-/* Nor the one that has just got more than those that are behind, if it keeps
- * up. */
-START_TEST(limit_spares_those_that_keep_up)
-{
-	struct race race;
-
-	race_begin(&race, 8 * MEBIBYTE);
-	get_behind(&race.probe, race.request[0], 2 * MEBIBYTE);
-	get_behind(&race.probe, race.request[1], 1 * MEBIBYTE);
-	give_size(race.request[2], 6 * MEBIBYTE);
-	probe_settle(&race.probe);
-	check_cut(&race.probe, "abandoned /0\n", 1);
-	race_end(&race);
-}
-END_TEST
-
-/* Streams give way to an ordinary answer, down to what it needs. */
-START_TEST(limit_prefers_answers)
-{
-	struct race race;
-	struct buf received = { 0 };
-	int fd;
-
-	race_begin(&race, 8 * MEBIBYTE);
-	for (unsigned i = 0; i < 3; i++)
-		get_behind(&race.probe, race.request[i],
-		    2 * MEBIBYTE - i * 128 * KIBIBYTE);
-	fd = probe_connect(&race.probe);
-	probe_send_text(&race.probe, fd, GET("/answer"));
-	probe_settle(&race.probe);
-	race.probe.answer_size = 5 * MEBIBYTE;
-	buf_reset(&race.probe.events);
-	probe_answer(&race.probe, 3);
-	while (received.size < race.probe.answer_size) {
-		ck_assert(probe_receive(fd, &received));
-		probe_turn(&race.probe);
-	}
-	check_cut(&race.probe, "abandoned /0\nabandoned /1\n", 2);
-	close(fd);
-	buf_release(&received);
-	race_end(&race);
-}
-END_TEST
-
-/* Half of the limit is left for what cannot wait: who has something unsent is
- * told to wait, who has not gets its part. */
-START_TEST(limit_is_not_reached_by_those_that_wait)
-{
-	struct race race;
-
-	race_begin(&race, 8 * MEBIBYTE);
-	get_behind(&race.probe, race.request[0], 4 * MEBIBYTE);
-	ck_assert(!http_reply_part(race.request[1], slice_from_text("a")));
-	http_server_flush(race.probe.server);
-	probe_settle(&race.probe);
-	probe_check_events(&race.probe, "drained /1\n");
-	ck_assert_uint_eq(http_server_connections(race.probe.server), 3);
-	race_end(&race);
 }
 END_TEST
 
@@ -638,10 +465,6 @@ http_server_stream_close_suite(void)
 	tcase_add_test(tests, cut_shows);
 	tcase_add_test(tests, cut_shows_with_http_1_0);
 	tcase_add_loop_test(tests, drain_waits_for_streams, 0, 3);
-	tcase_add_test(tests, limit_cuts_the_furthest);
-	tcase_add_test(tests, limit_spares_those_that_keep_up);
-	tcase_add_test(tests, limit_prefers_answers);
-	tcase_add_test(tests, limit_is_not_reached_by_those_that_wait);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
