@@ -3,32 +3,11 @@
 #include "common/macros.h"
 #include "common/mem.h"
 #include "common/rng.h"
+#include "tests/unit/op_stage.h"
 #include "tests/unit/suites.h"
-#include "tests/unit/txn_site.h"
 #include <stdlib.h>
 
 #define LEASE 77
-
-static struct kv_bench bench;
-
-static void
-set_up(void)
-{
-	kv_bench_init(&bench);
-}
-
-static void
-tear_down(void)
-{
-	ck_assert_int_eq(kv_verify(bench.kv), 0);
-	kv_bench_release(&bench);
-}
-
-static struct kv_output
-output(unsigned n)
-{
-	return kv_bench_output(&bench, n);
-}
 
 static struct kv_op
 put(const char *key, const char *value)
@@ -163,14 +142,14 @@ START_TEST(kv_failed_conditions_are_told_of)
 	ck_assert(!bench.result.changed);
 	ck_assert_uint_eq(bench.result.revision, 1);
 	ck_assert_uint_eq(kv_bench_outputs_count(&bench), 2);
-	ck_assert_int_eq(output(0).kind, KV_OUTPUT_CONDITION);
-	ck_assert_uint_eq(output(0).index, 0);
-	ck_assert(output(0).exists);
-	ck_assert_uint_eq(output(0).modified, 1);
-	ck_assert(slice_equal(output(0).key, TEXT("b")));
-	ck_assert_uint_eq(output(1).index, 2);
-	ck_assert(!output(1).exists);
-	ck_assert_uint_eq(output(1).modified, 0);
+	ck_assert_int_eq(op_stage_output(0).kind, KV_OUTPUT_CONDITION);
+	ck_assert_uint_eq(op_stage_output(0).index, 0);
+	ck_assert(op_stage_output(0).exists);
+	ck_assert_uint_eq(op_stage_output(0).modified, 1);
+	ck_assert(slice_equal(op_stage_output(0).key, TEXT("b")));
+	ck_assert_uint_eq(op_stage_output(1).index, 2);
+	ck_assert(!op_stage_output(1).exists);
+	ck_assert_uint_eq(op_stage_output(1).modified, 0);
 	txn_site_expect_value(&bench, "c", NULL);
 }
 END_TEST
@@ -207,7 +186,7 @@ run_branches(void)
 	txn_site_apply(&bench);
 	ck_assert_int_eq(bench.result.status, KV_OK);
 	ck_assert_uint_eq(kv_bench_outputs_count(&bench), 1);
-	ck_assert_uint_eq(output(0).index, 0);
+	ck_assert_uint_eq(op_stage_output(0).index, 0);
 }
 
 START_TEST(kv_one_branch_runs)
@@ -215,12 +194,12 @@ START_TEST(kv_one_branch_runs)
 	run_branches();
 	ck_assert(!bench.result.succeeded);
 	ck_assert(!bench.result.changed);
-	ck_assert_int_eq(output(0).kind, KV_OUTPUT_ITEM);
+	ck_assert_int_eq(op_stage_output(0).kind, KV_OUTPUT_ITEM);
 	txn_site_put(&bench, "a", "");
 	run_branches();
 	ck_assert(bench.result.succeeded);
 	ck_assert(bench.result.changed);
-	ck_assert_int_eq(output(0).kind, KV_OUTPUT_WRITTEN);
+	ck_assert_int_eq(op_stage_output(0).kind, KV_OUTPUT_WRITTEN);
 }
 END_TEST
 
@@ -252,14 +231,14 @@ START_TEST(kv_operations_see_those_before)
 
 	txn_site_run(&bench, ops, ARRAY_COUNT(ops));
 	ck_assert_uint_eq(kv_bench_outputs_count(&bench), 7);
-	ck_assert(slice_equal(output(1).value, TEXT("2")));
-	ck_assert(slice_equal(output(2).value, TEXT("2")));
-	ck_assert_uint_eq(output(3).count, 1);
-	ck_assert(slice_equal(output(4).value, TEXT("2")));
-	ck_assert_uint_eq(output(4).index, 3);
-	ck_assert_uint_eq(output(5).count, 1);
-	ck_assert_uint_eq(output(6).count, 0);
-	ck_assert_uint_eq(output(6).index, 5);
+	ck_assert(slice_equal(op_stage_output(1).value, TEXT("2")));
+	ck_assert(slice_equal(op_stage_output(2).value, TEXT("2")));
+	ck_assert_uint_eq(op_stage_output(3).count, 1);
+	ck_assert(slice_equal(op_stage_output(4).value, TEXT("2")));
+	ck_assert_uint_eq(op_stage_output(4).index, 3);
+	ck_assert_uint_eq(op_stage_output(5).count, 1);
+	ck_assert_uint_eq(op_stage_output(6).count, 0);
+	ck_assert_uint_eq(op_stage_output(6).index, 5);
 }
 END_TEST
 
@@ -440,7 +419,7 @@ START_TEST(kv_list_reads_up_to_its_limit)
 	txn_site_expect_refused(&bench, &list, 1, KV_READS_TOO_MUCH, 0);
 	list.keys_only = true;
 	txn_site_run_one(&bench, &list);
-	ck_assert_uint_eq(output(0).count, 5);
+	ck_assert_uint_eq(op_stage_output(0).count, 5);
 }
 END_TEST
 
@@ -503,13 +482,13 @@ START_TEST(kv_identity_lowers_the_limit)
 	/* To append is possible, only that it is not shown. */
 	run_as("2", append);
 	ck_assert_int_eq(bench.result.status, KV_OK);
-	ck_assert(!output(0).has_value);
+	ck_assert(!op_stage_output(0).has_value);
 	ck_assert_uint_eq(txn_site_version(&bench, "a").item.value.size,
 	    KV_REPLAY_OUTPUT_BYTES_MAX + 1);
 	run_as("3", get("a"));
 	ck_assert_int_eq(bench.result.status, KV_READS_TOO_MUCH);
 	txn_site_run_one(&bench, &append);
-	ck_assert(output(0).has_value);
+	ck_assert(op_stage_output(0).has_value);
 }
 END_TEST
 
@@ -530,7 +509,7 @@ START_TEST(kv_replay_gives_the_same_and_changes_nothing)
 	ck_assert(bench.result.replayed);
 	ck_assert(bench.result.succeeded);
 	ck_assert_uint_eq(bench.result.revision, 1);
-	ck_assert(slice_equal(output(0).value, TEXT("5")));
+	ck_assert(slice_equal(op_stage_output(0).value, TEXT("5")));
 	ck_assert_uint_eq(txn_site_digest(&bench), digest);
 	txn_site_expect_value(&bench, "n", "5");
 	run_as("other", increment);
@@ -600,7 +579,7 @@ kv_transaction_suite(void)
 	Suite *suite = suite_create("kv_transaction");
 	TCase *core = tcase_create("core");
 
-	tcase_add_checked_fixture(core, set_up, tear_down);
+	tcase_add_checked_fixture(core, op_stage_begin, op_stage_end);
 	add_all(core);
 	suite_add_tcase(suite, core);
 	return suite;
