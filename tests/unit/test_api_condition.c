@@ -4,8 +4,6 @@
 #include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 
-#include <stdio.h>
-
 /* a is at revision 2, b at 3, none is at 1. */
 static void
 setup_one(void)

@@ -5,7 +5,6 @@
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define KEY "Idempotency-Key: 5f0c-17\r\n"
 

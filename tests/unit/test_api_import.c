@@ -4,7 +4,6 @@
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* PUT and POST /import: what it takes, what it refuses, and how far it came. */

@@ -4,8 +4,6 @@
 #include "tests/unit/suites.h"
 
 #include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 static void
 setup_lonely(void)

@@ -4,9 +4,7 @@
 #include "tests/unit/suites.h"
 #include "tests/unit/watch_client.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* How watches end, and what is left of them. */
 

@@ -4,8 +4,6 @@
 #include "tests/unit/suites.h"
 #include "tests/unit/watch_client.h"
 
-#include <stdio.h>
-
 /* One answer, when there is something to tell: long polls, and GETs that
  * wait. */
 

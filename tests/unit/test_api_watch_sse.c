@@ -4,8 +4,6 @@
 #include "tests/unit/suites.h"
 #include "tests/unit/watch_client.h"
 
-#include <stdio.h>
-
 /* Server-sent events, as a browser's EventSource reads them: by its rules, an
  * id counts when its block ends, whether that has data or not. */
 

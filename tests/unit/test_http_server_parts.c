@@ -5,8 +5,6 @@
 #include "tests/unit/http_site.h"
 #include "tests/unit/suites.h"
 #include <errno.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define KIBIBYTE 1024
 #define MEBIBYTE (1024 * 1024)

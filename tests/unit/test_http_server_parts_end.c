@@ -1,10 +1,8 @@
 /* Bodies in parts: how they end, in order or not. */
 
-#include "net/http_server_impl.h"
 #include "tests/unit/http_site.h"
 #include "tests/unit/suites.h"
 #include <sys/socket.h>
-#include <unistd.h>
 
 /* Answered before the end: the rest is thrown away, so that the client hears
  * why, and the connection ends. */

@@ -6,7 +6,6 @@
 #include "net/http_server_impl.h"
 #include "tests/unit/http_site.h"
 #include "tests/unit/suites.h"
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define KIBIBYTE 1024
