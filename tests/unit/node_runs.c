@@ -113,3 +113,54 @@ run_cluster_new(unsigned count, run_tune_fn *tune)
 	}
 	return cluster;
 }
+
+void
+run_command(struct machine *machine, struct buf *command)
+{
+	struct machine_put put = { .write = { .done = machine_put_done } };
+
+	ck_assert_int_eq(node_write(machine->node, machine->cluster->now,
+			     &put.write, buf_slice(command)),
+	    0);
+	buf_release(command);
+	node_cluster_settle(machine->cluster);
+	node_write_cancel(&put.write);
+}
+
+void
+run_op(struct machine *machine, const struct kv_identity *identity,
+    const struct kv_op *op)
+{
+	struct buf command = { 0 };
+
+	kv_encode_transaction(&command, identity);
+	kv_encode_op(&command, KV_THEN, op);
+	run_command(machine, &command);
+}
+
+void
+run_put_ttl(struct machine *machine, const char *key, uint64_t ttl_us)
+{
+	const struct kv_op op = { .kind = KV_PUT,
+		.key = slice_from_text(key),
+		.lifetime = KV_LIFETIME_TTL,
+		.ttl_us = ttl_us };
+
+	run_op(machine, NULL, &op);
+}
+
+void
+run_put(struct machine *machine, const char *key)
+{
+	const struct kv_op op = { .kind = KV_PUT,
+		.key = slice_from_text(key),
+		.value = slice_from_text("value") };
+
+	run_op(machine, NULL, &op);
+}
+
+raft_index
+run_last_index(const struct machine *machine)
+{
+	return machine_status(machine).raft.last_index;
+}

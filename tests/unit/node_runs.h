@@ -14,6 +14,17 @@ void run_write(struct machine *leader, unsigned count, unsigned run);
 /* All keys of the run are there. */
 void run_check(struct machine *machine, unsigned count, unsigned run);
 
+/* Write by this leader, and settle: a command, which is released; one
+ * operation, with an identity or NULL; and a key, that goes after ttl_us or
+ * stays. */
+void run_command(struct machine *machine, struct buf *command);
+void run_op(struct machine *machine, const struct kv_identity *identity,
+    const struct kv_op *op);
+void run_put_ttl(struct machine *machine, const char *key, uint64_t ttl_us);
+void run_put(struct machine *machine, const char *key);
+/* Of its log. */
+raft_index run_last_index(const struct machine *machine);
+
 struct node_status machine_status(const struct machine *machine);
 /* The founder behind the leader. */
 struct machine *follower_of(struct machine *leader);

@@ -1,4 +1,5 @@
-/* What a leader proposes by itself, and the cluster time that it goes by. */
+/* What a leader proposes for what has a deadline, and the cluster time that it
+ * goes by. */
 
 #include "kv/kv_impl.h"
 #include "node/node_impl.h"
@@ -8,53 +9,6 @@
 #include <stdio.h>
 
 #define MARK_INTERVAL (5 * RUN_SECOND)
-
-/* ---- Commands ---- */
-
-static void
-write_command(struct machine *machine, struct buf *command)
-{
-	struct machine_put put = { .write = { .done = machine_put_done } };
-
-	ck_assert_int_eq(node_write(machine->node, machine->cluster->now,
-			     &put.write, buf_slice(command)),
-	    0);
-	buf_release(command);
-	node_cluster_settle(machine->cluster);
-	node_write_cancel(&put.write);
-}
-
-static void
-write_op(struct machine *machine, const struct kv_identity *identity,
-    const struct kv_op *op)
-{
-	struct buf command = { 0 };
-
-	kv_encode_transaction(&command, identity);
-	kv_encode_op(&command, KV_THEN, op);
-	write_command(machine, &command);
-}
-
-static void
-put_ttl(struct machine *machine, const char *key, uint64_t ttl_us)
-{
-	const struct kv_op op = { .kind = KV_PUT,
-		.key = slice_from_text(key),
-		.lifetime = KV_LIFETIME_TTL,
-		.ttl_us = ttl_us };
-
-	write_op(machine, NULL, &op);
-}
-
-static void
-put(struct machine *machine, const char *key)
-{
-	const struct kv_op op = { .kind = KV_PUT,
-		.key = slice_from_text(key),
-		.value = slice_from_text("value") };
-
-	write_op(machine, NULL, &op);
-}
 
 static bool
 has(struct machine *machine, const char *key)
@@ -93,7 +47,7 @@ START_TEST(a_key_expires_on_all_members_at_its_time)
 	struct node_cluster *cluster = node_cluster_new(3);
 	struct machine *leader = node_cluster_elect(cluster);
 
-	put_ttl(leader, "a", 2 * RUN_SECOND);
+	run_put_ttl(leader, "a", 2 * RUN_SECOND);
 	node_cluster_pass(cluster, 2 * RUN_SECOND - 10000);
 	ck_assert(has(leader, "a"));
 	node_cluster_pass(cluster, 10000);
@@ -116,7 +70,7 @@ START_TEST(many_keys_expire_in_batches_at_once)
 
 	for (unsigned i = 0; i < 2500; i++) {
 		snprintf(key, sizeof(key), "%04u", i);
-		put_ttl(n1, key, 2 * RUN_SECOND);
+		run_put_ttl(n1, key, 2 * RUN_SECOND);
 	}
 	ck_assert_uint_eq(kv_revision(node_kv(n1->node)), 2500);
 	node_cluster_pass(cluster, 2 * RUN_SECOND - 10000);
@@ -133,7 +87,7 @@ START_TEST(a_key_expires_after_a_restart)
 	struct node_cluster *cluster = node_cluster_new(1);
 	struct machine *n1 = node_cluster_elect(cluster);
 
-	put_ttl(n1, "a", 4 * RUN_SECOND);
+	run_put_ttl(n1, "a", 4 * RUN_SECOND);
 	node_cluster_pass(cluster, 2 * RUN_SECOND);
 	machine_stop(n1);
 	cluster->now += 100 * (raft_usec)RUN_SECOND;
@@ -162,7 +116,7 @@ START_TEST(a_change_of_leaders_makes_expiry_late_by_a_mark_at_most)
 	raft_usec put_at;
 	raft_usec took;
 
-	put_ttl(leader, "a", ttl);
+	run_put_ttl(leader, "a", ttl);
 	put_at = cluster->now;
 	node_cluster_pass(cluster, stops[_i] * RUN_SECOND);
 	machine_stop(leader);
@@ -191,13 +145,13 @@ START_TEST(a_leader_that_was_cut_off_expires_nothing)
 
 	cluster->dials = true;
 	old = node_cluster_wait_for_leader(cluster);
-	put_ttl(old, "a", 4 * RUN_SECOND);
-	put_ttl(old, "b", 60 * RUN_SECOND);
+	run_put_ttl(old, "a", 4 * RUN_SECOND);
+	run_put_ttl(old, "b", 60 * RUN_SECOND);
 	node_cluster_pass(cluster, RUN_SECOND);
 	old->isolated = true;
 	while ((leader = node_cluster_leader(cluster)) == NULL || leader == old)
 		node_cluster_pass(cluster, 10000);
-	put_ttl(leader, "a", 60 * RUN_SECOND);
+	run_put_ttl(leader, "a", 60 * RUN_SECOND);
 	node_cluster_pass(cluster, 10 * RUN_SECOND);
 	ck_assert(has(old, "a"));
 	old->isolated = false;
@@ -219,7 +173,7 @@ START_TEST(nothing_expires_while_the_leadership_is_handed_over)
 	struct machine *target = follower_of(leader);
 	char name[8];
 
-	put_ttl(leader, "a", RUN_SECOND);
+	run_put_ttl(leader, "a", RUN_SECOND);
 	node_cluster_pass(cluster, 900000);
 	/* To one that does not answer any more: it takes a second to fail. */
 	machine_stop(target);
@@ -246,7 +200,7 @@ START_TEST(a_lock_is_handed_over_when_its_holder_is_gone)
 		request.token = token;
 		request.wait_us = 60 * RUN_SECOND;
 		kv_encode_lock(&command, NULL, &request);
-		write_command(n1, &command);
+		run_command(n1, &command);
 	}
 	for (uint64_t token = 1; token <= 2; token++) {
 		ck_assert_int_eq(
@@ -269,7 +223,7 @@ START_TEST(answers_kept_for_replays_leave_an_idle_cluster)
 	struct machine *n1 = node_cluster_elect(cluster);
 	unsigned commits;
 
-	write_op(n1, &identity, &op);
+	run_op(n1, &identity, &op);
 	node_cluster_pass(cluster, RUN_SECOND);
 	commits = n1->commits;
 	node_cluster_pass(cluster, KV_REPLAY_US);
@@ -292,7 +246,7 @@ START_TEST(damage_that_is_looked_at_stops_the_node)
 	struct buf key = { 0 };
 	struct buf value = { 0 };
 
-	put_ttl(n1, "a", 60 * RUN_SECOND);
+	run_put_ttl(n1, "a", 60 * RUN_SECOND);
 	node_cluster_pass(cluster, RUN_SECOND);
 	disk = n1->data_disks[machine_status(n1).data_generation %
 			      MACHINE_GENERATIONS];
@@ -300,7 +254,7 @@ START_TEST(damage_that_is_looked_at_stops_the_node)
 	ck_assert(
 	    store_mem_flip_bit(disk, KV_TABLE_DEADLINE, buf_slice(&key), 20));
 	n1->may_fail = true;
-	put(n1, "b");
+	run_put(n1, "b");
 	ck_assert_ptr_null(n1->node);
 	ck_assert_int_eq(n1->error, ERR_CORRUPT);
 	ck_assert_ptr_nonnull(strstr(n1->why, "state machine"));
@@ -312,12 +266,6 @@ END_TEST
 
 /* ---- Marks ---- */
 
-static raft_index
-last_index(const struct machine *machine)
-{
-	return machine_status(machine).raft.last_index;
-}
-
 START_TEST(cluster_time_is_marked_while_something_has_a_deadline)
 {
 	struct node_cluster *cluster = node_cluster_new(1);
@@ -327,16 +275,16 @@ START_TEST(cluster_time_is_marked_while_something_has_a_deadline)
 	raft_index index;
 	raft_usec deadline;
 
-	put_ttl(n1, "a", 1000 * (uint64_t)RUN_SECOND);
+	run_put_ttl(n1, "a", 1000 * (uint64_t)RUN_SECOND);
 	node_cluster_pass(cluster, 100000);
-	index = last_index(n1);
+	index = run_last_index(n1);
 	node_cluster_pass(cluster, 20 * RUN_SECOND);
-	ck_assert_uint_eq(last_index(n1), index + 4);
+	ck_assert_uint_eq(run_last_index(n1), index + 4);
 	/* It is the only thing that has one. */
-	write_op(n1, NULL, &op);
-	index = last_index(n1);
+	run_op(n1, NULL, &op);
+	index = run_last_index(n1);
 	node_cluster_pass(cluster, 60 * RUN_SECOND);
-	ck_assert_uint_eq(last_index(n1), index);
+	ck_assert_uint_eq(run_last_index(n1), index);
 	/* And nothing is waited for. */
 	deadline = node_deadline(n1->node);
 	ck_assert_uint_gt(deadline, cluster->now + 60 * (raft_usec)RUN_SECOND);
@@ -351,188 +299,13 @@ START_TEST(a_busy_cluster_needs_no_marks)
 	struct machine *n1 = node_cluster_elect(cluster);
 	raft_index index;
 
-	put_ttl(n1, "a", 1000 * (uint64_t)RUN_SECOND);
-	index = last_index(n1);
+	run_put_ttl(n1, "a", 1000 * (uint64_t)RUN_SECOND);
+	index = run_last_index(n1);
 	for (unsigned i = 0; i < 20; i++) {
 		node_cluster_pass(cluster, RUN_SECOND);
-		put(n1, "b");
+		run_put(n1, "b");
 	}
-	ck_assert_uint_eq(last_index(n1), index + 20);
-	node_cluster_free(cluster);
-}
-END_TEST
-
-/* ---- Compaction ---- */
-
-#define HISTORY_AGE   (16 * RUN_SECOND)
-#define HISTORY_BYTES 8192
-
-static void
-bound_age(struct node_params *params)
-{
-	params->history_age_us = HISTORY_AGE;
-}
-
-static void
-bound_size(struct node_params *params)
-{
-	params->history_bytes_max = HISTORY_BYTES;
-}
-
-static struct kv_history
-history(struct machine *machine)
-{
-	struct kv_history history;
-
-	ck_assert_int_eq(kv_get_history(node_kv(machine->node), &history), 0);
-	return history;
-}
-
-/* By age, as long as it is full and an eighth longer at most; then an idle
- * cluster has none, and writes nothing. */
-START_TEST(history_is_compacted_by_age)
-{
-	struct node_cluster *cluster = run_cluster_new(1, bound_age);
-	struct machine *n1 = node_cluster_elect(cluster);
-	raft_index index;
-
-	for (unsigned i = 0; i < 3; i++)
-		put(n1, "a");
-	node_cluster_pass(cluster, HISTORY_AGE);
-	ck_assert_uint_eq(history(n1).events_count, 3);
-	put(n1, "a");
-	node_cluster_pass(cluster, HISTORY_AGE / 8);
-	ck_assert_uint_eq(history(n1).events_count, 1);
-	ck_assert_uint_eq(history(n1).compacted, 3);
-	node_cluster_pass(cluster, HISTORY_AGE);
-	ck_assert_uint_eq(history(n1).events_count, 0);
-	ck_assert_uint_eq(history(n1).compacted, 4);
-	index = last_index(n1);
-	node_cluster_pass(cluster, 10 * HISTORY_AGE);
-	ck_assert_uint_eq(last_index(n1), index);
-	node_cluster_free(cluster);
-}
-END_TEST
-
-/* By size, and by far not with each write. */
-START_TEST(history_is_compacted_by_size)
-{
-	struct node_cluster *cluster = run_cluster_new(3, bound_size);
-	struct machine *leader = node_cluster_elect(cluster);
-	raft_index index = last_index(leader);
-	const unsigned puts = 3000;
-
-	for (unsigned i = 0; i < puts; i++) {
-		put(leader, "a");
-		ck_assert_uint_le(history(leader).bytes,
-		    HISTORY_BYTES + HISTORY_BYTES / 8 + 200);
-	}
-	ck_assert_uint_ge(history(leader).bytes, HISTORY_BYTES - 200);
-	ck_assert_uint_lt(last_index(leader) - index, puts + puts / 8);
-	ck_assert_uint_gt(last_index(leader) - index, puts);
-	node_cluster_pass(cluster, RUN_SECOND);
-	run_check_same(cluster);
-	node_cluster_free(cluster);
-}
-END_TEST
-
-/* A put in each turn, while compactions are under way: the entries that were
- * made beside the puts. */
-static raft_index
-put_and_turn(struct machine *machine, unsigned puts, raft_usec step)
-{
-	raft_index before = last_index(machine);
-	struct machine_put put;
-
-	for (unsigned i = 0; i < puts; i++) {
-		machine->cluster->now += step;
-		ck_assert_int_eq(machine_put(machine, &put, "a", "value"), 0);
-		ck_assert_int_eq(
-		    node_turn(machine->node, machine->cluster->now), 0);
-		node_write_cancel(&put.write);
-	}
-	return last_index(machine) - before - puts;
-}
-
-START_TEST(a_steady_load_does_not_compact_with_each_write)
-{
-	struct node_cluster *cluster = run_cluster_new(1, bound_size);
-	struct machine *n1 = node_cluster_elect(cluster);
-	raft_index compactions = put_and_turn(n1, 5000, 0);
-
-	ck_assert_uint_ge(compactions, 100);
-	ck_assert_uint_le(compactions, 500);
-	ck_assert_uint_le(history(n1).bytes, HISTORY_BYTES * 5 / 4);
-	node_cluster_free(cluster);
-	/* The same by age: eight times in each, or so. */
-	cluster = run_cluster_new(1, bound_age);
-	n1 = node_cluster_elect(cluster);
-	compactions = put_and_turn(n1, 5000, HISTORY_AGE / 500);
-	ck_assert_uint_ge(compactions, 8 * 8);
-	ck_assert_uint_le(compactions, 8 * 10);
-	node_cluster_free(cluster);
-}
-END_TEST
-
-static void
-hand_over(struct machine *from, struct machine *to)
-{
-	char name[8];
-
-	snprintf(name, sizeof(name), "n%u", (unsigned)to->id);
-	ck_assert_int_eq(
-	    node_transfer(from->node, from->cluster->now, name), 0);
-	node_cluster_pass(from->cluster, RUN_SECOND);
-	ck_assert(node_is_leader(to->node));
-}
-
-/* Whether it led before or not. */
-START_TEST(a_new_leader_does_what_a_compaction_left_undone)
-{
-	struct node_cluster *cluster = node_cluster_new(3);
-	struct machine *leader = node_cluster_elect(cluster);
-	struct machine *other = follower_of(leader);
-	struct buf command = { 0 };
-
-	for (unsigned i = 0; i < 100; i++)
-		put(leader, "a");
-	hand_over(leader, other);
-	kv_encode_compact(&command, 60, 10);
-	write_command(other, &command);
-	ck_assert_uint_eq(history(other).events_count, 90);
-	hand_over(other, leader);
-	ck_assert_uint_eq(history(leader).events_count, 40);
-	node_cluster_free(cluster);
-}
-END_TEST
-
-START_TEST(a_new_leader_compacts_what_is_over_its_bounds)
-{
-	struct node_cluster *cluster = node_cluster_new(1);
-	struct machine *n1 = node_cluster_elect(cluster);
-
-	while (history(n1).bytes < 5 * HISTORY_BYTES)
-		put(n1, "a");
-	machine_stop(n1);
-	run_start(n1, bound_size);
-	node_cluster_pass(cluster, RUN_SECOND);
-	ck_assert_uint_le(history(n1).bytes, HISTORY_BYTES);
-	node_cluster_free(cluster);
-}
-END_TEST
-
-START_TEST(an_idle_cluster_writes_nothing)
-{
-	struct node_cluster *cluster = node_cluster_new(3);
-	struct machine *leader = node_cluster_elect(cluster);
-	raft_index index;
-
-	put(leader, "a");
-	node_cluster_pass(cluster, RUN_SECOND);
-	index = last_index(leader);
-	node_cluster_pass(cluster, 120 * RUN_SECOND);
-	ck_assert_uint_eq(last_index(leader), index);
-	ck_assert_uint_eq(leader->node->chores.due_at, RAFT_NEVER);
+	ck_assert_uint_eq(run_last_index(n1), index + 20);
 	node_cluster_free(cluster);
 }
 END_TEST
@@ -547,7 +320,7 @@ START_TEST(cluster_time_begins_with_the_cluster)
 	raft_usec began_at = cluster->now;
 
 	(void)node_cluster_elect(cluster);
-	put(n1, "a");
+	run_put(n1, "a");
 	ck_assert_uint_gt(kv_cluster_time_us(node_kv(n1->node)), 0);
 	ck_assert_uint_eq(node_cluster_time(n1->node, cluster->now),
 	    kv_cluster_time_us(node_kv(n1->node)));
@@ -571,7 +344,7 @@ START_TEST(members_know_cluster_time)
 	struct machine *leader = node_cluster_elect(cluster);
 	uint64_t before;
 
-	put(leader, "a");
+	run_put(leader, "a");
 	node_cluster_pass(cluster, 200000);
 	before = node_cluster_time(leader->node, cluster->now);
 	node_cluster_pass(cluster, 60 * RUN_SECOND);
@@ -614,13 +387,13 @@ START_TEST(cluster_time_never_goes_back_on_a_node)
 	cluster->dials = true;
 	for (unsigned round = 0; round < 4; round++) {
 		leader = node_cluster_wait_for_leader(cluster);
-		put(leader, "a");
+		run_put(leader, "a");
 		pass_and_watch(cluster, times, 10 * RUN_SECOND);
 		leader->isolated = true;
 		pass_and_watch(cluster, times, 4 * RUN_SECOND);
 		leader->isolated = false;
 		pass_and_watch(cluster, times, 4 * RUN_SECOND);
-		put(node_cluster_leader(cluster), "b");
+		run_put(node_cluster_leader(cluster), "b");
 		pass_and_watch(cluster, times, 60 * RUN_SECOND);
 	}
 	/* In the end they agree. */
@@ -637,7 +410,6 @@ node_chores_suite(void)
 	Suite *suite = suite_create("node_chores");
 	TCase *expiry = tcase_create("expiry");
 	TCase *marks = tcase_create("marks");
-	TCase *compaction = tcase_create("compaction");
 	TCase *time = tcase_create("time");
 
 	tcase_add_test(expiry, a_key_expires_on_all_members_at_its_time);
@@ -656,16 +428,6 @@ node_chores_suite(void)
 	    marks, cluster_time_is_marked_while_something_has_a_deadline);
 	tcase_add_test(marks, a_busy_cluster_needs_no_marks);
 	suite_add_tcase(suite, marks);
-	tcase_add_test(compaction, history_is_compacted_by_age);
-	tcase_add_test(compaction, history_is_compacted_by_size);
-	tcase_add_test(
-	    compaction, a_steady_load_does_not_compact_with_each_write);
-	tcase_add_test(
-	    compaction, a_new_leader_does_what_a_compaction_left_undone);
-	tcase_add_test(
-	    compaction, a_new_leader_compacts_what_is_over_its_bounds);
-	tcase_add_test(compaction, an_idle_cluster_writes_nothing);
-	suite_add_tcase(suite, compaction);
 	tcase_add_test(time, cluster_time_begins_with_the_cluster);
 	tcase_add_test(time, members_know_cluster_time);
 	tcase_add_test(time, cluster_time_never_goes_back_on_a_node);
