@@ -114,17 +114,14 @@ append_headers(struct buf *to, const struct http_request *request)
 }
 
 void
-api_forward(struct api_call *call, raft_id leader)
+api_forward_as(struct api_call *call, raft_id leader, enum http_method method,
+    struct slice body, http_client_reply_fn *fn)
 {
-	const struct http_request *request = call->request;
 	struct api *api = call->api;
-	int rc;
+	int rc = peers_forward(api->peers, leader, method,
+	    buf_slice(&api->target), buf_slice(&api->headers), body,
+	    call->deadline_us, fn, call, &call->forward);
 
-	append_target(&api->target, request);
-	append_headers(&api->headers, request);
-	rc = peers_forward(api->peers, leader, request->method,
-	    buf_slice(&api->target), buf_slice(&api->headers), request->body,
-	    call->deadline_us, on_forwarded, call, &call->forward);
 	if (rc == 0) {
 		call->way = API_FORWARDED;
 		list_push(&api->forwarded, &call->link);
@@ -135,6 +132,17 @@ api_forward(struct api_call *call, raft_id leader)
 	} else {
 		api_park(call);
 	}
+}
+
+void
+api_forward(struct api_call *call, raft_id leader)
+{
+	const struct http_request *request = call->request;
+
+	append_target(&call->api->target, request);
+	append_headers(&call->api->headers, request);
+	api_forward_as(
+	    call, leader, request->method, request->body, on_forwarded);
 }
 
 /* All parameters but redirect, as sent. */

@@ -509,6 +509,10 @@ bool api_fail_unless_member(struct api_call *call);
 
 /* Sends a write to the leader and relays the answer: api_forward.c. */
 void api_forward(struct api_call *call, raft_id leader);
+/* Sends api->target with api->headers in its place; the call is `fn`'s context,
+ * is in api->forwarded until then, and parked if nobody could be sent to. */
+void api_forward_as(struct api_call *call, raft_id leader,
+    enum http_method method, struct slice body, http_client_reply_fn *fn);
 /* Tells the client to ask the leader itself: 307. */
 void api_redirect(struct api_call *call, raft_id leader);
 

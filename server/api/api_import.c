@@ -321,7 +321,6 @@ forward(struct api_call *call, raft_id leader)
 	struct buf json = { 0 };
 	struct api_entry entry;
 	bool is_put = import->batch.bytes > API_BATCH_BYTES_MAX;
-	int rc;
 
 	buf_reset(&api->target);
 	buf_reset(&api->headers);
@@ -329,21 +328,9 @@ forward(struct api_call *call, raft_id leader)
 		make_put(call, &entry);
 	else
 		make_transaction(call, &json);
-	rc = peers_forward(api->peers, leader, is_put ? HTTP_PUT : HTTP_POST,
-	    buf_slice(&api->target), buf_slice(&api->headers),
-	    is_put ? entry.value : buf_slice(&json), call->deadline_us,
-	    on_forwarded, call, &call->forward);
+	api_forward_as(call, leader, is_put ? HTTP_PUT : HTTP_POST,
+	    is_put ? entry.value : buf_slice(&json), on_forwarded);
 	buf_release(&json);
-	if (rc == 0) {
-		call->way = API_FORWARDED;
-		list_push(&api->forwarded, &call->link);
-	} else if (rc == ERR_BUSY) {
-		api_fail(call, API_BUSY, "repeat it later",
-		    "too many requests wait to be forwarded to %s already",
-		    api_member_name(api, leader));
-	} else {
-		api_park(call);
-	}
 }
 
 /* ---- The request ---- */

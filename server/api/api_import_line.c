@@ -1,6 +1,5 @@
 #include "api/api_import.h"
 #include "api/api_json.h"
-#include "common/text.h"
 #include <inttypes.h>
 
 /*
@@ -87,14 +86,7 @@ fail_member(struct api_import *import, const struct api_json *reader)
 {
 	struct api_problem *problem = begin_failure(import, API_BAD_JSON);
 
-	if (reader->member.size > 0) {
-		buf_append_slice(&problem->detail, buf_slice(&reader->member));
-		buf_append_text(&problem->detail, ": ");
-		buf_append_text(&problem->members, ",\"member\":");
-		text_append_json_string(
-		    &problem->members, buf_slice(&reader->member));
-	}
-	buf_append_slice(&problem->detail, buf_slice(&reader->why));
+	api_json_describe(reader, problem);
 	api_reply_problem(import->call, problem);
 	return false;
 }

@@ -38,10 +38,8 @@ api_json_fail(
 }
 
 void
-api_json_reply(const struct api_json *reader, struct api_call *call)
+api_json_describe(const struct api_json *reader, struct api_problem *problem)
 {
-	struct api_problem *problem = api_problem(call->api, API_BAD_JSON);
-
 	if (reader->member.size > 0) {
 		buf_append_slice(&problem->detail, buf_slice(&reader->member));
 		buf_append_text(&problem->detail, ": ");
@@ -50,6 +48,14 @@ api_json_reply(const struct api_json *reader, struct api_call *call)
 		    &problem->members, buf_slice(&reader->member));
 	}
 	buf_append_slice(&problem->detail, buf_slice(&reader->why));
+}
+
+void
+api_json_reply(const struct api_json *reader, struct api_call *call)
+{
+	struct api_problem *problem = api_problem(call->api, API_BAD_JSON);
+
+	api_json_describe(reader, problem);
 	if (reader->hint != NULL)
 		buf_append_text(&problem->hint, reader->hint);
 	api_reply_problem(call, problem);

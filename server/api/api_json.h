@@ -26,7 +26,10 @@ ATTR_PRINTF(3, 4)
 bool api_json_fail(
     struct api_json *reader, const char *name, const char *format, ...);
 
-/* Answers 400 bad_json with what is noted. */
+/* Appends what is noted, and its member, to an error. */
+void
+api_json_describe(const struct api_json *reader, struct api_problem *problem);
+/* Answers 400 bad_json with it. */
 void api_json_reply(const struct api_json *reader, struct api_call *call);
 /* The same for text that is none. */
 void
