@@ -78,6 +78,35 @@ api_stage_transact(const char *body, unsigned status, const char *says)
 	    body, status, says);
 }
 
+void
+api_stage_fill(unsigned count, unsigned value_size)
+{
+	struct buf lines = { 0 };
+	struct reply reply;
+
+	for (unsigned i = 0; i < count; i++) {
+		buf_printf(&lines, "{\"key\":\"k%06u\",\"value\":\"%0*u\"}\n",
+		    i, (int)value_size, i);
+		if ((i + 1) % 1000 != 0 && i + 1 < count)
+			continue;
+		reply = site_ask(one, "PUT", "/import", "", buf_slice(&lines));
+		assert_status(&reply, 200);
+		reply_release(&reply);
+		buf_reset(&lines);
+	}
+	buf_release(&lines);
+}
+
+void
+api_stage_make_gets(struct buf *body, unsigned count)
+{
+	buf_append_text(body, "{\"then\":[");
+	for (unsigned i = 0; i < count; i++)
+		buf_append_text(
+		    body, i == 0 ? "{\"get\":\"a\"}" : ",{\"get\":\"a\"}");
+	buf_append_text(body, "]}");
+}
+
 uint64_t
 api_stage_revision(void)
 {

@@ -26,6 +26,11 @@ void api_stage_put(const char *target, const char *value);
 void api_stage_delete(const char *target);
 /* POST /txn of this document; see site_expect. */
 void api_stage_transact(const char *body, unsigned status, const char *says);
+/* Imports keys k000000 and on, a thousand in each revision; the value is the
+ * number, in `value_size` digits at least. */
+void api_stage_fill(unsigned count, unsigned value_size);
+/* The document of a transaction that gets one key so many times. */
+void api_stage_make_gets(struct buf *body, unsigned count);
 /* The leader's. */
 uint64_t api_stage_revision(void);
 /* Passes until `one` has so many watchers. */

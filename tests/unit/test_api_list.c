@@ -346,26 +346,6 @@ END_TEST
 
 /* ---- Bounds ---- */
 
-/* A thousand keys in each revision. */
-static void
-fill(unsigned count, unsigned value_size)
-{
-	struct buf lines = { 0 };
-	struct reply reply;
-
-	for (unsigned i = 0; i < count; i++) {
-		buf_printf(&lines, "{\"key\":\"k%06u\",\"value\":\"%0*u\"}\n",
-		    i, (int)value_size, i);
-		if ((i + 1) % 1000 != 0 && i + 1 < count)
-			continue;
-		reply = site_ask(one, "PUT", "/import", "", buf_slice(&lines));
-		assert_status(&reply, 200);
-		reply_release(&reply);
-		buf_reset(&lines);
-	}
-	buf_release(&lines);
-}
-
 static unsigned
 count_text(const struct reply *reply, const char *text)
 {
@@ -383,7 +363,7 @@ START_TEST(page_has_100_unless_asked)
 {
 	struct reply reply;
 
-	fill(1200, 1);
+	api_stage_fill(1200, 1);
 	reply = site_get(one, "/kv");
 	ck_assert_uint_eq(count_text(&reply, "\"key\""), 100);
 	assert_contains(&reply, "\"next\":\"k000099\",\"more\":true}");
@@ -400,7 +380,7 @@ START_TEST(page_of_1_mib)
 	struct reply reply;
 	unsigned count;
 
-	fill(1100, SITE_VALUE_MAX);
+	api_stage_fill(1100, SITE_VALUE_MAX);
 	reply = site_get(one, "/kv?limit=1000");
 	count = count_text(&reply, "\"key\"");
 	ck_assert_uint_lt(count, 1000);
@@ -425,7 +405,7 @@ START_TEST(page_of_10000_looked_at)
 	char next[300] = "/kv?at=1&keys";
 
 	reply_release(&reply);
-	fill(10500, 1);
+	api_stage_fill(10500, 1);
 	while (next[0] != '\0') {
 		const char *link;
 
@@ -450,7 +430,7 @@ START_TEST(count_of_many)
 	struct reply reply;
 	int fd;
 
-	fill(30000, 1);
+	api_stage_fill(30000, 1);
 	fd = site_send(one, "GET", "/kv?count", "", slice_of(NULL, 0));
 	site_pass_until_busy(one);
 	reply =

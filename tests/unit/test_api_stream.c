@@ -14,26 +14,6 @@
 #define NDJSON "Accept: application/x-ndjson\r\n"
 #define TEXT   "Accept: text/plain\r\n"
 
-/* A thousand keys in each revision. */
-static void
-fill(unsigned count, unsigned value_size)
-{
-	struct buf lines = { 0 };
-	struct reply reply;
-
-	for (unsigned i = 0; i < count; i++) {
-		buf_printf(&lines, "{\"key\":\"k%06u\",\"value\":\"%0*u\"}\n",
-		    i, (int)value_size, i);
-		if ((i + 1) % 1000 != 0 && i + 1 < count)
-			continue;
-		reply = site_ask(one, "PUT", "/import", "", buf_slice(&lines));
-		assert_status(&reply, 200);
-		reply_release(&reply);
-		buf_reset(&lines);
-	}
-	buf_release(&lines);
-}
-
 /* Takes the chunks apart. False: the last one, of no bytes, is missing. */
 static bool
 join_chunks(const struct reply *reply, struct buf *to)
@@ -202,7 +182,7 @@ START_TEST(stream_waits_for_its_client)
 	size_t unsent;
 	int fd;
 
-	fill(MANY, VALUE_SIZE);
+	api_stage_fill(MANY, VALUE_SIZE);
 	fd = ask_slowly("/export", "");
 	unsent = one->server->output_bytes;
 	ck_assert_uint_lt(unsent, 400000);
@@ -223,7 +203,7 @@ START_TEST(stream_is_of_one_revision)
 	struct reply reply;
 	int fd;
 
-	fill(MANY, VALUE_SIZE);
+	api_stage_fill(MANY, VALUE_SIZE);
 	fd = ask_slowly("/kv", NDJSON);
 	api_stage_put("/kv/k005998", "changed");
 	api_stage_put("/kv/k005998x", "new");
@@ -283,7 +263,7 @@ START_TEST(stream_is_cut_with_its_history)
 	struct reply reply;
 	int fd;
 
-	fill(MANY, VALUE_SIZE);
+	api_stage_fill(MANY, VALUE_SIZE);
 	fd = ask_slowly("/export", "");
 	change_and_compact("k005999", 7);
 	reply = site_receive(world, fd);
@@ -309,7 +289,7 @@ START_TEST(stream_is_cut_at_drain)
 	struct reply reply;
 	int fd;
 
-	fill(MANY, VALUE_SIZE);
+	api_stage_fill(MANY, VALUE_SIZE);
 	fd = ask_slowly("/export", "");
 	api_drain(one->api);
 	ck_assert(api_idle(one->api));
@@ -328,7 +308,7 @@ START_TEST(count_is_cut_with_its_history)
 {
 	int fd;
 
-	fill(30000, 1);
+	api_stage_fill(30000, 1);
 	fd = site_send(one, "GET", "/kv?count", "", slice_of(NULL, 0));
 	site_pass_until_busy(one);
 	change_and_compact("x", 31);
@@ -340,7 +320,7 @@ START_TEST(client_goes_while_it_streams)
 {
 	int fd;
 
-	fill(MANY, VALUE_SIZE);
+	api_stage_fill(MANY, VALUE_SIZE);
 	fd = ask_slowly("/export", "");
 	close(fd);
 	for (int i = 0; i < WORLD_PASSES_MAX && !api_idle(one->api); i++)
@@ -354,7 +334,7 @@ START_TEST(streams_take_turns)
 {
 	int fds[6];
 
-	fill(MANY, VALUE_SIZE);
+	api_stage_fill(MANY, VALUE_SIZE);
 	for (size_t i = 0; i < ARRAY_COUNT(fds); i++)
 		fds[i] =
 		    site_send(one, "GET", "/export", "", slice_of(NULL, 0));

@@ -311,17 +311,6 @@ END_TEST
 
 /* ---- By way of another node ---- */
 
-/* `count` operations on one key. */
-static void
-make_many(struct buf *body, unsigned count)
-{
-	buf_append_text(body, "{\"then\":[");
-	for (unsigned i = 0; i < count; i++)
-		buf_append_text(
-		    body, i == 0 ? "{\"get\":\"a\"}" : ",{\"get\":\"a\"}");
-	buf_append_text(body, "]}");
-}
-
 START_TEST(transaction_anywhere)
 {
 	struct buf body = { 0 };
@@ -335,7 +324,7 @@ START_TEST(transaction_anywhere)
 	site_expect(one, "POST /txn", "Content-Type: text/plain\r\n", "{}", 415,
 	    "json");
 	/* An answer that is much longer than what was asked. */
-	make_many(&body, KV_TRANSACTION_OPS_MAX);
+	api_stage_make_gets(&body, KV_TRANSACTION_OPS_MAX);
 	reply = site_ask(one, "POST", "/txn", JSON, buf_slice(&body));
 	assert_status(&reply, 200);
 	ck_assert_uint_gt(reply.body.size, 60000);

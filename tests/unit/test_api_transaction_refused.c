@@ -148,29 +148,18 @@ START_TEST(limit_of_what_is_shown)
 }
 END_TEST
 
-/* `count` operations on one key. */
-static void
-make_many(struct buf *body, unsigned count)
-{
-	buf_append_text(body, "{\"then\":[");
-	for (unsigned i = 0; i < count; i++)
-		buf_append_text(
-		    body, i == 0 ? "{\"get\":\"a\"}" : ",{\"get\":\"a\"}");
-	buf_append_text(body, "]}");
-}
-
 START_TEST(too_many_operations_413)
 {
 	struct buf body = { 0 };
 	struct reply reply;
 
-	make_many(&body, KV_TRANSACTION_OPS_MAX + 1);
+	api_stage_make_gets(&body, KV_TRANSACTION_OPS_MAX + 1);
 	reply = site_ask(one, "POST", "/txn", JSON, buf_slice(&body));
 	assert_contains(&reply, "at most 1024 of them, and 4194304 bytes");
 	assert_contains(&reply, "\"limit\":1024");
 	assert_problem(reply, 413, "too_large");
 	buf_reset(&body);
-	make_many(&body, KV_TRANSACTION_OPS_MAX);
+	api_stage_make_gets(&body, KV_TRANSACTION_OPS_MAX);
 	reply = site_ask(one, "POST", "/txn", JSON, buf_slice(&body));
 	assert_status(&reply, 200);
 	reply_release(&reply);
