@@ -155,6 +155,11 @@ measure() {
 		>>"$dir/results"
 }
 
+# measure_beside REQUEST: of the other luminousd, right behind that of ours
+measure_beside() {
+	[ -z "${BESIDE:-}" ] || measure "beside-$1" "$1" "$beside_leader" 64
+}
+
 # measure_fanout NAME luminous|etcd PORT: events to watchers, not requests
 measure_fanout() {
 	{ build/fanout "$2" "$3" 1000 "$seconds" || echo 0 0 0 0 1; } |
@@ -216,12 +221,14 @@ echo "$rounds rounds of $seconds s each, $(nproc) cores;" \
 for round in $(seq "$rounds"); do
 	measure nginx nginx "${ports[12]}" 64
 	measure put put "$rounds_leader" 64
+	measure_beside put
 	measure v2-put v2-put "$etcd_leader" 64
 	measure v3-put v3-put "$etcd_leader" 64
 	measure put-1 put "$rounds_leader" 1
 	measure v2-put-1 v2-put "$etcd_leader" 1
 	measure lease-put put "$lease_leader" 64
 	measure get get "$rounds_leader" 64
+	measure_beside get
 	measure lease-get get "$lease_leader" 64
 	measure get-stale get-stale "$rounds_leader" 64
 	measure v2-get v2-get "$etcd_leader" 64
@@ -237,10 +244,6 @@ for round in $(seq "$rounds"); do
 	measure_fanout v3-watch etcd "$etcd_leader"
 	measure put-many put-many "$many_leader" 64
 	measure get-many get-many "$many_leader" 64
-	if [ -n "${BESIDE:-}" ]; then
-		measure beside-put put "$beside_leader" 64
-		measure beside-get get "$beside_leader" 64
-	fi
 done
 measure soak put "$rounds_leader" 64 "$soak_seconds"
 luminous_rss=$(rss_mb "${rounds_pids[@]}")
