@@ -37,8 +37,9 @@
  * server for long.
  */
 #define KV_WRITE_BYTES_MAX (UINT64_C(64) << 20)
-/* Names that a KV_CREATE_CHILD tries, as a queue copied from another cluster may
- * be in its way; KV_LOOK_BYTES_MAX holds as well. KV_TOO_MANY above. */
+/* Names that the KV_CREATE_CHILDs of a transaction try, as a queue copied from
+ * another cluster may be in their way; KV_LOOK_BYTES_MAX holds as well.
+ * KV_TOO_MANY above. */
 #define KV_CHILD_NAMES_MAX 10000
 /* Keys attached to one lease, and bytes of them and their values, as all go at
  * once when it ends: KV_TOO_MANY above. */
@@ -123,9 +124,9 @@ enum kv_op_kind {
 	                 key. KV_KEY_NOT_FOUND */
 	KV_COPY,      /* value and content type to `other`. KV_KEY_NOT_FOUND */
 	KV_MOVE,      /* the same, and deletes `key`, unless it is `other` */
-	KV_CREATE_CHILD /* puts key + the revision in 20 digits; if that key is
-	                   there, which somebody else wrote, + the next number
-	                   of which there is none. KV_TOO_MANY */
+	KV_CREATE_CHILD /* puts key + the revision in 20 digits, or the next
+	                   number of which there is no key and which no other
+	                   child of the transaction tried. KV_TOO_MANY */
 };
 
 /* When a key goes by itself. */

@@ -180,7 +180,8 @@ kv_op_put(struct kv *kv, struct kv_operation *run)
 }
 
 /* The key of the first child that is not there, from the revision's on, in
- * `memory`; and what there was of it. */
+ * `memory`; and what there was of it. No number is tried twice in a transaction:
+ * else each of many children looked at all those before it. */
 static int
 kv_choose_child(struct kv *kv, struct kv_operation *run,
     uint8_t memory[KV_KEY_SIZE_MAX], struct kv_present *ret_before)
@@ -193,9 +194,9 @@ kv_choose_child(struct kv *kv, struct kv_operation *run,
 	ASSERT(key.size <= KV_KEY_SIZE_MAX);
 	if (parent.size != 0)
 		memcpy(memory, parent.data, parent.size);
-	for (unsigned i = 0; i < KV_CHILD_NAMES_MAX; i++) {
+	while (kv->now.names_tried < KV_CHILD_NAMES_MAX) {
 		(void)snprintf(digits, sizeof(digits), "%020" PRIu64,
-		    kv->now.revision + i);
+		    kv->now.revision + kv->now.names_tried++);
 		memcpy(memory + parent.size, digits, KV_CHILD_DIGITS);
 		code = kv_look(kv, key, ret_before);
 		if (code != 0 || !kv_is_live(ret_before))

@@ -11,7 +11,8 @@ struct step {
 	const struct kv_op *op;
 	uint32_t index;
 	enum kv_status status;
-	uint64_t *left; /* bytes that may still be read */
+	uint64_t *left;       /* bytes that may still be read */
+	uint64_t names_tried; /* of children */
 };
 
 /* Counts what is put out; false: that is too much. */
@@ -219,13 +220,13 @@ run_put(struct step *step, struct slice key)
 static void
 run_create_child(struct step *step)
 {
-	uint64_t number = step->model->revision;
+	uint64_t revision = step->model->revision;
 	struct buf key = { 0 };
 
 	do {
 		buf_reset(&key);
 		buf_append_slice(&key, step->op->key);
-		buf_printf(&key, "%020" PRIu64, number++);
+		buf_printf(&key, "%020" PRIu64, revision + step->names_tried++);
 	} while (kv_model_get(step->model, buf_slice(&key)) != NULL);
 	run_put(step, buf_slice(&key));
 	buf_release(&key);

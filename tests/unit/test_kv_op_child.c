@@ -1,5 +1,6 @@
 /* Children: keys that are named by the revision. */
 
+#include "common/macros.h"
 #include "common/mem.h"
 #include "tests/unit/op_stage.h"
 #include "tests/unit/suites.h"
@@ -61,9 +62,30 @@ START_TEST(kv_child_takes_no_name_that_is_taken)
 }
 END_TEST
 
-/* Names from 100 on. */
+/* Whatever their parents are: so they have one order, and none is tried again. */
+START_TEST(kv_child_of_a_transaction_has_a_number_of_its_own)
+{
+	const struct kv_op children[] = {
+		{ .kind = KV_CREATE_CHILD, .key = TEXT("queue/") },
+		{ .kind = KV_CREATE_CHILD, .key = TEXT("other/") },
+		{ .kind = KV_CREATE_CHILD, .key = TEXT("queue/") },
+	};
+
+	txn_site_run(&bench, children, ARRAY_COUNT(children));
+	op_stage_expect_text(
+	    op_stage_output(0).key, "queue/00000000000000000001");
+	op_stage_expect_text(
+	    op_stage_output(1).key, "other/00000000000000000002");
+	op_stage_expect_text(
+	    op_stage_output(2).key, "queue/00000000000000000003");
+	op_stage_run(children[1]);
+	op_stage_expect_text(
+	    op_stage_output(0).key, "other/00000000000000000003");
+}
+END_TEST
+
 static void
-put_children(unsigned count)
+put_children(const char *parent, unsigned from, unsigned count)
 {
 	struct kv_op op = { .kind = KV_PUT };
 	struct buf command = { 0 };
@@ -72,7 +94,7 @@ put_children(unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		if (i % KV_TRANSACTION_OPS_MAX == 0)
 			kv_encode_transaction(&command, NULL);
-		(void)snprintf(key, sizeof(key), "queue/%020u", 100 + i);
+		(void)snprintf(key, sizeof(key), "%s%020u", parent, from + i);
 		op.key = TEXT(key);
 		kv_encode_op(&command, KV_THEN, &op);
 		if (i + 1 < count && (i + 1) % KV_TRANSACTION_OPS_MAX != 0)
@@ -98,13 +120,35 @@ START_TEST(kv_child_tries_so_many_names)
 {
 	struct kv_op op = { .kind = KV_CREATE_CHILD, .key = TEXT("queue/") };
 
-	put_children(KV_CHILD_NAMES_MAX);
+	put_children("queue/", 100, KV_CHILD_NAMES_MAX);
 	go_to_revision(100);
 	op_stage_refuse(op, KV_TOO_MANY);
 	txn_site_delete(&bench, "queue/00000000000000000100");
 	op_stage_run(op);
 	op_stage_expect_text(
 	    op_stage_output(0).key, "queue/00000000000000010100");
+}
+END_TEST
+
+/* All of a transaction together, as each look takes time on every replica. */
+START_TEST(kv_child_tries_so_many_names_in_a_transaction)
+{
+	const unsigned half = KV_CHILD_NAMES_MAX / 2;
+	const struct kv_op children[] = {
+		{ .kind = KV_CREATE_CHILD, .key = TEXT("queue/") },
+		{ .kind = KV_CREATE_CHILD, .key = TEXT("other/") },
+	};
+
+	put_children("queue/", 100, half);
+	put_children("other/", 100 + half + 1, half);
+	go_to_revision(100);
+	txn_site_expect_refused(&bench, children, 2, KV_TOO_MANY, 1);
+	txn_site_delete(&bench, "other/00000000000000010099");
+	txn_site_run(&bench, children, 2);
+	op_stage_expect_text(
+	    op_stage_output(0).key, "queue/00000000000000005100");
+	op_stage_expect_text(
+	    op_stage_output(1).key, "other/00000000000000010099");
 }
 END_TEST
 
@@ -141,7 +185,10 @@ kv_op_child_suite(void)
 	tcase_add_checked_fixture(tests, op_stage_begin, op_stage_end);
 	tcase_add_test(tests, kv_child_is_named_by_its_revision);
 	tcase_add_test(tests, kv_child_takes_no_name_that_is_taken);
+	tcase_add_test(
+	    tests, kv_child_of_a_transaction_has_a_number_of_its_own);
 	tcase_add_test(tests, kv_child_tries_so_many_names);
+	tcase_add_test(tests, kv_child_tries_so_many_names_in_a_transaction);
 	tcase_add_test(tests, kv_child_looks_at_so_many_bytes);
 	suite_add_tcase(suite, tests);
 	return suite;
