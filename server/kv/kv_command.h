@@ -28,7 +28,7 @@
 #define KV_LOCK_HOLDER_SIZE_MAX 1024
 /* Conditions and operations of one transaction. [caller] */
 #define KV_TRANSACTION_OPS_MAX 1024
-/* Keys that one operation may delete: KV_TOO_MANY above. */
+/* Keys that the KV_DELETE_RANGEs of a transaction may delete: KV_TOO_MANY above. */
 #define KV_DELETE_KEYS_MAX 10000
 /*
  * What one command may write, with what history keeps of before: a transaction

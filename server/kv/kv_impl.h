@@ -103,6 +103,7 @@ struct kv_now {
 	uint64_t read_bytes_max;
 	uint64_t looked_bytes; /* see KV_LOOK_BYTES_MAX */
 	uint32_t names_tried;  /* see KV_CHILD_NAMES_MAX */
+	uint64_t keys_deleted; /* see KV_DELETE_KEYS_MAX */
 };
 
 struct kv {

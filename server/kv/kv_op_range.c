@@ -171,14 +171,15 @@ kv_collect(struct kv *kv, struct kv_walk *walk, struct kv_output *deleted,
 		bytes += walk->key.size + walk->record.size;
 		deleted->more = limit != 0 && (deleted->count == limit ||
 						  bytes > KV_WRITE_BYTES_MAX);
-		*ret_fits =
-		    deleted->more || (deleted->count < KV_DELETE_KEYS_MAX &&
-					 bytes <= KV_WRITE_BYTES_MAX);
+		*ret_fits = deleted->more ||
+			    (kv->now.keys_deleted < KV_DELETE_KEYS_MAX &&
+				bytes <= KV_WRITE_BYTES_MAX);
 		if (deleted->more || !*ret_fits)
 			return 0;
 		codec_append_u16(&kv->copy, (uint16_t)walk->key.size);
 		buf_append_slice(&kv->copy, walk->key);
 		deleted->count++;
+		kv->now.keys_deleted++;
 	}
 	return code == ERR_NOT_FOUND ? 0 : code;
 }

@@ -11,8 +11,9 @@ struct step {
 	const struct kv_op *op;
 	uint32_t index;
 	enum kv_status status;
-	uint64_t *left;       /* bytes that may still be read */
-	uint64_t names_tried; /* of children */
+	uint64_t *left;        /* bytes that may still be read */
+	uint64_t names_tried;  /* of children */
+	uint64_t keys_deleted; /* by ranges */
 };
 
 /* Counts what is put out; false: that is too much. */
@@ -391,7 +392,8 @@ run_delete_range(struct step *step)
 	output.count = count;
 	output.exists = count != 0;
 	output.more = count < list.count;
-	if (count > KV_DELETE_KEYS_MAX)
+	step->keys_deleted += count;
+	if (step->keys_deleted > KV_DELETE_KEYS_MAX)
 		step->status = KV_TOO_MANY;
 	else
 		for (size_t i = 0; i < count; i++)

@@ -119,7 +119,9 @@ START_TEST(kv_transaction_looks_at_so_many_bytes)
 }
 END_TEST
 
-START_TEST(kv_delete_range_of_too_many)
+/* By one. */
+static void
+put_too_many(void)
 {
 	char name[32];
 
@@ -127,6 +129,11 @@ START_TEST(kv_delete_range_of_too_many)
 		(void)snprintf(name, sizeof(name), "%05u", i);
 		txn_site_put(&bench, name, "");
 	}
+}
+
+START_TEST(kv_delete_range_of_too_many)
+{
+	put_too_many();
 	op_stage_refuse(range(KV_DELETE_RANGE, "", "", 0), KV_TOO_MANY);
 	op_stage_refuse(range(KV_DELETE_RANGE, "", "", KV_DELETE_KEYS_MAX + 1),
 	    KV_TOO_MANY);
@@ -134,6 +141,25 @@ START_TEST(kv_delete_range_of_too_many)
 	expect_range_deleted(KV_DELETE_KEYS_MAX, true);
 	op_stage_run(range(KV_DELETE_RANGE, "", "", 0));
 	expect_range_deleted(1, false);
+}
+END_TEST
+
+/* A transaction takes no longer for having several. */
+START_TEST(kv_delete_ranges_of_too_many)
+{
+	const struct kv_op ranges[] = {
+		range(KV_DELETE_RANGE, "", "", KV_DELETE_KEYS_MAX / 2),
+		range(KV_DELETE_RANGE, "", "", KV_DELETE_KEYS_MAX / 2),
+		range(KV_DELETE_RANGE, "", "", 1),
+	};
+
+	put_too_many();
+	txn_site_expect_refused(&bench, ranges, 3, KV_TOO_MANY, 2);
+	txn_site_run(&bench, ranges, 2);
+	ck_assert_uint_eq(op_stage_output(1).count, KV_DELETE_KEYS_MAX / 2);
+	ck_assert(op_stage_output(1).more);
+	txn_site_run(&bench, ranges, 3);
+	ck_assert_uint_eq(op_stage_output(0).count, 1);
 }
 END_TEST
 
@@ -277,6 +303,7 @@ kv_op_range_suite(void)
 	tcase_add_test(tests, kv_delete_range_with_a_limit);
 	tcase_add_test(tests, kv_transaction_looks_at_so_many_bytes);
 	tcase_add_test(tests, kv_delete_range_of_too_many);
+	tcase_add_test(tests, kv_delete_ranges_of_too_many);
 	tcase_add_test(tests, kv_delete_range_of_too_much);
 	tcase_add_test(tests, kv_get_of_a_key_and_of_none);
 	tcase_add_test(tests, kv_list_of_every_range);
