@@ -7,7 +7,8 @@
 #include "common/hash.h"
 #include "store/store_journal_impl.h"
 
-enum { STATE_VERSION = 1 };
+/* Of this and of the blocks; 1 had no JOURNAL_DELETE_UNTIL. */
+enum { STATE_VERSION = 2 };
 
 static struct slice
 state_key(void)

@@ -1,9 +1,13 @@
 /* Damage to the journal's file, and files that do not fit together. */
 
+#include "common/codec.h"
+#include "common/hash.h"
 #include "common/macros.h"
 #include "tests/lib/temp_dir.h"
 #include "tests/unit/journal_site.h"
 #include "tests/unit/suites.h"
+
+#define TEXT(text) slice_from_text(text)
 
 static struct journal_site site;
 
@@ -419,27 +423,57 @@ START_TEST(journal_around_a_store_that_had_none)
 }
 END_TEST
 
-static void
-change_state(unsigned at, uint8_t byte)
+static struct store *
+open_inner(struct store_txn **ret_txn, uint8_t value[64], size_t *ret_size)
 {
-	struct slice key = slice_from_text("journal");
 	struct store *inner = NULL;
-	struct store_txn *txn;
 	struct slice found;
-	uint8_t value[64];
 
 	ck_assert_int_eq(
 	    journal_open_inner(site.path, JOURNAL_TABLES_COUNT, &inner), 0);
-	txn = journal_begin_txn(inner, true);
-	ck_assert_int_eq(store_get(txn, JOURNAL_TABLE_OWN, key, &found), 0);
-	ck_assert_uint_lt(at, found.size);
-	memcpy(value, found.data, found.size);
-	value[at] ^= byte;
+	*ret_txn = journal_begin_txn(inner, true);
 	ck_assert_int_eq(
-	    store_put(txn, JOURNAL_TABLE_OWN, key, slice_of(value, found.size)),
-	    0);
+	    store_get(*ret_txn, JOURNAL_TABLE_OWN, TEXT("journal"), &found), 0);
+	ck_assert_uint_le(found.size, 64);
+	memcpy(value, found.data, found.size);
+	*ret_size = found.size;
+	return inner;
+}
+
+static void
+put_state(struct store *inner, struct store_txn *txn, struct slice value)
+{
+	ck_assert_int_eq(
+	    store_put(txn, JOURNAL_TABLE_OWN, TEXT("journal"), value), 0);
 	ck_assert_int_eq(store_commit(txn), 0);
 	store_close(inner);
+}
+
+static void
+change_state(unsigned at, uint8_t byte)
+{
+	struct store_txn *txn;
+	uint8_t value[64];
+	size_t size;
+	struct store *inner = open_inner(&txn, value, &size);
+
+	ck_assert_uint_lt(at, size);
+	value[at] ^= byte;
+	put_state(inner, txn, slice_of(value, size));
+}
+
+/* With a checksum that is right. */
+static void
+set_state_version(uint8_t version)
+{
+	struct store_txn *txn;
+	uint8_t value[64];
+	size_t size;
+	struct store *inner = open_inner(&txn, value, &size);
+
+	value[0] = version;
+	codec_store_u32(value + size - 4, crc32c(0, slice_of(value, size - 4)));
+	put_state(inner, txn, slice_of(value, size));
 }
 
 START_TEST(journal_damage_to_the_inner_record_is_seen)
@@ -453,6 +487,23 @@ START_TEST(journal_damage_to_the_inner_record_is_seen)
 		ck_assert_ptr_nonnull(strstr(site.why, "data.mdb"));
 		change_state(at, 1);
 	}
+	journal_site_open(&site, JOURNAL_CAPACITY);
+}
+END_TEST
+
+/* Its blocks may have changes that are not known: that is no damage. */
+START_TEST(journal_of_another_version_is_refused)
+{
+	static const uint8_t versions[] = { 1, 3 };
+
+	store_close(site.live);
+	for (size_t i = 0; i < ARRAY_COUNT(versions); i++) {
+		set_state_version(versions[i]);
+		ck_assert_int_eq(journal_site_open_at(&site, site.path,
+				     JOURNAL_CAPACITY, &site.live),
+		    ERR_VERSION);
+	}
+	set_state_version(2);
 	journal_site_open(&site, JOURNAL_CAPACITY);
 }
 END_TEST
@@ -531,6 +582,7 @@ store_journal_damage_suite(void)
 	tcase_add_test(damage, journal_takes_another_capacity_after_a_close);
 	tcase_add_test(damage, journal_around_a_store_that_had_none);
 	tcase_add_test(damage, journal_damage_to_the_inner_record_is_seen);
+	tcase_add_test(damage, journal_of_another_version_is_refused);
 	tcase_add_test(damage, journal_is_not_fooled_by_values);
 	suite_add_tcase(suite, damage);
 	return suite;
