@@ -51,19 +51,24 @@ propose(struct api_call *call, struct buf *command)
 	return is_sound;
 }
 
+/* Too many, or too large together. */
 static void
-fail_too_many(struct api_call *call)
+fail_too_many(struct api_call *call, enum kv_status status)
 {
 	struct api_problem *problem =
 	    api_problem(call->api, API_BODY_TOO_LARGE);
+	uint64_t limit = KV_DELETE_KEYS_MAX;
 
+	if (status == KV_WRITES_TOO_MUCH)
+		limit = KV_WRITE_BYTES_MAX;
 	buf_printf(&problem->detail,
-	    "these are more than %d keys, which is too much for one revision",
-	    KV_DELETE_KEYS_MAX);
+	    "these are more than %" PRIu64
+	    " %s, which is too much for one revision",
+	    limit, status == KV_TOO_MANY ? "keys" : "bytes of keys and values");
 	buf_printf(&problem->hint,
 	    "add limit=%d, and repeat it while the answer has \"more\":true",
 	    KV_DELETE_KEYS_MAX);
-	api_problem_u64(problem, "limit", KV_DELETE_KEYS_MAX);
+	api_problem_u64(problem, "limit", limit);
 	api_reply_problem(call, problem);
 }
 
@@ -73,9 +78,10 @@ applied(struct api_call *call, const struct kv_result *result)
 	struct kv_output output;
 	struct buf *body;
 
-	if (result->status == KV_TOO_MANY) {
+	if (result->status == KV_TOO_MANY ||
+	    result->status == KV_WRITES_TOO_MUCH) {
 		call->replayed = result->replayed;
-		fail_too_many(call);
+		fail_too_many(call, result->status);
 		return;
 	}
 	if (api_fail_result(call, result))

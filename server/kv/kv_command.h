@@ -32,9 +32,9 @@
 #define KV_DELETE_KEYS_MAX 10000
 /*
  * What one command may write, with what history keeps of before: a transaction
- * is KV_WRITES_TOO_MUCH above; a KV_DELETE_RANGE is KV_TOO_MANY, or with a limit ends
- * before, with more to do; an EXPIRE begins nothing more. So none stops the
- * server for long.
+ * is KV_WRITES_TOO_MUCH above, but a KV_DELETE_RANGE with a limit ends before,
+ * with more to do; an EXPIRE begins nothing more. So none stops the server for
+ * long.
  */
 #define KV_WRITE_BYTES_MAX (UINT64_C(64) << 20)
 /* Names that the KV_CREATE_CHILDs of a transaction try, as a queue copied from

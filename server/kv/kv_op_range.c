@@ -155,26 +155,28 @@ kv_op_list(struct kv *kv, struct kv_operation *run)
 
 /* ---- Delete ---- */
 
-/* Notes the keys in kv->copy, u16 size and key; too many: false in
- * *ret_fits. */
+/* Notes the keys in kv->copy, u16 size and key; the status says if there are too
+ * many. */
 static int
-kv_collect(struct kv *kv, struct kv_walk *walk, struct kv_output *deleted,
-    bool *ret_fits)
+kv_collect(struct kv *kv, struct kv_operation *run, struct kv_walk *walk,
+    struct kv_output *deleted)
 {
 	uint32_t limit = walk->op->limit;
 	uint64_t bytes = 0;
 	int code;
 
-	*ret_fits = true;
 	buf_reset(&kv->copy);
 	while ((code = kv_walk_next(walk)) == 0) {
 		bytes += walk->key.size + walk->record.size;
 		deleted->more = limit != 0 && (deleted->count == limit ||
 						  bytes > KV_WRITE_BYTES_MAX);
-		*ret_fits = deleted->more ||
-			    (kv->now.keys_deleted < KV_DELETE_KEYS_MAX &&
-				bytes <= KV_WRITE_BYTES_MAX);
-		if (deleted->more || !*ret_fits)
+		if (deleted->more)
+			return 0;
+		if (bytes > KV_WRITE_BYTES_MAX)
+			run->status = KV_WRITES_TOO_MUCH;
+		if (kv->now.keys_deleted == KV_DELETE_KEYS_MAX)
+			run->status = KV_TOO_MANY;
+		if (run->status != KV_OK)
 			return 0;
 		codec_append_u16(&kv->copy, (uint16_t)walk->key.size);
 		buf_append_slice(&kv->copy, walk->key);
@@ -206,19 +208,14 @@ kv_op_delete_range(struct kv *kv, struct kv_operation *run)
 	struct kv_output deleted = { .kind = KV_OUTPUT_DELETED,
 		.index = run->index };
 	struct kv_walk walk = { .op = run->op };
-	bool fits;
 	int code = store_cursor_open(kv->txn, KV_TABLE_KV, &walk.cursor);
 
 	if (code != 0)
 		return code;
-	code = kv_collect(kv, &walk, &deleted, &fits);
+	code = kv_collect(kv, run, &walk, &deleted);
 	store_cursor_close(walk.cursor);
-	if (code != 0)
+	if (code != 0 || run->status != KV_OK)
 		return code;
-	if (!fits) {
-		run->status = KV_TOO_MANY;
-		return 0;
-	}
 	code = kv_delete_collected(kv);
 	deleted.exists = deleted.count != 0;
 	if (code == 0)

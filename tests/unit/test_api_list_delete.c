@@ -1,5 +1,8 @@
+#include "common/mem.h"
 #include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
+#include <stdio.h>
+#include <stdlib.h>
 
 /* DELETE /kv: a range of keys in one revision. */
 
@@ -72,6 +75,60 @@ START_TEST(delete_too_many_413)
 }
 END_TEST
 
+/* Past the API, whose values are small here. */
+static struct node_write large;
+static bool is_put;
+
+static void
+on_put(struct node_write *write, enum node_outcome outcome,
+    const struct kv_result *result)
+{
+	(void)write;
+	ck_assert_int_eq(outcome, NODE_DONE);
+	ck_assert_int_eq(result->status, KV_OK);
+	is_put = true;
+}
+
+static void
+put_large(unsigned number, struct slice value)
+{
+	struct buf command = { 0 };
+	char key[16];
+
+	(void)snprintf(key, sizeof(key), "k%u", number);
+	kv_encode_put(&command, slice_from_text(key), value);
+	large.done = on_put;
+	is_put = false;
+	ck_assert_int_eq(node_write(one->node, loop_now(world->loop), &large,
+			     buf_slice(&command)),
+	    0);
+	buf_release(&command);
+	while (!is_put)
+		world_pass(world);
+}
+
+START_TEST(delete_too_much_413)
+{
+	const size_t size = 1000 * 1000;
+	uint8_t *value = mem_zalloc(size, 1);
+
+	for (unsigned i = 0; i <= KV_WRITE_BYTES_MAX / size; i++)
+		put_large(i, slice_of(value, size));
+	free(value);
+	site_expect(one, "DELETE /kv?prefix=k", "", NULL, 413,
+	    "more than 67108864 bytes of keys and values");
+	site_expect(
+	    one, "DELETE /kv?prefix=k", "", NULL, 413, "\"limit\":67108864");
+	site_expect(one, "POST /txn", "",
+	    "{\"then\":[{\"delete_prefix\":\"k\"}]}", 413,
+	    "\"limit\":67108864");
+	site_expect(one, "DELETE /kv?prefix=k&limit=10000", "", NULL, 200,
+	    "\"deleted\":67,\"revision\":69,\"more\":true}");
+	site_expect(
+	    one, "DELETE /kv?prefix=k", "", NULL, 200, "\"deleted\":1,");
+}
+END_TEST
+
 /* Keys that need a condition cannot have one here. */
 START_TEST(delete_of_guarded_keys)
 {
@@ -97,6 +154,7 @@ api_list_delete_suite(void)
 	suite_add_tcase(suite, one_node);
 	tcase_add_checked_fixture(roomy, api_stage_roomy, api_stage_end);
 	tcase_add_test(roomy, delete_too_many_413);
+	tcase_add_test(roomy, delete_too_much_413);
 	suite_add_tcase(suite, roomy);
 	return suite;
 }

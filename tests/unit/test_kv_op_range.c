@@ -175,7 +175,7 @@ START_TEST(kv_delete_range_of_too_much)
 		txn_site_apply(&bench);
 	}
 	free(value);
-	op_stage_refuse(range(KV_DELETE_RANGE, "", "", 0), KV_TOO_MANY);
+	op_stage_refuse(range(KV_DELETE_RANGE, "", "", 0), KV_WRITES_TOO_MUCH);
 	op_stage_run(range(KV_DELETE_RANGE, "", "", 10));
 	expect_range_deleted(3, true);
 	op_stage_run(range(KV_DELETE_RANGE, "", "", 10));
