@@ -308,8 +308,8 @@ static int
 lmdb_del(struct store_txn *txn, store_table table, struct slice key)
 {
 	MDB_val mdb_key = lmdb_val(key);
+	MDB_val value = { 0 };
 	MDB_cursor *place;
-	MDB_val value;
 	int mdb_code = lmdb_place(txn, table, &place);
 
 	if (mdb_code == 0)
@@ -317,6 +317,7 @@ lmdb_del(struct store_txn *txn, store_table table, struct slice key)
 	if (mdb_code == 0)
 		mdb_code = mdb_cursor_del(place, 0);
 	lmdb_forget_place(txn, table);
+	lmdb_trim(lmdb_store_of(txn->store), key.size + value.mv_size);
 	return lmdb_error(mdb_code);
 }
 

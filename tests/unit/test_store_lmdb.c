@@ -503,29 +503,28 @@ mapped_bytes(void)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static struct store_txn *
-append_in_txn(struct store *store, uint64_t first, unsigned count)
+static int
+change(struct store_txn *txn, uint64_t number, bool deletes)
 {
 	static const uint8_t value[1024];
+	uint8_t memory[8];
+	struct slice key = slice_of(memory, sizeof(memory));
+
+	codec_store_u64(memory, number);
+	return deletes ? store_delete(txn, TABLE_A, key)
+		       : store_append(
+			     txn, TABLE_A, key, slice_of(value, sizeof(value)));
+}
+
+static struct store_txn *
+change_in_txn(struct store *store, uint64_t first, unsigned count, bool deletes)
+{
 	struct store_txn *txn = NULL;
 
 	ck_assert_int_eq(store_begin(store, true, &txn), 0);
-	for (unsigned i = 0; i < count; i++) {
-		uint8_t key[8];
-
-		codec_store_u64(key, first + i);
-		ck_assert_int_eq(
-		    store_append(txn, TABLE_A, slice_of(key, sizeof(key)),
-			slice_of(value, sizeof(value))),
-		    0);
-	}
+	for (unsigned i = 0; i < count; i++)
+		ck_assert_int_eq(change(txn, first + i, deletes), 0);
 	return txn;
-}
-
-static void
-append_records(struct store *store, uint64_t first, unsigned count)
-{
-	ck_assert_int_eq(store_commit(append_in_txn(store, first, count)), 0);
 }
 
 static void
@@ -552,14 +551,20 @@ START_TEST(store_lmdb_gives_mapped_pages_back)
 	struct store_txn *txn;
 
 	for (uint64_t i = 0; i < 16; i++)
-		append_records(store, i * 1000, 1000);
+		ck_assert_int_eq(
+		    store_commit(change_in_txn(store, i * 1000, 1000, false)),
+		    0);
 	touch_all(store);
 	ck_assert_uint_gt(mapped_bytes(), before + (10u << 20));
 	/* A transaction may be long: they do not wait for its end. */
-	txn = append_in_txn(store, 16000, 1200);
+	txn = change_in_txn(store, 16000, 1200, false);
 	ck_assert_uint_lt(mapped_bytes(), before + (2u << 20));
 	store_abort(txn);
+	/* Each delete looks its record up, and looking touches pages. */
 	touch_all(store);
+	txn = change_in_txn(store, 0, 2500, true);
+	ck_assert_uint_lt(mapped_bytes(), before + (5u << 20));
+	store_abort(txn);
 	store_close(store);
 }
 END_TEST
