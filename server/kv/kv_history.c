@@ -33,6 +33,7 @@ kv_version_before(
 	/* Else the way back might have no end. */
 	if (change.before.item.modified >= place.revision)
 		return ERR_CORRUPT;
+	kv->past_bytes += change.before.item.value.size;
 	*ret_version = change.before;
 	return 0;
 }

@@ -118,6 +118,7 @@ struct kv {
 	bool failed;            /* an error was returned: stop */
 	uint64_t changes_count; /* of any table, since kv_open */
 	uint64_t expired_count; /* keys that expired since kv_open */
+	uint64_t past_bytes;    /* of values on ways back, read since kv_open */
 	struct buf body;        /* of the record being written; see kv_body */
 	struct buf change;      /* likewise, of the event */
 	struct buf copy;        /* what an operation takes out of the store */

@@ -84,10 +84,14 @@ struct kv_scan {
 	bool position_included;
 };
 
+/* What one step reads, and a key more: values are read whole to be checked, also
+ * those that were not there at that revision, or came between. */
+#define KV_SCAN_BYTES_MAX (UINT64_C(16) << 20)
+
 /*
  * Goes on until `take` says so, the range ends, or keys_max keys were looked
- * at, of which some may be none at that revision. ERR_COMPACTED: scan->at is
- * gone by now.
+ * at, of which some may be none at that revision, or so many bytes were read.
+ * ERR_COMPACTED: scan->at is gone by now.
  */
 int kv_scan_step(
     struct kv *kv, struct kv_scan *scan, uint32_t keys_max) ATTR_MUST_CHECK;

@@ -59,6 +59,8 @@ struct kv_walk {
 	struct slice bound;
 	bool bound_included;
 	struct kv_side sides[2];
+	uint64_t past_bytes; /* of the kv when the step began */
+	uint64_t bytes;      /* of records that were looked at */
 };
 
 static void
@@ -209,6 +211,7 @@ kv_walk_show(struct kv_walk *walk, const struct kv_side *side,
 	struct slice body;
 	int code = kv_unseal(side->key, side->record, &body);
 
+	walk->bytes += side->record.size;
 	if (code == 0)
 		code = kv_version_decode(body, &version);
 	if (code == 0 && version.item.modified > walk->kv->state.revision)
@@ -270,6 +273,13 @@ kv_walk_look(struct kv_walk *walk, struct kv_side *side, bool *ret_stopped)
 	    side, scan->reverse ? STORE_PREVIOUS : STORE_NEXT, side->key);
 }
 
+static bool
+kv_walk_read_enough(const struct kv_walk *walk)
+{
+	return walk->bytes + (walk->kv->past_bytes - walk->past_bytes) >=
+	       KV_SCAN_BYTES_MAX;
+}
+
 static int
 kv_walk_run(struct kv_walk *walk, uint32_t keys_max)
 {
@@ -290,6 +300,7 @@ kv_walk_run(struct kv_walk *walk, uint32_t keys_max)
 			return 0;
 		}
 		code = kv_walk_look(walk, side, &stopped);
+		stopped |= kv_walk_read_enough(walk);
 	}
 	return code;
 }
@@ -301,6 +312,7 @@ kv_scan_step(struct kv *kv, struct kv_scan *scan, uint32_t keys_max)
 		.kv = kv,
 		.scan = scan,
 		.at = scan->at == 0 ? UINT64_MAX : scan->at,
+		.past_bytes = kv->past_bytes,
 	};
 	int code;
 

@@ -2,9 +2,11 @@
 
 #include "common/codec.h"
 #include "common/macros.h"
+#include "common/mem.h"
 #include "kv/kv_impl.h"
 #include "tests/unit/past_site.h"
 #include "tests/unit/suites.h"
+#include <stdlib.h>
 
 static const struct kv_range everything;
 
@@ -443,6 +445,45 @@ START_TEST(kv_scan_step_looks_at_so_many_keys)
 }
 END_TEST
 
+static void
+put_bytes(const char *key, size_t size)
+{
+	uint8_t *bytes = mem_zalloc(size, 1);
+
+	kv_bench_log_put(
+	    &past.bench, slice_from_text(key), slice_of(bytes, size));
+	ck_assert_int_eq(kv_bench_replay(&past.bench), 0);
+	free(bytes);
+}
+
+/* Nothing of them is shown, and all of it is read. */
+START_TEST(kv_scan_step_reads_so_many_bytes)
+{
+	const size_t size = (size_t)KV_SCAN_BYTES_MAX / 2;
+	struct script script = { .scan = { .at = 2 } };
+
+	put_bytes("a", 1);
+	put_bytes("b", 1);
+	/* That were written since, of which one came between. */
+	put_bytes("a", size);
+	put_bytes("a", size);
+	/* That were not there. */
+	put_bytes("aa", size);
+	put_bytes("ab", size);
+	put_bytes("ac", 1);
+	step(&script, 100);
+	expect_shown(&script, "a ");
+	step(&script, 100);
+	expect_shown(&script, "");
+	ck_assert(slice_equal(
+	    buf_slice(&script.scan.position), slice_from_text("ab")));
+	step(&script, 100);
+	expect_shown(&script, "b ");
+	ck_assert(script.scan.ended);
+	release(&script);
+}
+END_TEST
+
 START_TEST(kv_scan_at_a_revision_ends_when_it_is_compacted)
 {
 	struct script script = { .scan.at = 2 };
@@ -539,6 +580,7 @@ kv_scan_suite(void)
 	tcase_add_test(core, kv_scan_takes_bounds_of_any_size);
 	tcase_add_test(core, kv_scan_now_sees_changes_between_steps);
 	tcase_add_test(core, kv_scan_step_looks_at_so_many_keys);
+	tcase_add_test(core, kv_scan_step_reads_so_many_bytes);
 	tcase_add_test(core, kv_scan_at_a_revision_ends_when_it_is_compacted);
 	tcase_add_loop_test(core, kv_scan_finds_damage, 0, 3);
 	tcase_add_test(core, kv_scan_finds_a_record_from_the_future);
