@@ -1,6 +1,7 @@
 /* When the state is made durable, and which entries go then. */
 
 #include "common/codec.h"
+#include "common/hash.h"
 #include "common/mem.h"
 #include "node/node_impl.h"
 
@@ -25,17 +26,36 @@ dirty_page_bytes(const struct kv_stats *stats)
 	return MIN(touched, 2 * all + stats->dirty_bytes);
 }
 
+/*
+ * Members change alike: with the same bounds all would write at the same time,
+ * and nobody be there to take a command meanwhile. So each uses between half
+ * and all of a bound, drawn anew for each checkpoint.
+ */
+static uint64_t
+drawn(const struct node *node, const struct kv_stats *stats, uint64_t bound)
+{
+	uint8_t bytes[8];
+	uint64_t hash;
+
+	codec_store_u64(bytes, stats->checkpoint_index);
+	hash = hash64(node->id, slice_of(bytes, sizeof(bytes)));
+	return bound - bound / 2 / 256 * (hash % 256);
+}
+
 static bool
 checkpoint_due(struct node *node, raft_usec now)
 {
+	const struct node_params *params = &node->params;
 	struct kv_stats stats;
 
 	kv_get_stats(node->kv, &stats);
 	if (kv_applied_index(node->kv) == stats.checkpoint_index)
 		return false;
 	if (node->checkpoint_at == RAFT_NEVER)
-		node->checkpoint_at = now + node->params.checkpoint_interval;
-	return dirty_page_bytes(&stats) >= node->params.checkpoint_bytes ||
+		node->checkpoint_at =
+		    now + drawn(node, &stats, params->checkpoint_interval);
+	return dirty_page_bytes(&stats) >=
+		   drawn(node, &stats, params->checkpoint_bytes) ||
 	       now >= node->checkpoint_at ||
 	       node_send_wants_checkpoint(node, now);
 }
