@@ -333,6 +333,13 @@ api_import_read_lines(struct api_import *import)
 bool
 api_import_check_end(struct api_import *import)
 {
+	if (import->line == 0) {
+		api_fail(import->call, API_BAD_REQUEST,
+		    "an export of nothing has its end line too: look at what "
+		    "should have written it (bash: set -o pipefail)",
+		    "there is nothing to import");
+		return false;
+	}
 	if (!import->is_export || import->is_ended)
 		return true;
 	import->line++;

@@ -81,7 +81,9 @@ fail_operation(struct api_call *call)
 		buf_append_text(&problem->detail, "there is no operation ");
 		api_append_quoted(&problem->detail, call->query.op);
 	}
-	buf_append_text(&problem->hint, "op takes ");
+	buf_append_text(&problem->hint,
+	    "to write a value: PUT (curl -X PUT -d); "
+	    "else op takes ");
 	for (size_t i = 0; i < ARRAY_COUNT(operations); i++)
 		buf_printf(&problem->hint, "%s, ", operations[i].name);
 	buf_append_text(&problem->hint, "and POST of a key that ends with / "

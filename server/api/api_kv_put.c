@@ -17,6 +17,26 @@ shows_previous(const struct api_call *call, const struct kv_output *output)
 	return wants_previous(call) && (output->has_value || !output->exists);
 }
 
+/*
+ * curl -T - reads its input once: when --retry sends it again, the body is empty,
+ * and a value that nobody wanted would take the place of what is there.
+ */
+static bool
+check_body(struct api_call *call)
+{
+	const struct http_request *request = call->request;
+
+	if (request->body.size != 0 ||
+	    http_request_header(request, "Transfer-Encoding").size == 0)
+		return true;
+	api_fail(call, API_BAD_REQUEST,
+	    "to write an empty value say so: -X PUT -d ''; curl -T - sends "
+	    "nothing when it repeats by --retry: give it a file, or -X PUT "
+	    "--data-binary @-",
+	    "a body of unknown length came out empty");
+	return false;
+}
+
 /* What a write of the key in the path has to keep to. False: answered. */
 static bool
 check_write(struct api_call *call)
@@ -68,7 +88,7 @@ api_kv_put(struct api_call *call)
 	};
 	struct kv_op ignored;
 
-	if (check_write(call) &&
+	if (check_write(call) && check_body(call) &&
 	    api_take_lifetime(call, KV_LIFETIME_NONE, &ignored))
 		api_write(call, &operation);
 }

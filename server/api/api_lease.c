@@ -270,7 +270,9 @@ serve_lease(struct api_call *call)
 		reply_lease(call, &lease);
 	else if (rc == ERR_NOT_FOUND)
 		api_fail(call, API_LEASE_NOT_FOUND,
-		    "POST /lease?ttl=15s makes one",
+		    "POST /lease?ttl=15s makes one; if it was the token of a "
+		    "lock, "
+		    "somebody else may hold that: PUT /lock/NAME asks again",
 		    "there is no such lease: it ended, or never was");
 	else
 		api_fail_damaged(call, rc, "reading a lease");

@@ -110,7 +110,7 @@ api_problem_compacted(struct api *api)
 	struct api_problem *problem = api_problem(api, API_COMPACTED);
 
 	buf_printf(&problem->detail,
-	    "history up to revision %" PRIu64 " is gone", kv_compacted(kv));
+	    "history before revision %" PRIu64 " is gone", kv_compacted(kv));
 	api_problem_u64(problem, "oldest", kv_compacted(kv));
 	api_problem_u64(problem, "current", kv_revision(kv));
 	return problem;

@@ -110,7 +110,8 @@ static const struct {
 	    "GET the key to see; a PUT of 0 begins anew" },
 	{ KV_LEASE_NOT_FOUND, API_LEASE_NOT_FOUND, true,
 	    "there is no such lease: it ended, or never was",
-	    "POST /lease?ttl=15s makes one" },
+	    "POST /lease?ttl=15s makes one; if it was the token of a lock, "
+	    "somebody else may hold that: PUT /lock/NAME asks again" },
 	{ KV_LEASE_EXISTS, API_LEASE_EXISTS, false,
 	    "the id that was drawn is in use", "repeat it" },
 	{ KV_LOCK_NOT_HELD, API_LOCK_NOT_FOUND, false,

@@ -65,7 +65,7 @@ START_TEST(lines_by_hand)
 	    "\"revision\":1,\"created\":1,\"version\":1},{\"key\":\"nul\","
 	    "\"value\":\"\\u0000\",\"revision\":1,\"created\":1,\"version\":1},"
 	    "{\"key_base64\":\"/w==\",\"value_base64\":\"AP8=\"");
-	site_expect(one, "POST /import", "", "", 200,
+	site_expect(one, "POST /import", "", "{\"end\":true,\"count\":0}", 200,
 	    "{\"imported\":0,\"skipped\":0,\"revision\":1,\"batches\":0}\n");
 }
 END_TEST
@@ -217,6 +217,7 @@ START_TEST(end_line_is_checked)
 	    ITEM "{\"end\":true,\"count\":1,\"more\":true,\"next\":\"a\"}", 200,
 	    "\"imported\":1");
 	expect("/import", ITEM, 400, "cut on its way");
+	expect("/import", "", 400, "nothing to import");
 	expect("/import", ITEM "{\"end\":true,\"revision\":7,\"count\":2}\n",
 	    400, "another number of keys");
 	expect("/import", "{\"end\":false}", 400, "always true");
@@ -446,7 +447,7 @@ START_TEST(too_many_imports_503)
 		close(fds[i]);
 	while (one->api->imports_count > 0)
 		world_pass(world);
-	expect("/import", "", 200, "\"imported\":0");
+	expect("/import", ITEM, 400, "cut on its way");
 }
 END_TEST
 
