@@ -15,6 +15,9 @@
 
 /* A live stream that has more unsent is ended: it does not keep up. */
 #define API_WATCH_UNSENT_MAX (1u << 20)
+/* What the hub tells at once to all long polls together is at most so much, as
+ * text: the others read it from history. */
+#define API_WATCH_POLLED_MAX (8u << 20)
 /* So long nothing is sent; then a line that says so. */
 #define API_WATCH_PROGRESS_US 15000000u
 /* Of one step through history or the state. */
@@ -34,10 +37,11 @@ struct api_watch {
 	struct api_call *call;
 	uint64_t sent_us; /* a stream: when something was last sent */
 	uint64_t taken;   /* revision of the last event taken */
-	uint64_t resume;  /* lost: where a client goes on */
-	bool lost;        /* it is to end; a stream: see `resume` */
+	uint64_t resume;  /* lost: where it goes on, or its client */
+	bool lost;        /* what it was told of is not all; see `resume` */
 	bool told;        /* a live stream: in this step of the hub, ... */
-	bool keeps_up;    /* ... before which it had taken about all */
+	bool keeps_up;    /* ... before which it had taken about all, as a long
+	                     poll has: then it goes on from history itself */
 	bool blocked;     /* a stream: see below */
 	/* A stream that begins with the state. NULL: that is through. */
 	struct api_watch_scan *scan;
@@ -54,6 +58,7 @@ struct api_watches {
 	struct list streams; /* live; the one that sent nothing for longest
 	                        comes first */
 	struct list polls;   /* that wait for an event */
+	size_t polled_bytes; /* told to them in this step of the hub */
 	struct list blocked; /* streams whose client has to read first */
 	struct buf members;  /* of an event, and ... */
 	struct buf previous;

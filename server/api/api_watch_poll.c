@@ -5,6 +5,10 @@
 /*
  * A long poll: one answer with the events behind since=, as soon as there are
  * any, and with none when its time is over. Its revision is the next since=.
+ *
+ * Each has a copy of what it is told. Where all of them are told of more than
+ * API_WATCH_POLLED_MAX at once, some let go what they have, and read it from
+ * history by turns, each a part that fits into one step.
  */
 
 static struct api_watch *
@@ -47,23 +51,58 @@ append_line(struct api_watch *watch, struct slice line)
 	buf_append(&watch->events, line.data, line.size - 1);
 }
 
+/* What is told by the hub is in memory for all until they are settled. */
+static void
+let_go(struct api_watch *watch)
+{
+	watch->call->api->watches->polled_bytes -= watch->events.size;
+}
+
 static void
 take(struct api_hub_watcher *watcher, uint64_t revision, bool more,
     struct slice text)
 {
 	struct api_watch *watch = watch_of(watcher);
+	struct api_watches *watches = watch->call->api->watches;
+	size_t before = watch->events.size;
 
-	(void)revision; /* they are in the text */
-	(void)more;
+	(void)more; /* it is in the text */
+	if (watch->lost)
+		return;
+	if (before == 0)
+		watch->resume = revision - 1;
+	if (watches->polled_bytes + text.size > API_WATCH_POLLED_MAX) {
+		watch->lost = true;
+		watch->keeps_up = true;
+		let_go(watch);
+		buf_release(&watch->events);
+		return;
+	}
 	append_line(watch, text);
-	metric_add(watch->call->api->watches->events, 1);
+	watches->polled_bytes += watch->events.size - before;
+	metric_add(watches->events, 1);
 }
 
 static void
 lose(struct api_hub_watcher *watcher, uint64_t revision)
 {
+	struct api_watch *watch = watch_of(watcher);
+
 	(void)revision; /* the client knows it */
-	watch_of(watcher)->lost = true;
+	watch->lost = true;
+	watch->keeps_up = false;
+}
+
+/* It is all in history still. */
+static void
+go_back(struct api_watch *watch)
+{
+	struct api_call *call = watch->call;
+
+	api_hub_pause(call->api->watches->hub, &watch->watcher);
+	watch->watcher.after = watch->resume;
+	watch->lost = false;
+	api_step(call);
 }
 
 static void
@@ -72,8 +111,11 @@ settle(struct api_hub_watcher *watcher)
 	struct api_watch *watch = watch_of(watcher);
 	uint64_t revision = position(watch);
 
+	let_go(watch);
 	api_cancel(watch->call);
-	if (watch->lost)
+	if (watch->lost && watch->keeps_up)
+		go_back(watch);
+	else if (watch->lost)
 		api_watch_fail_compacted(watch->call);
 	else
 		reply(watch, revision);

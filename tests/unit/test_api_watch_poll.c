@@ -320,6 +320,30 @@ START_TEST(many_wait)
 }
 END_TEST
 
+/* Each would get a copy of it all, which is more than there is memory for. */
+START_TEST(many_are_told_of_much)
+{
+	int fds[4 * API_WAITS_MAX];
+
+	one->api->params.watchers_max = ARRAY_COUNT(fds);
+	for (size_t i = 0; i < ARRAY_COUNT(fds); i++)
+		fds[i] = ask("/watch?prefix=copy/&wait=60s", "");
+	api_stage_await_watchers(ARRAY_COUNT(fds));
+	world_put_large(world);
+	world_copy_at_once(world, 120);
+	for (size_t i = 0; i < ARRAY_COUNT(fds); i++) {
+		struct reply reply = site_receive(world, fds[i]);
+
+		assert_status(&reply, 200);
+		assert_contains(&reply, "\"revision\":2,\"created\":2,");
+		ck_assert_str_eq(
+		    reply.text + reply.size - strlen("}]}\n"), "}]}\n");
+		reply_release(&reply);
+	}
+	ck_assert_uint_eq(api_watches_count(one->api), 0);
+}
+END_TEST
+
 /* No leader: that is said in the usual time, not after all of the wait. */
 START_TEST(no_leader_is_said_in_time)
 {
@@ -369,6 +393,7 @@ api_watch_poll_suite(void)
 	Suite *suite = suite_create("api_watch_poll");
 	TCase *polls = new_case("polls", api_stage_unlimited);
 	TCase *gets = new_case("gets", api_stage_unlimited);
+	TCase *roomy = new_case("roomy", api_stage_roomy);
 	TCase *three = new_case("three", api_stage_three);
 
 	tcase_add_test(polls, poll_of_history);
@@ -389,10 +414,12 @@ api_watch_poll_suite(void)
 	tcase_add_test(gets, get_is_answered_when_the_node_ends);
 	tcase_add_test(gets, get_of_the_past_does_not_wait);
 	tcase_add_test(gets, many_wait);
+	tcase_add_test(roomy, many_are_told_of_much);
 	tcase_add_test(three, no_leader_is_said_in_time);
 	tcase_add_test(three, a_follower_waits_as_well);
 	suite_add_tcase(suite, polls);
 	suite_add_tcase(suite, gets);
+	suite_add_tcase(suite, roomy);
 	suite_add_tcase(suite, three);
 	return suite;
 }
