@@ -142,15 +142,20 @@ go_on(struct api_watch *watch)
 	list_push(&watches->polls, &call->link);
 }
 
+struct history_step {
+	struct api_watch *watch;
+	struct api_event_room room;
+};
+
 static void
 append_event(void *context, const struct kv_event *event)
 {
-	struct api_watch *watch = context;
+	struct history_step *step = context;
+	struct api_watch *watch = step->watch;
 	struct buf *text = &watch->call->api->watches->text;
-	struct api_event_room room = { 0 };
 
 	buf_reset(text);
-	api_watch_append(watch, text, event, &room);
+	api_watch_append(watch, text, event, &step->room);
 	append_line(watch, buf_slice(text));
 }
 
@@ -158,8 +163,9 @@ static void
 step(struct api_call *call)
 {
 	struct api_watch *watch = call->work;
+	struct history_step step = { .watch = watch };
 
-	if (api_watch_read(watch, append_event, watch) != 0)
+	if (api_watch_read(watch, append_event, &step) != 0)
 		api_watch_fail_compacted(call);
 	else if (watch->events.size > 0)
 		reply(watch, watch->watcher.after);

@@ -1,8 +1,11 @@
+#include "api/api_event.h"
 #include "api/api_watches.h"
 #include "common/macros.h"
 #include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
 #include "tests/unit/watch_client.h"
+
+#include <stdio.h>
 
 /* One answer, when there is something to tell: long polls, and GETs that
  * wait. */
@@ -344,6 +347,52 @@ START_TEST(many_are_told_of_much)
 }
 END_TEST
 
+/* One value, and copies of it, all in revision 2: more than is shown of one. */
+static void
+put_copies_of_much(unsigned count)
+{
+	struct buf command = { 0 };
+	struct buf value = { 0 };
+	char key[16];
+
+	memset(buf_reserve(&value, 900000), 'v', 900000);
+	value.size = 900000;
+	kv_encode_put(&command, slice_from_text("much"), buf_slice(&value));
+	ck_assert(world_command(world, buf_slice(&command)));
+	buf_reset(&command);
+	kv_encode_transaction(&command, NULL);
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(key, sizeof(key), "copy/%02u", i);
+		kv_encode_op(&command, KV_THEN,
+		    &(struct kv_op){
+			.kind = KV_COPY,
+			.key = slice_from_text("much"),
+			.other = slice_from_text(key),
+		    });
+	}
+	ck_assert(world_command(world, buf_slice(&command)));
+	buf_release(&command);
+	buf_release(&value);
+}
+
+/* From history as live: what is beyond API_EVENT_VALUES_MAX is left out. */
+START_TEST(poll_leaves_out_too_many_values)
+{
+	unsigned fitting = API_EVENT_VALUES_MAX / 900000;
+	struct reply reply;
+	char begin[64];
+
+	put_copies_of_much(fitting + 1);
+	reply = site_get(one, "/watch?prefix=copy/&since=1&wait=1s");
+	assert_status(&reply, 200);
+	snprintf(begin, sizeof(begin), "\"key\":\"copy/%02u\",\"revision\":2,",
+	    fitting);
+	assert_contains(&reply, begin);
+	assert_contains(&reply, ",\"omitted\":true}]}");
+	reply_release(&reply);
+}
+END_TEST
+
 /* No leader: that is said in the usual time, not after all of the wait. */
 START_TEST(no_leader_is_said_in_time)
 {
@@ -415,6 +464,7 @@ api_watch_poll_suite(void)
 	tcase_add_test(gets, get_of_the_past_does_not_wait);
 	tcase_add_test(gets, many_wait);
 	tcase_add_test(roomy, many_are_told_of_much);
+	tcase_add_test(roomy, poll_leaves_out_too_many_values);
 	tcase_add_test(three, no_leader_is_said_in_time);
 	tcase_add_test(three, a_follower_waits_as_well);
 	suite_add_tcase(suite, polls);
