@@ -118,9 +118,10 @@ api_forward_as(struct api_call *call, raft_id leader, enum http_method method,
     struct slice body, http_client_reply_fn *fn)
 {
 	struct api *api = call->api;
-	int rc = peers_forward(api->peers, leader, method,
-	    buf_slice(&api->target), buf_slice(&api->headers), body,
-	    call->deadline_us, fn, call, &call->forward);
+	int rc =
+	    peers_forward(api->peers, leader, method, buf_slice(&api->target),
+		buf_slice(&api->headers), body, call->query.wait_us != 0,
+		call->deadline_us, fn, call, &call->forward);
 
 	if (rc == 0) {
 		call->way = API_FORWARDED;

@@ -148,15 +148,16 @@ raft_id peers_proved(const struct http_request *request);
 
 /*
  * Sends a client's request to a member over a proved connection, one at a time
- * each, with Luminous-Forwarded-By added. ERR_BUSY: too many wait already;
- * ERR_CLOSED: the member cannot be reached now. Neither calls `fn`. Otherwise
- * fn is called once, as of http_client_request, within loop_pass() or
- * peers_expire(); `sent` false means that nothing was sent. `ret_forward` is
- * for peers_cancel until then.
+ * each, with Luminous-Forwarded-By added. `waits`: its answer may take minutes,
+ * so its connection is beyond those that there are for others. ERR_BUSY: too
+ * many are waiting already; ERR_CLOSED: the member cannot be reached now.
+ * Neither calls `fn`. Otherwise fn is called once, as of http_client_request,
+ * within loop_pass() or peers_expire(); `sent` false means that nothing was
+ * sent. `ret_forward` is for peers_cancel until then.
  */
 struct peers_forward;
 int peers_forward(struct peers *peers, raft_id to, enum http_method method,
-    struct slice target, struct slice headers, struct slice body,
+    struct slice target, struct slice headers, struct slice body, bool waits,
     uint64_t deadline_us, http_client_reply_fn *fn, void *context,
     struct peers_forward **ret_forward) ATTR_MUST_CHECK;
 /* The caller no longer wants the answer; fn is not called. */

@@ -46,6 +46,9 @@
 /* Connections to a member for forwarded requests, and waiting requests. */
 #define PEER_POOL_CONNECTIONS_MAX 64
 #define PEER_POOL_WAITING_MAX     1024
+/* Of forwarded requests whose answer may take minutes; each has a connection
+ * beyond those. */
+#define PEER_POOL_PATIENT_MAX 1024
 /* A snapshot's connection is closed when it was not used for so long ... */
 #define PEER_SNAPSHOT_IDLE_US UINT64_C(10000000)
 /* ... or when a piece under way does not move, or is not answered. */
@@ -193,6 +196,7 @@ struct peer_pool {
 	unsigned connections_count;
 	struct list waiting; /* forwards without a connection, oldest first */
 	unsigned waiting_count;
+	unsigned patient_count; /* that may take minutes, sent or not */
 	/* None of them ends before, and UINT64_MAX when there is none. It may
 	 * be that of one which no longer waits. */
 	uint64_t waiting_until_us;

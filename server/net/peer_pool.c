@@ -12,7 +12,9 @@
  * Connections to one member for forwarded requests, one at a time on each.
  * A request waits in pool->waiting until peers_forward() or
  * peer_pool_expire() finds a free connection for it. Dialled are as many as
- * requests wait, up to the limit; those that stay idle are closed.
+ * requests wait, up to the limit; those that stay idle are closed. Patient ones
+ * count for nothing in that limit: else a few clients that wait for a lock
+ * would keep all others from the member.
  */
 struct pooled {
 	struct list link; /* in pool->connections, last used at the end */
@@ -31,6 +33,7 @@ struct peers_forward {
 	struct buf target;
 	struct buf headers;
 	struct buf body;
+	bool is_patient;
 	uint64_t deadline_us;
 	http_client_reply_fn *fn; /* NULL: cancelled */
 	void *context;
@@ -47,6 +50,8 @@ peer_pool_init(struct peer_pool *pool)
 static void
 forward_free(struct peers_forward *forward)
 {
+	if (forward->is_patient)
+		forward->pool->patient_count--;
 	buf_release(&forward->target);
 	buf_release(&forward->headers);
 	buf_release(&forward->body);
@@ -202,14 +207,15 @@ dispatch(struct peer *peer)
 		return;
 	for (coming = count_on_their_way(pool);
 	     coming < pool->waiting_count &&
-	     pool->connections_count < PEER_POOL_CONNECTIONS_MAX;
+	     pool->connections_count <
+		 PEER_POOL_CONNECTIONS_MAX + pool->patient_count;
 	     coming++)
 		dial_another(peer);
 }
 
 int
 peers_forward(struct peers *peers, raft_id to, enum http_method method,
-    struct slice target, struct slice headers, struct slice body,
+    struct slice target, struct slice headers, struct slice body, bool waits,
     uint64_t deadline_us, http_client_reply_fn *fn, void *context,
     struct peers_forward **ret_forward)
 {
@@ -219,7 +225,8 @@ peers_forward(struct peers *peers, raft_id to, enum http_method method,
 	ASSERT(fn != NULL);
 	if (peer == NULL || !peer_link_is_open(&peer->append))
 		return ERR_CLOSED;
-	if (peer->pool.waiting_count >= PEER_POOL_WAITING_MAX)
+	if (peer->pool.waiting_count >= PEER_POOL_WAITING_MAX ||
+	    (waits && peer->pool.patient_count >= PEER_POOL_PATIENT_MAX))
 		return ERR_BUSY;
 	forward = mem_zalloc(1, sizeof(*forward));
 	forward->pool = &peer->pool;
@@ -230,11 +237,13 @@ peers_forward(struct peers *peers, raft_id to, enum http_method method,
 	buf_append_u64(&forward->headers, peers->self);
 	buf_append_text(&forward->headers, "\r\n");
 	buf_append_slice(&forward->body, body);
+	forward->is_patient = waits;
 	forward->deadline_us = deadline_us;
 	forward->fn = fn;
 	forward->context = context;
 	list_push(&peer->pool.waiting, &forward->link);
 	peer->pool.waiting_count++;
+	peer->pool.patient_count += waits;
 	peer->pool.waiting_until_us =
 	    MIN(peer->pool.waiting_until_us, deadline_us);
 	dispatch(peer);

@@ -1,3 +1,4 @@
+#include "api/api_impl.h"
 #include "common/macros.h"
 #include "tests/unit/api_stage.h"
 #include "tests/unit/suites.h"
@@ -371,6 +372,26 @@ START_TEST(client_of_a_follower_goes)
 }
 END_TEST
 
+/* They wait at the leader, each on a connection from the follower. */
+START_TEST(those_who_wait_at_a_follower_hold_up_nobody)
+{
+	int fds[70];
+
+	one->api->params.watchers_max = ARRAY_COUNT(fds);
+	world_leader(world)->api->params.watchers_max = ARRAY_COUNT(fds);
+	(void)lock("first");
+	for (size_t i = 0; i < ARRAY_COUNT(fds); i++)
+		fds[i] = site_send(one, "PUT", "/lock/deploy?ttl=30s&wait=60s",
+		    "", slice_from_text("me"));
+	for (int i = 0; i < 500; i++)
+		world_pass(world);
+	api_stage_put("/kv/a", "1");
+	site_expect(one, "GET /lock/deploy", "", NULL, 200, "\"waiting\":70}");
+	for (size_t i = 0; i < ARRAY_COUNT(fds); i++)
+		site_break_off(fds[i]);
+}
+END_TEST
+
 Suite *
 api_lock_suite(void)
 {
@@ -397,6 +418,7 @@ api_lock_suite(void)
 	tcase_add_checked_fixture(three, api_stage_three, api_stage_end);
 	tcase_add_test(three, forwarded);
 	tcase_add_test(three, client_of_a_follower_goes);
+	tcase_add_test(three, those_who_wait_at_a_follower_hold_up_nobody);
 	suite_add_tcase(suite, three);
 	return suite;
 }

@@ -60,13 +60,20 @@ on_end(
 }
 
 static int
-try_forward(
-    uint64_t wait_us, struct outcome *outcome, struct peers_forward **ret)
+try_forward_as(bool waits, uint64_t wait_us, struct outcome *outcome,
+    struct peers_forward **ret)
 {
 	return peers_forward(one->peers, 2, HTTP_PUT,
 	    slice_from_text("/kv/a?x=1"), slice_from_text("Luminous-X: y\r\n"),
-	    slice_from_text("value"), loop_now(net.loop) + wait_us, on_end,
-	    outcome, ret);
+	    slice_from_text("value"), waits, loop_now(net.loop) + wait_us,
+	    on_end, outcome, ret);
+}
+
+static int
+try_forward(
+    uint64_t wait_us, struct outcome *outcome, struct peers_forward **ret)
+{
+	return try_forward_as(false, wait_us, outcome, ret);
 }
 
 static struct peers_forward *
@@ -171,7 +178,7 @@ START_TEST(forward_to_no_member)
 		ck_assert_int_eq(
 		    peers_forward(one->peers, id, HTTP_GET,
 			slice_from_text("/"), slice_from_text(""),
-			slice_from_text(""), 0, on_end, &outcome, &made),
+			slice_from_text(""), false, 0, on_end, &outcome, &made),
 		    ERR_CLOSED);
 }
 END_TEST
@@ -340,6 +347,46 @@ START_TEST(forward_is_bounded)
 }
 END_TEST
 
+/* However many wait for minutes, the others have connections as before. */
+START_TEST(those_that_wait_hold_up_nobody)
+{
+	static struct outcome outcomes[PEER_POOL_CONNECTIONS_MAX + 1];
+	struct peer_pool *pool = &one->peers->peer[0]->pool;
+	struct peers_forward *made = NULL;
+	struct outcome outcome;
+
+	for (unsigned i = 0; i < ARRAY_COUNT(outcomes); i++)
+		ck_assert_int_eq(
+		    try_forward_as(true, WAIT_US, &outcomes[i], &made), 0);
+	PEER_NET_WAIT(&net, two->requests_count == ARRAY_COUNT(outcomes));
+	(void)forward(&outcome);
+	PEER_NET_WAIT(&net, two->requests_count == ARRAY_COUNT(outcomes) + 1);
+	answer(ARRAY_COUNT(outcomes), 200, "");
+	PEER_NET_WAIT(&net, outcome.count == 1);
+	ck_assert_uint_eq(pool->patient_count, ARRAY_COUNT(outcomes));
+	for (unsigned i = 0; i < ARRAY_COUNT(outcomes); i++)
+		answer(i, 200, "");
+	PEER_NET_WAIT(&net, pool->patient_count == 0);
+}
+END_TEST
+
+START_TEST(those_that_wait_are_bounded)
+{
+	struct peer_pool *pool = &one->peers->peer[0]->pool;
+	struct peers_forward *made = NULL;
+	struct outcome outcome = { 0 };
+
+	pool->patient_count = PEER_POOL_PATIENT_MAX - 1;
+	ck_assert_int_eq(try_forward_as(true, WAIT_US, &outcome, &made), 0);
+	ck_assert_int_eq(
+	    try_forward_as(true, WAIT_US, &outcome, &made), ERR_BUSY);
+	peers_cancel(one->peers, made);
+	ck_assert_uint_eq(pool->patient_count, PEER_POOL_PATIENT_MAX - 1);
+	(void)forward(&outcome);
+	PEER_NET_WAIT(&net, two->requests_count == 1);
+}
+END_TEST
+
 START_TEST(idle_connections_are_closed)
 {
 	struct peer_pool *pool = &one->peers->peer[0]->pool;
@@ -450,6 +497,8 @@ peer_forward_suite(void)
 	tcase_add_test(tcase, forward_cancelled_by_another);
 	tcase_add_test(tcase, failed_dials_back_off);
 	tcase_add_test(tcase, forward_is_bounded);
+	tcase_add_test(tcase, those_that_wait_hold_up_nobody);
+	tcase_add_test(tcase, those_that_wait_are_bounded);
 	tcase_add_test(tcase, idle_connections_are_closed);
 	tcase_add_test(tcase, forward_large_answer);
 	tcase_add_test(tcase, forward_answer_too_large);

@@ -354,7 +354,7 @@ forward(raft_id to, struct outcome *outcome)
 	*outcome = (struct outcome){ 0 };
 	ck_assert_int_eq(
 	    peers_forward(one->peers, to, HTTP_GET, slice_from_text("/kv/a"),
-		slice_of(NULL, 0), slice_of(NULL, 0),
+		slice_of(NULL, 0), slice_of(NULL, 0), false,
 		loop_now(net.loop) + 5000000, on_end, outcome, &made),
 	    0);
 	return made;
