@@ -149,8 +149,9 @@ raft_id peers_proved(const struct http_request *request);
 /*
  * Sends a client's request to a member over a proved connection, one at a time
  * each, with Luminous-Forwarded-By added. `waits`: its answer may take minutes,
- * so its connection is beyond those that there are for others. ERR_BUSY: too
- * many are waiting already; ERR_CLOSED: the member cannot be reached now.
+ * so its connection is beyond those that there are for others, and is closed if
+ * it is cancelled. ERR_BUSY: too many are waiting already; ERR_CLOSED: the
+ * member cannot be reached now.
  * Neither calls `fn`. Otherwise fn is called once, as of http_client_request,
  * within loop_pass() or peers_expire(); `sent` false means that nothing was
  * sent. `ret_forward` is for peers_cancel until then.

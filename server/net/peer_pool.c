@@ -259,9 +259,11 @@ peers_cancel(struct peers *peers, struct peers_forward *forward)
 		forward_free(forward);
 		return;
 	}
-	/* The answer is on its way and has to be read, unless that may last. */
+	/* The answer is on its way and has to be read, unless that may last, or
+	 * has no worth where nobody waits for it. */
 	forward->fn = NULL;
-	if (forward->deadline_us <= loop_now(peers->loop) + CANCELLED_US)
+	if (!forward->is_patient &&
+	    forward->deadline_us <= loop_now(peers->loop) + CANCELLED_US)
 		return;
 	forward->pooled->was_open = true; /* no failure to back off from */
 	peer_dial_fail(

@@ -352,14 +352,9 @@ START_TEST(forwarded)
 }
 END_TEST
 
-/* Its leader sees it go as well. */
-START_TEST(client_of_a_follower_goes)
+static void
+expect_nobody_waits(void)
 {
-	int fd;
-
-	(void)lock("first");
-	fd = wait_for("second", "", 1);
-	close(fd);
 	for (int i = 0; i < WORLD_PASSES_MAX; i++) {
 		struct reply reply = site_get(one, "/lock/deploy");
 		bool gone = strstr(reply.text, "\"waiting\":0}") != NULL;
@@ -369,6 +364,35 @@ START_TEST(client_of_a_follower_goes)
 			return;
 	}
 	ck_abort_msg("it still waits");
+}
+
+/* Its leader sees it go as well. */
+START_TEST(client_of_a_follower_goes)
+{
+	int fd;
+
+	(void)lock("first");
+	fd = wait_for("second", "", 1);
+	close(fd);
+	expect_nobody_waits();
+}
+END_TEST
+
+/* Else the lock would be given to nobody, for all of its TTL. */
+START_TEST(client_of_a_follower_with_a_short_wait_goes)
+{
+	struct token token = lock("first");
+	int fd = site_send(one, "PUT", "/lock/deploy?ttl=1h&wait=2s", "",
+	    slice_from_text("second"));
+
+	for (int i = 0; i < 50; i++)
+		world_pass(world);
+	site_expect(one, "GET /lock/deploy", "", NULL, 200, "\"waiting\":1}");
+	close(fd);
+	for (int i = 0; i < 50; i++)
+		world_pass(world);
+	release(token, 200);
+	site_expect(one, "GET /lock/deploy", "", NULL, 404, "lock_not_found");
 }
 END_TEST
 
@@ -418,6 +442,7 @@ api_lock_suite(void)
 	tcase_add_checked_fixture(three, api_stage_three, api_stage_end);
 	tcase_add_test(three, forwarded);
 	tcase_add_test(three, client_of_a_follower_goes);
+	tcase_add_test(three, client_of_a_follower_with_a_short_wait_goes);
 	tcase_add_test(three, those_who_wait_at_a_follower_hold_up_nobody);
 	suite_add_tcase(suite, three);
 	return suite;
