@@ -349,7 +349,8 @@ api_on_pass(struct api *api)
 	api_take_steps(api);
 }
 
-/* They would outlast the time to drain. */
+/* They would outlast the time to drain. A lock goes back when its request does,
+ * but a member that was added stays. */
 static void
 give_up_patient(struct api *api)
 {
@@ -363,9 +364,11 @@ give_up_patient(struct api *api)
 		if (call->counted == NULL)
 			continue;
 		api_cancel(call);
-		api_fail(call, API_SHUTTING_DOWN,
-		    "ask another node what came of it", "%s is shutting down",
-		    api->params.node);
+		if (call->operation->start != NULL)
+			api_fail_unknown(call);
+		else
+			api_fail(call, API_SHUTTING_DOWN, "ask another node",
+			    "%s is shutting down", api->params.node);
 	}
 }
 

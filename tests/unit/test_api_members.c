@@ -159,6 +159,25 @@ START_TEST(wait_that_is_too_short_202)
 }
 END_TEST
 
+/* 503 would say that nothing was done. */
+START_TEST(follower_that_shuts_down_504)
+{
+	struct site *follower = world_follower(world);
+	struct site *joining = world_add_joining(world);
+	char target[128];
+	int fd;
+
+	joining->frozen = true;
+	snprintf(
+	    target, sizeof(target), ADD_WAITING("60s") "%s", joining->address);
+	fd = site_send(follower, "POST", target, "", slice_of(NULL, 0));
+	wait_for(world_leader(world), "/cluster",
+	    "\"change_in_progress\":\"n4 catches up\"");
+	api_drain(follower->api);
+	assert_problem(site_receive(world, fd), 504, "outcome_unknown");
+}
+END_TEST
+
 START_TEST(add_repeated_changes_nothing)
 {
 	struct site *leader = world_leader(world);
@@ -794,6 +813,7 @@ api_members_suite(void)
 	tcase_add_test(adding, add_through_a_follower_201);
 	tcase_add_test(adding, add_without_waiting_202);
 	tcase_add_test(adding, wait_that_is_too_short_202);
+	tcase_add_test(adding, follower_that_shuts_down_504);
 	tcase_add_test(adding, add_repeated_changes_nothing);
 	tcase_add_test(adding, add_of_a_node_that_is_not_there_409);
 	tcase_add_test(adding, add_of_a_node_that_does_not_join_409);
