@@ -44,6 +44,16 @@ relay(struct api_call *call, const struct http_client_reply *reply)
 	api_reply_end(call, reply->body);
 }
 
+/* No leader is waited for as long as one may wait for what wait= says. */
+static void
+park_again(struct api_call *call)
+{
+	api_deadline_set(
+	    call, MIN(call->deadline_us,
+		      loop_now(call->api->loop) + api_timeout(call)));
+	api_park(call);
+}
+
 /*
  * It was sent, and no answer came. With an Idempotency-Key it is done once,
  * however often it is sent.
@@ -61,7 +71,7 @@ on_unknown(struct api_call *call)
 	}
 	call->uncertain = true;
 	metric_add(api->forwarded_repeated, 1);
-	api_park(call);
+	park_again(call);
 }
 
 static void
@@ -79,7 +89,7 @@ on_forwarded(
 	} else if (error == 0 || !sent) {
 		/* A 503 is a promise: nothing was applied. */
 		metric_add(api->forwarded_repeated, 1);
-		api_park(call);
+		park_again(call);
 	} else {
 		on_unknown(call);
 	}
@@ -113,17 +123,29 @@ append_headers(struct buf *to, const struct http_request *request)
 	}
 }
 
+/* The leader has as long to begin to wait, and then waits. */
+static uint64_t
+deadline_there(const struct api_call *call)
+{
+	uint64_t wait_us = call->query.wait_us;
+
+	return wait_us == 0
+		   ? call->deadline_us
+		   : call->request->received_us + api_timeout(call) + wait_us;
+}
+
 void
 api_forward_as(struct api_call *call, raft_id leader, enum http_method method,
     struct slice body, http_client_reply_fn *fn)
 {
+	uint64_t deadline_us = deadline_there(call);
 	struct api *api = call->api;
-	int rc =
-	    peers_forward(api->peers, leader, method, buf_slice(&api->target),
-		buf_slice(&api->headers), body, call->query.wait_us != 0,
-		call->deadline_us, fn, call, &call->forward);
+	int rc = peers_forward(api->peers, leader, method,
+	    buf_slice(&api->target), buf_slice(&api->headers), body,
+	    call->query.wait_us != 0, deadline_us, fn, call, &call->forward);
 
 	if (rc == 0) {
+		api_deadline_set(call, deadline_us);
 		call->way = API_FORWARDED;
 		list_push(&api->forwarded, &call->link);
 	} else if (rc == ERR_BUSY) {

@@ -46,18 +46,13 @@ api_timeout(const struct api_call *call)
 		   : MIN(longest_us, call->query.timeout_us);
 }
 
+/* To be served, or to begin to wait for what wait= says. */
 static void
 set_deadline(struct api_call *call)
 {
-	uint64_t timeout_us = api_timeout(call);
-
-	if (call->place != 0)
-		return;
-	/* What is waited for begins when the request is done; for a read, when
-	 * it could be served. */
-	if (is_write(call))
-		timeout_us += call->query.wait_us;
-	api_deadline_set(call, call->request->received_us + timeout_us);
+	if (call->place == 0)
+		api_deadline_set(
+		    call, call->request->received_us + api_timeout(call));
 }
 
 /* Names of the members that are not connected: "n2, n3". */
@@ -331,8 +326,9 @@ api_wait(struct api_call *call)
 	uint64_t wait_us = call->query.wait_us;
 
 	set_deadline(call);
-	/* Whoever forwarded it waits longer, for the change before as well. */
-	if (wait_us != 0)
+	if (wait_us != 0 && is_write(call))
+		api_deadline_set(call, loop_now(call->api->loop) + wait_us);
+	else if (wait_us != 0)
 		api_deadline_set(
 		    call, MIN(call->deadline_us,
 			      loop_now(call->api->loop) + wait_us));

@@ -396,6 +396,40 @@ START_TEST(client_of_a_follower_with_a_short_wait_goes)
 }
 END_TEST
 
+/* A leader is not waited for as long as the lock may be. */
+START_TEST(no_leader_is_said_in_time)
+{
+	int fd;
+
+	for (unsigned i = 0; i < world->count; i++) {
+		if (&world->site[i] != one)
+			site_stop(&world->site[i]);
+	}
+	while (node_leader(one->node) != 0)
+		world_pass(world);
+	fd = site_send(one, "PUT", "/lock/deploy?ttl=30s&wait=60s", "",
+	    slice_from_text("me"));
+	site_pass_until_busy(one);
+	api_expire(one->api, world_later(world, SITE_TIMEOUT_US));
+	assert_problem(site_receive(world, fd), 503, "no_leader");
+}
+END_TEST
+
+/* Whoever waits at a follower has all of its time. */
+START_TEST(waits_at_a_follower_for_its_time)
+{
+	struct token token = lock("first");
+	int fd = wait_for("second", "", 1);
+	struct reply reply;
+
+	api_expire(one->api, world_later(world, 59000000));
+	release(token, 200);
+	reply = site_receive(world, fd);
+	(void)token_of(&reply);
+	reply_release(&reply);
+}
+END_TEST
+
 /* They wait at the leader, each on a connection from the follower. */
 START_TEST(those_who_wait_at_a_follower_hold_up_nobody)
 {
@@ -441,6 +475,8 @@ api_lock_suite(void)
 	suite_add_tcase(suite, tcase);
 	tcase_add_checked_fixture(three, api_stage_three, api_stage_end);
 	tcase_add_test(three, forwarded);
+	tcase_add_test(three, no_leader_is_said_in_time);
+	tcase_add_test(three, waits_at_a_follower_for_its_time);
 	tcase_add_test(three, client_of_a_follower_goes);
 	tcase_add_test(three, client_of_a_follower_with_a_short_wait_goes);
 	tcase_add_test(three, those_who_wait_at_a_follower_hold_up_nobody);
