@@ -236,21 +236,24 @@ api_range_needs_condition(const struct api *api, const struct kv_range *range)
 }
 
 void
-api_fail_required(struct api_call *call)
+api_describe_required(
+    const struct api *api, const char *hint, struct api_problem *problem)
+{
+	buf_append_text(&problem->detail, "keys that begin with ");
+	api_append_quoted(
+	    &problem->detail, slice_from_text(api->params.require_cas));
+	buf_append_text(
+	    &problem->detail, " are not written without a condition");
+	buf_printf(&problem->hint, "%s; http.require-cas is the option", hint);
+}
+
+void
+api_fail_required(struct api_call *call, const char *hint)
 {
 	struct api_problem *problem =
 	    api_problem(call->api, API_PRECONDITION_REQUIRED);
 
-	buf_append_text(&problem->detail, "keys that begin with ");
-	api_append_quoted(
-	    &problem->detail, slice_from_text(call->api->params.require_cas));
-	buf_append_text(
-	    &problem->detail, " are not written without a condition");
-	buf_append_text(&problem->hint,
-	    "give If-Match or cas=REVISION, or cas=0 for a key that is new, or "
-	    "a condition on each key in a transaction's `if`, and write it in "
-	    "`then`; "
-	    "http.require-cas is the option");
+	api_describe_required(call->api, hint, problem);
 	api_reply_problem(call, problem);
 }
 
@@ -272,7 +275,8 @@ api_check_required(struct api_call *call)
 	if (has_condition(call) ||
 	    !api_needs_condition(call->api, buf_slice(&call->key)))
 		return true;
-	api_fail_required(call);
+	api_fail_required(call,
+	    "give If-Match or cas=REVISION, or cas=0 for a key that is new");
 	return false;
 }
 

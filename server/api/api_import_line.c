@@ -115,6 +115,21 @@ fail_line_size(struct api_import *import)
 	    line_size_max(import), "http.max-value", RAW_HINT);
 }
 
+/* Conditions are those of the whole request, and there is one only. */
+static bool
+fail_required(struct api_import *import)
+{
+	struct api_problem *problem =
+	    begin_failure(import, API_PRECONDITION_REQUIRED);
+
+	api_describe_required(import->call->api,
+	    "if=absent imports those that are not there yet, and POST /txn "
+	    "takes a condition on each",
+	    problem);
+	api_reply_problem(import->call, problem);
+	return false;
+}
+
 /* Its lifetime may be all but over when it is read. */
 static bool
 read_ttl(struct line *line, struct api_entry *entry)
@@ -163,10 +178,8 @@ take_entry(struct api_import *import, struct line *line)
 	if (!read_entry(import, line, &entry))
 		return false;
 	if (!query->if_absent &&
-	    api_needs_condition(import->call->api, entry.key)) {
-		api_fail_required(import->call);
-		return false;
-	}
+	    api_needs_condition(import->call->api, entry.key))
+		return fail_required(import);
 	/* A key that comes twice is there the second time. */
 	import->is_full =
 	    !api_batch_has_room(import, &entry) ||

@@ -86,7 +86,11 @@ bool api_check_if_match(struct api_call *call, uint64_t revision);
 bool api_needs_condition(const struct api *api, struct slice key);
 bool
 api_range_needs_condition(const struct api *api, const struct kv_range *range);
-void api_fail_required(struct api_call *call);
+/* Answers that it is not written so; `hint` says how it is. */
+void api_fail_required(struct api_call *call, const char *hint);
+/* The same as a part of an error. */
+void api_describe_required(
+    const struct api *api, const char *hint, struct api_problem *problem);
 /* False: the key in the path needs a condition, and has none; answered. */
 bool api_check_required(struct api_call *call);
 /* The same of the key in to=, on which there is none in any case. */

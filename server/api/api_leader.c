@@ -158,19 +158,26 @@ fail_unserved(struct api_call *call)
 		    "the leader %s did not serve the request in time", leader);
 }
 
+/* Where to look, or how to repeat it without harm. */
+static const char *
+unknown_hint(const struct api_call *call)
+{
+	if (call->operation->start != NULL)
+		return "GET /cluster to see";
+	if ((call->route->flags & API_ROUTE_STREAM) != 0)
+		return "repeat it: what is there by now is written again, or "
+		       "with if=absent skipped";
+	if (http_request_header(call->request, "Idempotency-Key").data != NULL)
+		return "repeat it with the same Idempotency-Key, and it is "
+		       "done once; or GET the key to see";
+	return "GET the key to see; with an Idempotency-Key it could be "
+	       "repeated, and would be done once";
+}
+
 void
 api_fail_unknown(struct api_call *call)
 {
-	struct slice identity =
-	    http_request_header(call->request, "Idempotency-Key");
-
-	api_fail(call, API_OUTCOME_UNKNOWN,
-	    call->operation->start != NULL ? "GET /cluster to see"
-	    : identity.data != NULL
-		? "repeat it with the same Idempotency-Key, and it is done "
-		  "once; or GET the key to see"
-		: "GET the key to see; with an Idempotency-Key it could be "
-		  "repeated, and would be done once",
+	api_fail(call, API_OUTCOME_UNKNOWN, unknown_hint(call),
 	    "the write was handed to the cluster, but its outcome did not come "
 	    "in time: it may be applied or not");
 }

@@ -110,7 +110,9 @@ api_list_delete(struct api_call *call)
 			api_take_range(call, &memory, &range);
 
 	if (is_sound && api_range_needs_condition(call->api, &range)) {
-		api_fail_required(call);
+		api_fail_required(call,
+		    "a range has none: DELETE /kv/KEY one by one, with "
+		    "If-Match or cas=REVISION");
 		is_sound = false;
 	}
 	buf_release(&memory);

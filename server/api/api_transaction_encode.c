@@ -154,7 +154,9 @@ api_transaction_encode(struct api_call *call,
 	is_encoded = encode_document(&encoder, document, identity);
 	json_decref(document);
 	if (encoder.is_unconditioned)
-		api_fail_required(call);
+		api_fail_required(call,
+		    "put one on each key into `if`, and write it in `then`; a "
+		    "prefix has none");
 	else if (!is_encoded && encoder.limit != 0)
 		reply_too_large(&encoder);
 	else if (!is_encoded)

@@ -310,7 +310,10 @@ END_TEST
 
 START_TEST(import_keeps_to_conditions_and_identity)
 {
-	expect("/import", "{\"key\":\"cas/a\",\"value\":\"1\"}", 428, "cas/");
+	expect("/import", "{\"key\":\"cas/a\",\"value\":\"1\"}", 428,
+	    "line 1: keys that begin with 'cas/'");
+	expect("/import", "{\"key\":\"cas/a\",\"value\":\"1\"}", 428,
+	    "\"hint\":\"if=absent imports");
 	expect("/import?if=absent", "{\"key\":\"cas/a\",\"value\":\"1\"}", 200,
 	    "\"imported\":1");
 	site_expect(one, "PUT /import", "Idempotency-Key: x\r\n", "", 501,
@@ -490,6 +493,7 @@ START_TEST(timeout_of_a_batch)
 		world_pass(world);
 	api_expire(one->api, world_later(world, 100000));
 	reply = site_receive(world, fd);
+	assert_contains(&reply, "\"hint\":\"repeat it: what is there by now");
 	assert_problem(reply, 504, "outcome_unknown");
 	one->frozen = false;
 	world_pass(world);

@@ -133,7 +133,8 @@ END_TEST
 START_TEST(delete_of_guarded_keys)
 {
 	api_stage_put("/kv/b", "v");
-	site_expect(one, "DELETE /kv?prefix=ca", "", NULL, 428, "cas/");
+	site_expect(one, "DELETE /kv?prefix=ca", "", NULL, 428,
+	    "a range has none: DELETE /kv/KEY one by one");
 	site_expect(
 	    one, "DELETE /kv?start=a&end=cas/", "", NULL, 200, "\"deleted\":1");
 }

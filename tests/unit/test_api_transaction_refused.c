@@ -240,7 +240,7 @@ START_TEST(required_conditions)
 	api_stage_transact(
 	    "{\"then\":[{\"move\":\"cas/a\",\"to\":\"c\"}]}", 428, "cas/");
 	api_stage_transact(
-	    "{\"then\":[{\"delete_prefix\":\"c\"}]}", 428, "cas/");
+	    "{\"then\":[{\"delete_prefix\":\"c\"}]}", 428, "a prefix has none");
 	api_stage_transact(
 	    "{\"then\":[{\"delete_prefix\":\"cas/x\"}]}", 428, "cas/");
 }
