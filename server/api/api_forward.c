@@ -179,10 +179,10 @@ append_query(struct buf *to, struct slice query)
 		if (slice_equal(parameter.name, slice_from_text("redirect")))
 			continue;
 		buf_append_text(to, before);
-		buf_append_slice(to, parameter.name);
+		http_target_encode(parameter.name, to);
 		if (parameter.value.data != NULL) {
 			buf_append_text(to, "=");
-			buf_append_slice(to, parameter.value);
+			http_target_encode(parameter.value, to);
 		}
 		before = "&";
 	}
@@ -203,7 +203,7 @@ api_redirect(struct api_call *call, raft_id leader)
 	}
 	buf_reset(location);
 	buf_printf(location, "http://%s", member->address);
-	buf_append_slice(location, call->request->path);
+	http_target_encode(call->request->path, location);
 	append_query(location, call->request->query);
 	buf_append_text(body, "{\"location\":");
 	text_append_json_string(body, buf_slice(location));

@@ -115,7 +115,7 @@ append_next(struct api_call *call, struct buf *to)
 	struct slice rest = call->request->query;
 	struct http_query_parameter parameter;
 
-	buf_append_slice(to, call->request->path);
+	http_target_encode(call->request->path, to);
 	buf_append_text(to, "?");
 	while (http_query_next(&rest, &parameter)) {
 		bool shown = true;
@@ -125,9 +125,9 @@ append_next(struct api_call *call, struct buf *to)
 					     slice_from_text(left_out[i]));
 		if (!shown)
 			continue;
-		buf_append_slice(to, parameter.name);
+		http_target_encode(parameter.name, to);
 		buf_append_text(to, "=");
-		buf_append_slice(to, parameter.value);
+		http_target_encode(parameter.value, to);
 		buf_append_text(to, "&");
 	}
 	buf_append_text(to, "snapshot=1");

@@ -143,6 +143,18 @@ http_path_encode(struct slice bytes, struct buf *to)
 	    has_normalised(bytes) ? is_kept_in_doubt : is_kept_anywhere, to);
 }
 
+static bool
+is_ascii(uint8_t byte)
+{
+	return byte < 0x80;
+}
+
+void
+http_target_encode(struct slice sent, struct buf *to)
+{
+	encode(sent, is_ascii, to);
+}
+
 /* Cuts `text` at the first `separator`; without one, all of it is head. */
 static struct slice
 cut(struct slice *text, uint8_t separator)

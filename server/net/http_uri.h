@@ -28,6 +28,9 @@ void http_percent_encode(struct slice bytes, struct buf *to);
  * encoded as well.
  */
 void http_path_encode(struct slice bytes, struct buf *to);
+/* Appends a part of a target that was sent; but what is not ASCII, which clients
+ * send though they may not (RFC 3986, 2), is encoded. */
+void http_target_encode(struct slice sent, struct buf *to);
 
 /* Both as sent. */
 struct http_query_parameter {

@@ -253,6 +253,7 @@ START_TEST(redirect_307)
 	    "?ttl=1h&timeout=2s");
 	reply_release(&reply);
 	site_expect(one, "GET /kv/a?redirect", "", NULL, 307, "/kv/a\r\n");
+	site_expect(one, "GET /kv/\xe9?redirect", "", NULL, 307, "/kv/%E9\"}");
 	site_expect(one, "DELETE /lock/a?token=00000000000000aa&redirect=1", "",
 	    NULL, 307, "/lock/a?token=00000000000000aa\r\n");
 	/* What needs no leader, and what is there already, is served. */

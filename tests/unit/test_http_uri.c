@@ -122,6 +122,17 @@ START_TEST(encode_and_back)
 }
 END_TEST
 
+START_TEST(encode_what_was_sent)
+{
+	struct buf text = { 0 };
+
+	http_target_encode(slice_from_text("/a%2F/\xc3\xa9/{+|}\x7f"), &text);
+	ck_assert(slice_equal(
+	    buf_slice(&text), slice_from_text("/a%2F/%C3%A9/{+|}\x7f")));
+	buf_release(&text);
+}
+END_TEST
+
 /* The parameters as "name=value;", without decoding. */
 static const struct {
 	const char *query;
@@ -165,6 +176,7 @@ http_uri_suite(void)
 	tcase_add_loop_test(tests, decode_path, 0, ARRAY_COUNT(decodings));
 	tcase_add_loop_test(tests, decode_query, 0, ARRAY_COUNT(decodings));
 	tcase_add_loop_test(tests, encode_and_back, 0, ARRAY_COUNT(encodings));
+	tcase_add_test(tests, encode_what_was_sent);
 	tcase_add_loop_test(tests, query_parameters, 0, ARRAY_COUNT(queries));
 	suite_add_tcase(suite, tests);
 	return suite;
