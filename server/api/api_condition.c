@@ -142,8 +142,8 @@ count_revisions(const struct tags *tags)
 	return count;
 }
 
-static bool
-is_given_twice(const struct http_request *request, const char *name)
+bool
+api_is_given_twice(const struct http_request *request, const char *name)
 {
 	unsigned count = 0;
 
@@ -165,7 +165,7 @@ refuse_twice(struct api_call *call)
 	static const char *const names[] = { "If-Match", "If-None-Match" };
 
 	for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-		if (!is_given_twice(call->request, names[i]))
+		if (!api_is_given_twice(call->request, names[i]))
 			continue;
 		api_fail(call, API_BAD_REQUEST,
 		    "write one header, with commas between the tags",

@@ -17,6 +17,11 @@ api_check_identity(struct api_call *call)
 
 	if (key.data == NULL)
 		return true;
+	if (api_is_given_twice(call->request, header)) {
+		api_fail(call, API_BAD_REQUEST, "send one for each request",
+		    "%s is given twice", header);
+		return false;
+	}
 	for (size_t i = 0; i < key.size && sound; i++)
 		sound = key.data[i] > 0x20 && key.data[i] < 0x7f;
 	if (!sound)

@@ -71,7 +71,9 @@ bool api_take_lifetime(
  * If-None-Match, cas=? False: answered. Called before it goes anywhere, and
  * before the two below. */
 bool api_check_conditions(struct api_call *call);
-/* The same of Idempotency-Key, for api_write. */
+/* Which of two lines of a header is meant, nobody knows. */
+bool api_is_given_twice(const struct http_request *request, const char *name);
+/* The same as above of Idempotency-Key, for api_write. */
 bool api_check_identity(struct api_call *call);
 /* Adds to a 412: that the key is so, and what was asked for. `current` is 0 if
  * it does not exist. */

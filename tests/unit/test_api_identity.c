@@ -171,6 +171,9 @@ START_TEST(malformed_400)
 		site_expect(one, "PUT /lock/a?ttl=1s", line, NULL, 400, "");
 	}
 	site_expect(one, "PUT /kv/a",
+	    "Idempotency-Key: 1\r\nIdempotency-Key: 2\r\n", "v", 400,
+	    "given twice");
+	site_expect(one, "PUT /kv/a",
 	    "Idempotency-Key: \"8e03978e-40d5-43dd-bc93-6894a57f9324\"\r\n",
 	    "v", 201, "");
 	site_expect(one, "PUT /kv/b",
