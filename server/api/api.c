@@ -201,6 +201,24 @@ refuse_headers(struct api_call *call)
 	return false;
 }
 
+/* A value comes back as it was sent, and nothing would say that it is packed;
+ * what is JSON is not unpacked either. */
+static bool
+refuse_coding(struct api_call *call)
+{
+	struct slice coding =
+	    http_request_header(call->request, "Content-Encoding");
+
+	if (!is_change(call->request) || coding.data == NULL ||
+	    http_name_is(coding, "identity"))
+		return false;
+	api_fail(call, API_MEDIA_TYPE,
+	    "leave the header out: a value may be any bytes, and is kept as "
+	    "they are",
+	    "Content-Encoding is not kept with a value, nor undone here");
+	return true;
+}
+
 static bool
 refuse_draining(struct api_call *call)
 {
@@ -248,7 +266,8 @@ api_request(struct api *api, struct http_request *request)
 	call->local = is_forwarded(request);
 	if (refuse_draining(call) || refuse_cross_site(call) ||
 	    refuse_cluster(call) || refuse_headers(call) ||
-	    !api_query_parse(call) || refuse_patient(call))
+	    refuse_coding(call) || !api_query_parse(call) ||
+	    refuse_patient(call))
 		return;
 	call->route->handle(call);
 }

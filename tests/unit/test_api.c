@@ -104,6 +104,18 @@ START_TEST(conditions_refused)
 }
 END_TEST
 
+START_TEST(coding_415)
+{
+	site_expect(one, "PUT /kv/a", "Content-Encoding: gzip\r\n", "v", 415,
+	    "leave the header out");
+	site_expect(one, "PUT /import", "Content-Encoding: gzip\r\n", "v", 415,
+	    "\"code\":\"unsupported_media_type\"");
+	assert_problem(site_get(one, "/kv/a"), 404, "key_not_found");
+	site_expect(
+	    one, "PUT /kv/a", "Content-Encoding: Identity\r\n", "v", 201, "");
+}
+END_TEST
+
 START_TEST(cross_site_403)
 {
 	struct reply reply;
@@ -539,6 +551,7 @@ add_refusal_cases(Suite *suite)
 	tcase_add_test(tcase, query_refused);
 	tcase_add_test(tcase, query_taken);
 	tcase_add_test(tcase, conditions_refused);
+	tcase_add_test(tcase, coding_415);
 	tcase_add_test(tcase, cross_site_403);
 	tcase_add_test(tcase, wrong_cluster_421);
 	tcase_add_test(tcase, unknown_path_404);
