@@ -106,19 +106,29 @@ append_target(struct buf *to, const struct http_request *request)
 	buf_append_slice(to, request->query);
 }
 
+static bool
+is_sent(const struct http_header *header)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(sent_headers); i++) {
+		if (http_name_is(header->name, sent_headers[i]))
+			return true;
+	}
+	return false;
+}
+
+/* All lines of each: a list may be split over several. */
 static void
 append_headers(struct buf *to, const struct http_request *request)
 {
 	buf_reset(to);
-	for (size_t i = 0; i < ARRAY_COUNT(sent_headers); i++) {
-		struct slice value =
-		    http_request_header(request, sent_headers[i]);
+	for (unsigned i = 0; i < request->headers->count; i++) {
+		const struct http_header *header = &request->headers->header[i];
 
-		if (value.data == NULL)
+		if (!is_sent(header))
 			continue;
-		buf_append_text(to, sent_headers[i]);
+		buf_append_slice(to, header->name);
 		buf_append_text(to, ": ");
-		buf_append_slice(to, value);
+		buf_append_slice(to, header->value);
 		buf_append_text(to, "\r\n");
 	}
 }

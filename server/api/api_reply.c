@@ -196,12 +196,9 @@ is_weight_zero(struct slice parameter)
 	return true;
 }
 
-bool
-api_header_lists(
-    const struct http_request *request, const char *name, const char *element)
+static bool
+lists(struct slice rest, const char *element)
 {
-	struct slice rest = http_request_header(request, name);
-
 	while (rest.size > 0) {
 		struct slice parameters = take_part(&rest, ',');
 		bool refused = false;
@@ -213,6 +210,21 @@ api_header_lists(
 				refused = true;
 		}
 		if (!refused)
+			return true;
+	}
+	return false;
+}
+
+bool
+api_header_lists(
+    const struct http_request *request, const char *name, const char *element)
+{
+	const struct http_headers *headers = request->headers;
+
+	/* It may be split over several lines (RFC 9110, 5.3). */
+	for (unsigned i = 0; i < headers->count; i++) {
+		if (http_name_is(headers->header[i].name, name) &&
+		    lists(headers->header[i].value, element))
 			return true;
 	}
 	return false;

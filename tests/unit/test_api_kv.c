@@ -99,6 +99,8 @@ START_TEST(get_json)
 		{ "/kv/a%22b", "Accept: application/json\r\n" },
 		{ "/kv/a%22b",
 		    "Accept: text/html, application/JSON;q=0.5\r\n" },
+		{ "/kv/a%22b",
+		    "Accept: text/html\r\nAccept: application/json\r\n" },
 		{ "/kv/a%22b?json", "" },
 		{ "/kv/a%22b?json=1", "" },
 	};

@@ -338,6 +338,15 @@ END_TEST
 
 /* ---- Three nodes ---- */
 
+/* A list may be split over several lines, of which none is lost. */
+START_TEST(forwarded_with_all_lines_of_a_header)
+{
+	site_expect(world_follower(world), "PUT /kv/a",
+	    "Prefer: wait=1\r\nprefer: return=minimal\r\n", "1", 204,
+	    "Preference-Applied: return=minimal");
+}
+END_TEST
+
 START_TEST(forwarded_write_and_read)
 {
 	struct site *leader = world_leader(world);
@@ -750,6 +759,7 @@ api_leader_suite(void)
 	suite_add_tcase(suite, lonely);
 	tcase_add_checked_fixture(three, setup_three, api_stage_end);
 	tcase_add_test(three, forwarded_write_and_read);
+	tcase_add_test(three, forwarded_with_all_lines_of_a_header);
 	tcase_add_test(three, strong_read_is_served_by_the_follower);
 	tcase_add_test(three, stale_at_a_follower);
 	tcase_add_test(three, health_of_a_follower);
