@@ -62,12 +62,25 @@ lose(struct api_hub_watcher *watcher, uint64_t revision)
 }
 
 static void
+look_again(struct api_call *call)
+{
+	serve(call, known_tags(call).data == NULL);
+}
+
+/* Many may wait for one large value: what there is no room for at once comes by
+ * turns, with a flush between. */
+static void
 settle(struct api_hub_watcher *watcher)
 {
 	struct api_call *call = watch_of(watcher)->call;
 
 	api_cancel(call);
-	serve(call, known_tags(call).data == NULL);
+	if (!http_reply_is_crowded(call->request)) {
+		look_again(call);
+		return;
+	}
+	api_hub_pause(call->api->watches->hub, watcher);
+	api_step(call);
 }
 
 static void
@@ -95,7 +108,10 @@ bool
 api_wait_for_change(struct api_call *call, const struct kv_item *item,
     void (*serve_call)(struct api_call *call))
 {
-	static const struct api_operation operation = { .given_up = give_up };
+	static const struct api_operation operation = {
+		.step = look_again,
+		.given_up = give_up,
+	};
 	struct api *api = call->api;
 	struct api_watch *watch = call->work;
 

@@ -347,6 +347,33 @@ START_TEST(many_are_told_of_much)
 }
 END_TEST
 
+/* Together more than may be unsent. */
+START_TEST(many_wait_for_much)
+{
+	struct buf command = { 0 };
+	struct buf value = { 0 };
+	int fds[4 * API_WAITS_MAX];
+
+	one->api->params.watchers_max = ARRAY_COUNT(fds);
+	for (size_t i = 0; i < ARRAY_COUNT(fds); i++)
+		fds[i] = ask("/kv/much?wait=60s", "");
+	api_stage_await_watchers(ARRAY_COUNT(fds));
+	memset(buf_reserve(&value, 900000), 'v', 900000);
+	value.size = 900000;
+	kv_encode_put(&command, slice_from_text("much"), buf_slice(&value));
+	ck_assert(world_command(world, buf_slice(&command)));
+	for (size_t i = 0; i < ARRAY_COUNT(fds); i++) {
+		struct reply reply = site_receive(world, fds[i]);
+
+		assert_status(&reply, 200);
+		ck_assert_uint_eq(reply.body.size, value.size);
+		reply_release(&reply);
+	}
+	buf_release(&command);
+	buf_release(&value);
+}
+END_TEST
+
 /* One value, and copies of it, all in revision 2: more than is shown of one. */
 static void
 put_copies_of_much(unsigned count)
@@ -464,6 +491,7 @@ api_watch_poll_suite(void)
 	tcase_add_test(gets, get_of_the_past_does_not_wait);
 	tcase_add_test(gets, many_wait);
 	tcase_add_test(roomy, many_are_told_of_much);
+	tcase_add_test(roomy, many_wait_for_much);
 	tcase_add_test(roomy, poll_leaves_out_too_many_values);
 	tcase_add_test(three, no_leader_is_said_in_time);
 	tcase_add_test(three, a_follower_waits_as_well);
