@@ -365,14 +365,21 @@ kernel_unsent(const struct http_connection *connection)
 	return size;
 }
 
-/* A stream may last for ever without that all of it is sent at any time. */
+/* What was sent gives its memory back when it is the larger part: so what there
+ * is, is not much more than what counts as unsent. A stream may last for ever
+ * without that all of it is sent at any time. */
 static void
-go_on_later(struct http_connection *connection)
+forget_sent(struct http_connection *connection)
 {
-	connection->kernel_unsent = kernel_unsent(connection);
-	if (connection->output_sent < connection->output.size / 2)
+	struct buf *output = &connection->output;
+	size_t sent = connection->output_sent;
+	struct buf rest = { 0 };
+
+	if (sent < output->size / 2)
 		return;
-	buf_drain(&connection->output, connection->output_sent);
+	buf_append(&rest, output->data + sent, output->size - sent);
+	buf_release(output);
+	*output = rest;
 	connection->output_sent = 0;
 }
 
@@ -407,7 +414,8 @@ on_sent(struct http_connection *connection, size_t size)
 	http_stream_on_sent(connection);
 	if (connection->blocked) {
 		if (connection->streamed)
-			go_on_later(connection);
+			connection->kernel_unsent = kernel_unsent(connection);
+		forget_sent(connection);
 		return;
 	}
 	buf_release(&connection->output);

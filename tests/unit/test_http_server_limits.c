@@ -1,4 +1,4 @@
-#include "net/http_server.h"
+#include "net/http_server_impl.h"
 #include "tests/unit/http_site.h"
 #include "tests/unit/suites.h"
 #include <errno.h>
@@ -146,6 +146,38 @@ START_TEST(blocked_connection_reads_no_requests)
 }
 END_TEST
 
+/* It does not count as unsent either. */
+START_TEST(what_was_sent_takes_no_memory)
+{
+	struct http_server_params params = probe_params;
+	const struct http_connection *connection;
+	const struct list *stuck;
+	struct buf received = { 0 };
+	struct probe probe;
+	int fd;
+
+	params.output_bytes_max = 64 * MEBIBYTE;
+	probe_start(&probe, &params);
+	probe.answer_size = 48 * MEBIBYTE;
+	fd = probe_connect(&probe);
+	probe_send_text(&probe, fd, GET("/stuck"));
+	probe_settle(&probe);
+	receive_at_least(&probe, fd, &received, 28 * MEBIBYTE);
+	probe_settle(&probe);
+	stuck = &probe.server->phases[HTTP_PHASE_WRITE];
+	ck_assert(!list_empty(stuck));
+	connection =
+	    CONTAINER_OF(stuck->next, struct http_connection, phase_link);
+	ck_assert_uint_le(
+	    connection->output.size, 2 * (size_t)connection->unsent + 1);
+	ck_assert_uint_lt(connection->output.capacity, 48 * MEBIBYTE);
+	receive_at_least(&probe, fd, &received, probe.answer_size);
+	close(fd);
+	buf_release(&received);
+	probe_stop(&probe);
+}
+END_TEST
+
 /* L5: over the limit on unsent bytes it is the slow one that is cut. */
 START_TEST(limit_output_cuts_the_slowest)
 {
@@ -264,6 +296,7 @@ http_server_limits_suite(void)
 	tcase_add_test(tests, limit_body_in_chunks);
 	tcase_add_test(tests, refused_answer_survives_the_rest_of_the_body);
 	tcase_add_test(tests, blocked_connection_reads_no_requests);
+	tcase_add_test(tests, what_was_sent_takes_no_memory);
 	tcase_add_test(tests, limit_output_cuts_the_slowest);
 	tcase_add_test(tests, limit_output_cuts_the_larger);
 	tcase_add_test(tests, limit_output_spares_peers);
