@@ -95,21 +95,27 @@ go_on(const struct node *node, struct node_answer *answer)
 
 /* ---- Offers ---- */
 
-static bool
-is_present(const struct node *node, const struct node_piece *offer)
+static int
+look_for(
+    const struct node *node, const struct node_piece *offer, bool *ret_present)
 {
 	struct raft_status raft;
 	struct node_log_base base;
+	int error;
 
+	*ret_present = false;
 	/* The log has it, but nothing to apply it to. */
 	if (node_state_lost(node))
-		return false;
+		return 0;
 	raft_get_status(node->raft, &raft);
-	if (offer->id.index <= raft.commit_index)
-		return true;
+	*ret_present = offer->id.index <= raft.commit_index;
+	if (*ret_present)
+		return 0;
 	/* All of it is in the log; a leader's appends will commit it. */
-	return node_log_get_base(node->log, offer->id.index, &base) == 0 &&
-	       base.term == offer->id.term && base.chain == offer->chain;
+	error = node_log_get_base(node->log, offer->id.index, &base);
+	*ret_present = error == 0 && base.term == offer->id.term &&
+		       base.chain == offer->chain;
+	return error == ERR_NOT_FOUND ? 0 : error;
 }
 
 /* The log cannot go on from there. */
@@ -164,8 +170,13 @@ take_offer(struct node *node, raft_usec now, const struct node_piece *offer,
     struct node_answer *answer)
 {
 	struct node_receiver *receiver = node->snapshots.receiver;
+	bool is_present;
+	int error = look_for(node, offer, &is_present);
 
-	if (is_present(node, offer)) {
+	if (error != 0)
+		return node_set_fault(node, error, "log entry %" PRIu64 ": %s",
+		    offer->id.index, err_text(error));
+	if (is_present) {
 		answer->kind = NODE_ANSWER_DONE;
 		return 0;
 	}

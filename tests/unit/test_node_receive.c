@@ -219,6 +219,62 @@ START_TEST(a_fault_of_the_log_leaves_one_state_whole)
 }
 END_TEST
 
+/* An entry reaches a follower, which does not hear that it is committed. */
+static struct machine *
+append_uncommitted(struct node_cluster *cluster, struct machine_put *write)
+{
+	struct machine *leader = node_cluster_elect(cluster);
+	struct node_packet *packet;
+	struct machine *to = NULL;
+
+	ck_assert_int_eq(machine_put(leader, write, "key", "value"), 0);
+	ck_assert_int_eq(node_turn(leader->node, cluster->now), 0);
+	while ((packet = node_cluster_next_packet(cluster)) != NULL) {
+		if (packet->message.entries_count == 1 && to == NULL) {
+			to = packet->to;
+			ck_assert_int_eq(node_receive(to->node, cluster->now,
+					     &packet->message, packet->records),
+			    0);
+			ck_assert_int_eq(node_turn(to->node, cluster->now), 0);
+		}
+		node_packet_free(packet);
+	}
+	ck_assert_ptr_nonnull(to);
+	return to;
+}
+
+/* Whether the log has what is offered can only the log tell. */
+START_TEST(a_fault_of_the_log_at_an_offer_stops_the_node)
+{
+	struct node_cluster *cluster = node_cluster_new(3);
+	struct machine_put write;
+	struct machine *machine = append_uncommitted(cluster, &write);
+	struct node_piece piece = { .kind = NODE_PIECE_OFFER };
+	struct node_status status;
+	struct buf answer = { 0 };
+	struct buf offer = { 0 };
+
+	machine->isolated = true;
+	machine_stop(machine);
+	ck_assert_int_eq(machine_start(machine), 0);
+	status = machine_status(machine);
+	ck_assert_uint_lt(status.raft.commit_index, status.raft.last_index);
+	piece.id.index = status.raft.last_index;
+	piece.id.term = status.raft.term;
+	node_piece_begin(&offer, &piece);
+	node_piece_end(&offer);
+	store_mem_fail_operation(machine->log_disk, 1, ERR_IO);
+	ck_assert_int_eq(node_receive_snapshot(machine->node, cluster->now,
+			     machine->id % 3 + 1, buf_slice(&offer), &answer),
+	    ERR_IO);
+	ck_assert_ptr_nonnull(strstr(node_fault(machine->node), "log entry"));
+	store_mem_fail_operation(machine->log_disk, 0, 0);
+	buf_release(&offer);
+	buf_release(&answer);
+	node_cluster_free(cluster);
+}
+END_TEST
+
 /* The seed decides whether the commit took place all the same. */
 START_TEST(a_failed_commit_of_the_log_leaves_one_state_whole)
 {
@@ -577,6 +633,7 @@ node_receive_suite(void)
 	tcase_add_test(
 	    tcase, a_failed_commit_of_the_new_data_leaves_the_old_state);
 	tcase_add_test(tcase, a_fault_of_the_log_leaves_one_state_whole);
+	tcase_add_test(tcase, a_fault_of_the_log_at_an_offer_stops_the_node);
 	tcase_add_test(
 	    tcase, a_failed_commit_of_the_log_leaves_one_state_whole);
 	tcase_add_test(tcase, a_full_disk_ends_the_transfer_and_not_the_node);
