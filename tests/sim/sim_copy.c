@@ -14,6 +14,25 @@ take(struct sim *sim, struct sim_node *node)
 	sim_trace(sim, node->id, "its disks are copied");
 }
 
+/* A copy of the time of a single voter asks nobody when it starts: that it is an
+ * old one nothing can tell it. */
+static bool
+needs_others(struct sim *sim, const struct sim_node *node)
+{
+	struct sim_log *committed = &sim->checks->committed;
+	const struct raft_members *members =
+	    sim_check_members_at(sim, committed, committed->last_index);
+
+	for (unsigned i = 0; i < members->count; i++) {
+		const struct raft_member *member = &members->member[i];
+
+		if (member->role_new == RAFT_MEMBER_VOTER &&
+		    sim_node_of_member(sim, member->id) != node)
+			return true;
+	}
+	return false;
+}
+
 /*
  * All members have heard that the node was started since the copy was taken:
  * nobody who could not know has to tell the old one from the newest.
@@ -21,9 +40,9 @@ take(struct sim *sim, struct sim_node *node)
 static bool
 is_known_as_newer(struct sim *sim, const struct sim_node *node)
 {
-	const struct sim_log *committed = &sim->checks->committed;
-	const struct raft_members *members = sim_check_members_at(
-	    sim, &sim->checks->committed, committed->last_index);
+	struct sim_log *committed = &sim->checks->committed;
+	const struct raft_members *members =
+	    sim_check_members_at(sim, committed, committed->last_index);
 
 	for (unsigned i = 0; i < members->count; i++) {
 		const struct sim_node *other =
@@ -122,7 +141,7 @@ sim_copy_strike(struct sim *sim, struct rng *rng)
 
 	if (node->rolled_back || node->node == NULL || node->broken ||
 	    node->wiped || node->state != NODE_MEMBER ||
-	    sim->now < node->busy_until)
+	    sim->now < node->busy_until || !needs_others(sim, node))
 		return;
 	if (node->copy.log == NULL ||
 	    node->copy_renewals != node->renewals + node->wounds ||
