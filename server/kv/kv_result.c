@@ -91,6 +91,8 @@ kv_output_next(struct slice *outputs, struct kv_output *ret_output)
 {
 	struct kv_output output = { 0 };
 	struct codec_reader reader;
+	uint64_t content;
+	uint64_t index;
 	unsigned fields;
 
 	if (outputs->size == 0)
@@ -98,14 +100,15 @@ kv_output_next(struct slice *outputs, struct kv_output *ret_output)
 	codec_reader_init(&reader, *outputs);
 	output.kind = (enum kv_output_kind)codec_read_u8(&reader);
 	fields = codec_read_u16(&reader);
-	output.index = (uint32_t)codec_read_varint(&reader);
+	index = codec_read_varint(&reader);
+	output.index = (uint32_t)index;
 	output.exists = (fields & KV_OUT_EXISTS) != 0;
 	output.has_value = (fields & KV_OUT_VALUE) != 0;
 	output.more = (fields & KV_OUT_MORE) != 0;
 	output.key = kv_read_bytes(&reader, fields, KV_OUT_KEY);
 	output.value = kv_read_bytes(&reader, fields, KV_OUT_VALUE);
-	output.content_type = (enum kv_content_type)kv_read_number(
-	    &reader, fields, KV_OUT_CONTENT);
+	content = kv_read_number(&reader, fields, KV_OUT_CONTENT);
+	output.content_type = (enum kv_content_type)content;
 	output.modified = kv_read_number(&reader, fields, KV_OUT_MODIFIED);
 	output.created = kv_read_number(&reader, fields, KV_OUT_CREATED);
 	output.version = kv_read_number(&reader, fields, KV_OUT_VERSION);
@@ -115,7 +118,7 @@ kv_output_next(struct slice *outputs, struct kv_output *ret_output)
 	if (reader.failed || fields > KV_OUT_ALL ||
 	    fields != kv_output_fields(&output) ||
 	    output.kind < KV_OUTPUT_CONDITION || output.kind > KV_OUTPUT_LOCK ||
-	    output.content_type >= KV_CONTENT_TYPES_COUNT)
+	    index > UINT32_MAX || content >= KV_CONTENT_TYPES_COUNT)
 		return ERR_CORRUPT;
 	*outputs = reader.rest;
 	*ret_output = output;

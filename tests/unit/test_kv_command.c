@@ -537,6 +537,26 @@ START_TEST(kv_output_comes_back)
 }
 END_TEST
 
+/* Cut off, they would pass for another index and another content type. */
+START_TEST(kv_output_number_of_33_bits)
+{
+	static const char *const texts[] = {
+		"\x01\x00\x00\x81\x80\x80\x80\x10",
+		"\x01\x00\x10\x01\x81\x80\x80\x80\x10",
+	};
+	static const size_t sizes[] = { 8, 9 };
+
+	for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+		struct slice outputs = slice_of(texts[i], sizes[i]);
+		struct kv_output output;
+
+		ck_assert_int_eq(
+		    kv_output_next(&outputs, &output), ERR_CORRUPT);
+		ck_assert_uint_eq(outputs.size, sizes[i]);
+	}
+}
+END_TEST
+
 Suite *
 kv_command_suite(void)
 {
@@ -559,6 +579,7 @@ kv_command_suite(void)
 	tcase_add_test(core, kv_command_overhead_is_bounded);
 	tcase_add_test(core, kv_result_comes_back);
 	tcase_add_test(core, kv_output_comes_back);
+	tcase_add_test(core, kv_output_number_of_33_bits);
 	suite_add_tcase(suite, core);
 	return suite;
 }
