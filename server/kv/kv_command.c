@@ -1,8 +1,8 @@
 /*
  * A command is: u8 version, u8 kind, u8 whether it has an identity, its u8 size
  * and key, and u64 digest; then the fields of its kind. A transaction has parts
- * instead: u8 tag, then a condition or an operation, or nothing for the begin
- * of an empty else branch. Sizes and most numbers are of codec_append_varint.
+ * instead: u8 tag, then a condition or an operation, or nothing for an else
+ * branch that is empty. Sizes and most numbers are of codec_append_varint.
  * Integrity is the log record's business.
  */
 
@@ -440,7 +440,7 @@ kv_read_parts(struct codec_reader *reader, struct kv_command *command)
 		command->else_count += tag == KV_TAG_ELSE_OP;
 		command->has_else |= tag >= KV_TAG_ELSE;
 		if (tag < last || count > KV_TRANSACTION_OPS_MAX ||
-		    (tag == KV_TAG_ELSE && last == KV_TAG_ELSE))
+		    last == KV_TAG_ELSE)
 			reader->failed = true;
 		last = tag;
 	}

@@ -171,7 +171,8 @@ void kv_encode_transaction(struct buf *to, const struct kv_identity *identity);
 void kv_encode_condition(struct buf *to, const struct kv_condition *condition);
 void
 kv_encode_op(struct buf *to, enum kv_branch branch, const struct kv_op *op);
-/* There is an else branch, though it may be empty: it is no failure. */
+/* Instead of operations of the else branch: there is one, so it is no failure,
+ * but an empty one. */
 void kv_encode_else(struct buf *to);
 
 /* Whole transactions of one operation. */

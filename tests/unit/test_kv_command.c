@@ -359,6 +359,7 @@ START_TEST(kv_part_with_wrong_bytes)
 		{ "relation 7", "\x01\x01\x07\x01k\x00", 6 },
 		{ "condition on nothing", "\x01\x01\x01\x00\x00", 5 },
 		{ "two else", "\x03\x03", 2 },
+		{ "operation in an empty else", "\x03\x04\x02\x00\x01k", 6 },
 		{ "then after else", "\x03\x02\x02\x00\x01k", 6 },
 		{ "condition after then",
 		    "\x02\x02\x00\x01k\x01\x01\x01\x01k\x00", 11 },
