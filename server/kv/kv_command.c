@@ -489,12 +489,20 @@ kv_read_body(struct codec_reader *reader, struct kv_command *command)
 	}
 }
 
+/* The leader's own commands have none. */
+static bool
+kv_may_have_identity(enum kv_command_kind kind)
+{
+	return kind < KV_COMMAND_EXPIRE;
+}
+
 static void
-kv_read_identity(struct codec_reader *reader, struct kv_identity *identity)
+kv_read_identity(struct codec_reader *reader, enum kv_command_kind kind,
+    struct kv_identity *identity)
 {
 	unsigned given = codec_read_u8(reader);
 
-	if (given > 1)
+	if (given > (kv_may_have_identity(kind) ? 1 : 0))
 		reader->failed = true;
 	if (given != 1)
 		return;
@@ -517,7 +525,7 @@ kv_command_decode(struct slice bytes, struct kv_command *ret_command)
 		return ERR_VERSION;
 	command.kind =
 	    (enum kv_command_kind)kv_read_choice(&reader, KV_COMMAND_COMPACT);
-	kv_read_identity(&reader, &command.identity);
+	kv_read_identity(&reader, command.kind, &command.identity);
 	if (!reader.failed)
 		kv_read_body(&reader, &command);
 	if (!codec_reader_done(&reader))

@@ -426,6 +426,23 @@ START_TEST(kv_transaction_of_too_many_parts)
 }
 END_TEST
 
+/* Its answer would take the place of a client's. */
+START_TEST(kv_leaders_own_command_with_an_identity)
+{
+	static const char *const texts[] = {
+		"\x02\x07\x01\x02id\x01\x02\x03\x04\x05\x06\x07\x08\x05\0\0\0"
+		"\x09",
+		"\x02\x08\x01\x02id\x01\x02\x03\x04\x05\x06\x07\x08",
+		"\x02\x09\x01\x02id\x01\x02\x03\x04\x05\x06\x07\x08\x05\0\0\0"
+		"\x09",
+	};
+	static const size_t sizes[] = { 19, 14, 19 };
+
+	for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+		expect_refused(slice_of(texts[i], sizes[i]), ERR_CORRUPT);
+}
+END_TEST
+
 /* An id of 0 stands for none. */
 START_TEST(kv_lease_without_an_id)
 {
@@ -576,6 +593,7 @@ kv_command_suite(void)
 	tcase_add_test(core, kv_part_with_wrong_bytes);
 	tcase_add_test(core, kv_command_with_a_size_beyond_its_limit);
 	tcase_add_test(core, kv_transaction_of_too_many_parts);
+	tcase_add_test(core, kv_leaders_own_command_with_an_identity);
 	tcase_add_test(core, kv_lease_without_an_id);
 	tcase_add_test(core, kv_command_overhead_is_bounded);
 	tcase_add_test(core, kv_result_comes_back);
