@@ -85,6 +85,9 @@ $(FUZZERS): $(BUILD)/fuzz/%: $(O)/tests/fuzz/fuzz_%.o $(ALL_BUT_MAIN)
 	@echo "LD $@"
 	@$(LINK) -fsanitize=fuzzer -o $@ $^ $(DAEMON_LIBS)
 
+# It plays in the world of the unit tests.
+$(BUILD)/fuzz/api_json: $(O)/tests/unit/api_site.o $(TESTLIB)
+
 $(O)/common/%.o $(O)/server/raft/%.o $(O)/server/kv/%.o \
 $(O)/server/net/wire%.o: WARNINGS += -Wconversion
 $(O)/common/version.o: DEFINES = -DLUMINOUS_VERSION='"$(VERSION)"'
