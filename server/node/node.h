@@ -36,8 +36,8 @@ struct node_params {
 	uint8_t directory_nonce[NODE_NONCE_SIZE]; /* for an empty directory */
 	uint8_t cluster_id[NODE_NONCE_SIZE]; /* if this node founds a cluster */
 	/* A checkpoint follows when about this many bytes of pages are dirty,
-	 * or this long after the first change, whichever is earlier; or from
-	 * half of that on, so that members do not make theirs together. */
+	 * or this long after the first change, whichever is earlier; or up to
+	 * half more of both, so that members do not make theirs together. */
 	uint64_t checkpoint_bytes;
 	raft_usec checkpoint_interval;
 	uint64_t cache_bytes_max; /* of applied entries kept for peers */

@@ -28,8 +28,8 @@ dirty_page_bytes(const struct kv_stats *stats)
 
 /*
  * Members change alike: with the same bounds all would write at the same time,
- * and nobody be there to take a command meanwhile. So each uses between half
- * and all of a bound, drawn anew for each checkpoint.
+ * and nobody be there to take a command meanwhile. So each uses from all of a
+ * bound to half as much again, drawn anew for each checkpoint.
  */
 static uint64_t
 drawn(const struct node *node, const struct kv_stats *stats, uint64_t bound)
@@ -39,7 +39,7 @@ drawn(const struct node *node, const struct kv_stats *stats, uint64_t bound)
 
 	codec_store_u64(bytes, stats->checkpoint_index);
 	hash = hash64(node->id, slice_of(bytes, sizeof(bytes)));
-	return bound - bound / 2 / 256 * (hash % 256);
+	return bound + bound / 2 / 256 * (hash % 256);
 }
 
 static bool
