@@ -113,6 +113,13 @@ void api_encode_begin(struct api_call *call, struct buf *command);
  * First of all in operation->applied: it also notes that this is a replay.
  */
 bool api_fail_result(struct api_call *call, const struct kv_result *result);
+/* What a result that is too large or too many came up against. */
+uint64_t api_result_limit(const struct api_call *call, enum kv_status status);
+/* What is said of a lease that is not there, written or read. */
+#define API_NO_LEASE_DETAIL "there is no such lease: it ended, or never was"
+#define API_NO_LEASE_HINT                                                      \
+	"POST /lease?ttl=15s makes one; if it was the token of a lock, "       \
+	"somebody else may hold that: PUT /lock/NAME asks again"
 /* Of a result that has one. */
 struct kv_output api_first_output(const struct kv_result *result);
 enum api_shown {

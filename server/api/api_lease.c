@@ -269,11 +269,8 @@ serve_lease(struct api_call *call)
 	if (rc == 0)
 		reply_lease(call, &lease);
 	else if (rc == ERR_NOT_FOUND)
-		api_fail(call, API_LEASE_NOT_FOUND,
-		    "POST /lease?ttl=15s makes one; if it was the token of a "
-		    "lock, "
-		    "somebody else may hold that: PUT /lock/NAME asks again",
-		    "there is no such lease: it ended, or never was");
+		api_fail(call, API_LEASE_NOT_FOUND, API_NO_LEASE_HINT,
+		    API_NO_LEASE_DETAIL);
 	else
 		api_fail_damaged(call, rc, "reading a lease");
 }

@@ -57,10 +57,8 @@ fail_too_many(struct api_call *call, enum kv_status status)
 {
 	struct api_problem *problem =
 	    api_problem(call->api, API_BODY_TOO_LARGE);
-	uint64_t limit = KV_DELETE_KEYS_MAX;
+	uint64_t limit = api_result_limit(call, status);
 
-	if (status == KV_WRITES_TOO_MUCH)
-		limit = KV_WRITE_BYTES_MAX;
 	buf_printf(&problem->detail,
 	    "these are more than %" PRIu64
 	    " %s, which is too much for one revision",

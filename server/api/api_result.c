@@ -108,10 +108,8 @@ static const struct {
 	    "the value is not a whole number of 64 bits, or the sum would not "
 	    "be one",
 	    "GET the key to see; a PUT of 0 begins anew" },
-	{ KV_LEASE_NOT_FOUND, API_LEASE_NOT_FOUND, true,
-	    "there is no such lease: it ended, or never was",
-	    "POST /lease?ttl=15s makes one; if it was the token of a lock, "
-	    "somebody else may hold that: PUT /lock/NAME asks again" },
+	{ KV_LEASE_NOT_FOUND, API_LEASE_NOT_FOUND, true, API_NO_LEASE_DETAIL,
+	    API_NO_LEASE_HINT },
 	{ KV_LEASE_EXISTS, API_LEASE_EXISTS, false,
 	    "the id that was drawn is in use", "repeat it" },
 	{ KV_LOCK_NOT_HELD, API_LOCK_NOT_FOUND, false,
@@ -142,25 +140,29 @@ static const struct {
 	    "draw another key for each request" },
 };
 
-/* What a result of API_BODY_TOO_LARGE came up against. */
+uint64_t
+api_result_limit(const struct api_call *call, enum kv_status status)
+{
+	struct kv_identity ignored;
+
+	if (status == KV_TOO_LARGE)
+		return call->api->params.value_bytes_max;
+	if (status == KV_LOOKS_TOO_MUCH)
+		return KV_LOOK_BYTES_MAX;
+	if (status == KV_WRITES_TOO_MUCH)
+		return KV_WRITE_BYTES_MAX;
+	if (status == KV_READS_TOO_MUCH)
+		return api_get_identity(call, &ignored) == NULL
+			   ? KV_OUTPUT_BYTES_MAX
+			   : KV_REPLAY_OUTPUT_BYTES_MAX;
+	return KV_DELETE_KEYS_MAX;
+}
+
 static void
 append_limit(const struct api_call *call, enum kv_status status,
     struct api_problem *problem)
 {
-	struct kv_identity ignored;
-	uint64_t limit = KV_DELETE_KEYS_MAX;
-
-	if (status == KV_TOO_LARGE)
-		limit = call->api->params.value_bytes_max;
-	if (status == KV_READS_TOO_MUCH)
-		limit = api_get_identity(call, &ignored) == NULL
-			    ? KV_OUTPUT_BYTES_MAX
-			    : KV_REPLAY_OUTPUT_BYTES_MAX;
-	if (status == KV_LOOKS_TOO_MUCH)
-		limit = KV_LOOK_BYTES_MAX;
-	if (status == KV_WRITES_TOO_MUCH)
-		limit = KV_WRITE_BYTES_MAX;
-	api_problem_u64(problem, "limit", limit);
+	api_problem_u64(problem, "limit", api_result_limit(call, status));
 	if (status == KV_TOO_LARGE)
 		api_problem_text(problem, "option", "http.max-value");
 }
