@@ -171,7 +171,7 @@ text_parse_hex(struct slice text, uint8_t *to, size_t size)
 			return ERR_INVALID;
 	}
 	for (size_t i = 0; i < size; i++) {
-		to[i] = (uint8_t)(hex_value(text.data[2 * i]) << 4 |
+		to[i] = (uint8_t)(hex_value(text.data[2 * i]) * 16 +
 				  hex_value(text.data[2 * i + 1]));
 	}
 	return 0;

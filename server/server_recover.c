@@ -260,7 +260,7 @@ check(const struct config *config, const struct node_recover *recover,
     char *why, size_t size)
 {
 	const struct config_recover *asked = &config->recover;
-	struct node_recover_seen seen[CONFIG_SEEN_MAX];
+	struct node_recover_seen seen[CONFIG_SEEN_MAX] = { 0 };
 
 	for (unsigned i = 0; i < asked->seen_count; i++) {
 		snprintf(seen[i].name, sizeof(seen[i].name), "%s",

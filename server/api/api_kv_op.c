@@ -1,5 +1,6 @@
 #include "api/api_impl.h"
 #include "common/err.h"
+#include "common/panic.h"
 
 /* POST of one key: what the server does to a value, and children in order. */
 
@@ -205,7 +206,6 @@ propose_post(struct api_call *call, struct buf *command)
 	const struct operation *operation = find_operation(call);
 	const struct http_request *request = call->request;
 	struct kv_op op = {
-		.kind = operation->kind,
 		.key = buf_slice(&call->key),
 		.other = call->query.to_key,
 		.value = request->body,
@@ -219,6 +219,8 @@ propose_post(struct api_call *call, struct buf *command)
 			: KV_CONTENT_NONE,
 	};
 
+	ASSERT(operation != NULL); /* api_kv_post has looked */
+	op.kind = operation->kind;
 	if (!api_take_lifetime(call, operation->lifetime, &op) ||
 	    !fits(call, operation))
 		return false;

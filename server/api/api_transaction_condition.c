@@ -17,25 +17,28 @@ static const struct target {
 };
 
 /* Sets *ret_target to the only one that the condition has. */
-static bool
-find_target(struct api_encoder *encoder, const json_t *object,
-    const struct target **ret_target)
+/* NULL: there is none, or more than one, and why was said. */
+static const struct target *
+find_target(struct api_encoder *encoder, const json_t *object)
 {
-	*ret_target = NULL;
+	const struct target *found = NULL;
+
 	for (size_t i = 0; i < ARRAY_COUNT(targets); i++) {
 		if (!api_json_has(object, targets[i].name))
 			continue;
-		if (*ret_target != NULL)
-			return api_json_fail(&encoder->reader, targets[i].name,
+		if (found != NULL) {
+			api_json_fail(&encoder->reader, targets[i].name,
 			    "there is %s as well; write a condition for each",
-			    (*ret_target)->name);
-		*ret_target = &targets[i];
+			    found->name);
+			return NULL;
+		}
+		found = &targets[i];
 	}
-	if (*ret_target != NULL)
-		return true;
-	return api_json_fail(&encoder->reader, NULL,
-	    "has nothing to compare: revision, created, version, exists, "
-	    "lease or value");
+	if (found == NULL)
+		api_json_fail(&encoder->reader, NULL,
+		    "has nothing to compare: revision, created, version, "
+		    "exists, lease or value");
+	return found;
 }
 
 static bool
@@ -127,7 +130,7 @@ api_encode_condition(struct api_encoder *encoder, json_t *object)
 		NULL) ||
 	    !api_json_key(
 		reader, object, "key", &encoder->key, &condition.key) ||
-	    !find_target(encoder, object, &target) ||
+	    (target = find_target(encoder, object)) == NULL ||
 	    !read_relation(encoder, object, &condition.relation) ||
 	    !read_target(encoder, object, target, &condition))
 		return false;

@@ -37,25 +37,28 @@ static const struct form forms[] = {
 	{ "move", KV_MOVE, API_JSON_TO | LIFETIME, KV_LIFETIME_KEEP, false },
 };
 
-static bool
-find_form(struct api_encoder *encoder, const json_t *object,
-    const struct form **ret_form)
+/* NULL: there is none, or more than one, and why was said. */
+static const struct form *
+find_form(struct api_encoder *encoder, const json_t *object)
 {
-	*ret_form = NULL;
+	const struct form *found = NULL;
+
 	for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {
 		if (!api_json_has(object, forms[i].name))
 			continue;
-		if (*ret_form != NULL)
-			return api_json_fail(&encoder->reader, forms[i].name,
+		if (found != NULL) {
+			api_json_fail(&encoder->reader, forms[i].name,
 			    "there is %s as well; write an operation for each",
-			    (*ret_form)->name);
-		*ret_form = &forms[i];
+			    found->name);
+			return NULL;
+		}
+		found = &forms[i];
 	}
-	if (*ret_form != NULL)
-		return true;
-	return api_json_fail(&encoder->reader, NULL,
-	    "is no operation: put, delete, delete_prefix, get, list, incr, "
-	    "append, touch, persist, copy or move");
+	if (found == NULL)
+		api_json_fail(&encoder->reader, NULL,
+		    "is no operation: put, delete, delete_prefix, get, list, "
+		    "incr, append, touch, persist, copy or move");
+	return found;
 }
 
 static bool
@@ -262,9 +265,9 @@ api_encode_op(
 {
 	struct api_json *reader = &encoder->reader;
 	struct kv_op op = { 0 };
-	const struct form *form;
+	const struct form *form = find_form(encoder, object);
 
-	if (!find_form(encoder, object, &form) ||
+	if (form == NULL ||
 	    !api_json_known(reader, object, form->members, form->name))
 		return false;
 	op.kind = form->kind;

@@ -187,7 +187,7 @@ kv_run_expire(struct kv *kv, const struct kv_command *command,
 int
 kv_first_deadline(struct kv *kv, uint64_t *ret_us)
 {
-	struct kv_deadline deadline;
+	struct kv_deadline deadline = { 0 };
 	int code;
 
 	if (kv->failed)

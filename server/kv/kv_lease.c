@@ -404,7 +404,7 @@ int
 kv_next_lease_key(
     struct kv *kv, uint64_t id, struct slice after, struct buf *ret_key)
 {
-	struct slice key;
+	struct slice key = { 0 };
 	int code;
 
 	if (kv->failed)

@@ -122,8 +122,8 @@ read_position(struct codec_reader *reader, struct kv_position *ret_position)
 	}
 	ret_position->table = table;
 	ret_position->key_size = size;
-	if (size != 0)
-		memcpy(ret_position->key, key.data, size);
+	if (key.size != 0)
+		memcpy(ret_position->key, key.data, key.size);
 }
 
 int
