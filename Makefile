@@ -119,6 +119,9 @@ lint: all $(B)/unit $(B)/sim
 bench: all fanout
 	scripts/bench.sh
 
+coverage:
+	+scripts/coverage.sh
+
 clean:
 	rm -rf $(BUILD)
 
@@ -159,5 +162,5 @@ uninstall:
 		$(DESTDIR)$(sysusersdir)/luminous.conf \
 		$(DESTDIR)$(tmpfilesdir)/luminous.conf
 
-.PHONY: all unit sim fanout check lint bench fuzz fuzzers clean install uninstall
+.PHONY: all unit sim fanout check lint bench coverage fuzz fuzzers clean install uninstall
 .DELETE_ON_ERROR:

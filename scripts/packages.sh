@@ -7,6 +7,8 @@ declare -A packages=(
 		libjansson-dev liblmdb-dev libssl-dev libxxhash-dev"
 	[test]="binutils check clang clang-format curl libclang-rt-dev python3
 		strace"
+	[analyze]="clang-tidy cppcheck"
+	[coverage]="gcovr"
 	[bench]="curl etcd-server nginx-light python3 wrk"
 )
 
@@ -23,7 +25,7 @@ as_root() {
 	fi
 }
 
-# install_packages GROUP...: build, test, bench. Installs what is missing.
+# install_packages GROUP...: build, test, analyze, coverage, bench. Installs what is missing.
 install_packages() {
 	local group package
 	local missing=()
