@@ -10,8 +10,9 @@
 /*
  * The search places operations with a known answer, one after the other. An
  * unknown write is placed only right before a known operation that is legal
- * because of it: of two unknown writes in a row the first has no effect that
- * anyone sees, and one that nobody sees may as well come last or never.
+ * because of it, or before an unknown one that depends on the state, a swap or
+ * an addition: of two blind writes in a row the first has no effect that anyone
+ * sees, and one that nobody sees may as well come last or never.
  */
 struct linear_event {
 	uint32_t op; /* in `known` */
@@ -22,8 +23,8 @@ struct linear_event {
 };
 
 struct linear_frame {
-	struct linear_event *call;
-	uint32_t unknown; /* placed before it; NONE */
+	struct linear_event *call; /* NULL: the unknown write alone */
+	uint32_t unknown;          /* placed before it; NONE */
 	uint64_t state_before;
 };
 
@@ -34,7 +35,8 @@ struct linear_search {
 	uint32_t *unknown; /* writes only, by time of call */
 	uint32_t unknown_count;
 	bool *unknown_used;
-	bool *unknown_read; /* its value was read, so it is unlike others */
+	bool *unknown_read; /* its value was seen, so it is unlike others */
+	bool some_depend;   /* on the state, of the unknown ones */
 	struct linear_event head;
 	struct linear_event *events; /* 2 a known op: its call, its return */
 	struct linear_frame *stack;
@@ -162,8 +164,13 @@ first_return(const struct linear_search *search)
 static bool
 is_legal(const struct linear_op *op, uint64_t state)
 {
-	if (op->kind == LINEAR_GET)
-		return op->value == state;
+	switch (op->kind) {
+	case LINEAR_GET: return op->value == state;
+	case LINEAR_SWAP: return op->existed == (state == op->expected);
+	case LINEAR_ADD: return op->value == state + op->by;
+	case LINEAR_PUT:
+	case LINEAR_DELETE: break;
+	}
 	return op->existed == (state != 0);
 }
 
@@ -173,36 +180,105 @@ state_after(const struct linear_op *op, uint64_t state)
 	switch (op->kind) {
 	case LINEAR_PUT: return op->value;
 	case LINEAR_DELETE: return 0;
+	case LINEAR_SWAP: return state == op->expected ? op->value : state;
+	case LINEAR_ADD: return state + op->by;
 	case LINEAR_GET: break;
 	}
 	return state;
 }
 
-/*
- * The next unknown write from number `from` on that makes `op` legal. Those
- * whose value nobody read are all alike, so the first stands for all.
- */
+static bool
+depends_on_state(const struct linear_op *op)
+{
+	return op->kind == LINEAR_SWAP || op->kind == LINEAR_ADD;
+}
+
+/* ---- Unknown writes ---- */
+
+static const struct linear_op *
+unknown_op(const struct linear_search *search, uint32_t number)
+{
+	return &search->ops[search->unknown[number]];
+}
+
+/* May it come next, and does that change anything? */
+static bool
+is_free(const struct linear_search *search, uint32_t number)
+{
+	const struct linear_op *write = unknown_op(search, number);
+
+	return !search->unknown_used[number] &&
+	       state_after(write, search->state) != search->state;
+}
+
+/* One before it, that is free as well, does the same as far as anyone sees. */
+static bool
+has_double(const struct linear_search *search, uint32_t number)
+{
+	const struct linear_op *write = unknown_op(search, number);
+
+	if (search->unknown_read[number] || write->kind == LINEAR_SWAP)
+		return false;
+	for (uint32_t i = 0; i < number; i++) {
+		const struct linear_op *other = unknown_op(search, i);
+
+		if (!search->unknown_used[i] && !search->unknown_read[i] &&
+		    other->kind == write->kind && other->by == write->by)
+			return true;
+	}
+	return false;
+}
+
+/* The next unknown write from number `from` on that makes `op` legal. */
 static uint32_t
 next_unknown(const struct linear_search *search, const struct linear_op *op,
     uint32_t from)
 {
 	uint64_t limit = first_return(search)->at;
-	bool alike_seen = false;
 
-	for (uint32_t i = 0; i < search->unknown_count; i++) {
-		const struct linear_op *write =
-		    &search->ops[search->unknown[i]];
-		bool alike = !search->unknown_read[i];
+	for (uint32_t i = from; i < search->unknown_count; i++) {
+		const struct linear_op *write = unknown_op(search, i);
 
 		if (write->called_at > limit)
 			break;
-		if (search->unknown_used[i] ||
-		    !is_legal(op, state_after(write, search->state)))
-			continue;
-		if (alike && alike_seen)
-			continue;
-		alike_seen = alike_seen || alike;
-		if (i >= from)
+		if (is_free(search, i) &&
+		    is_legal(op, state_after(write, search->state)) &&
+		    !has_double(search, i))
+			return i;
+	}
+	return NONE;
+}
+
+/* Can another unknown write, which depends on the state, follow this one? */
+static bool
+leads_on(const struct linear_search *search, uint32_t number, uint64_t limit)
+{
+	uint64_t state = state_after(unknown_op(search, number), search->state);
+
+	for (uint32_t i = 0; i < search->unknown_count; i++) {
+		const struct linear_op *write = unknown_op(search, i);
+
+		if (write->called_at > limit)
+			break;
+		if (i != number && !search->unknown_used[i] &&
+		    depends_on_state(write) &&
+		    state_after(write, state) != state)
+			return true;
+	}
+	return false;
+}
+
+/* The next one from number `from` on that may be placed alone. */
+static uint32_t
+next_alone(const struct linear_search *search, uint32_t from)
+{
+	uint64_t limit = first_return(search)->at;
+
+	for (uint32_t i = from; i < search->unknown_count; i++) {
+		if (unknown_op(search, i)->called_at > limit)
+			break;
+		if (is_free(search, i) && !has_double(search, i) &&
+		    leads_on(search, i, limit))
 			return i;
 	}
 	return NONE;
@@ -213,8 +289,6 @@ next_unknown(const struct linear_search *search, const struct linear_op *op,
 static void
 place(struct linear_search *search, struct linear_event *call, uint32_t unknown)
 {
-	const struct linear_op *op = known_op(search, call);
-
 	search->stack[search->depth++] = (struct linear_frame){
 		.call = call,
 		.unknown = unknown,
@@ -223,10 +297,12 @@ place(struct linear_search *search, struct linear_event *call, uint32_t unknown)
 	if (unknown != NONE) {
 		search->unknown_used[unknown] = true;
 		flip_bit(search, search->known_count + unknown);
-		search->state = state_after(
-		    &search->ops[search->unknown[unknown]], search->state);
+		search->state =
+		    state_after(unknown_op(search, unknown), search->state);
 	}
-	search->state = state_after(op, search->state);
+	if (call == NULL)
+		return;
+	search->state = state_after(known_op(search, call), search->state);
 	flip_bit(search, call->op);
 	unlink_event(call);
 	unlink_event(call + 1);
@@ -237,9 +313,11 @@ take_back(struct linear_search *search)
 {
 	struct linear_frame frame = search->stack[--search->depth];
 
-	relink_event(frame.call + 1);
-	relink_event(frame.call);
-	flip_bit(search, frame.call->op);
+	if (frame.call != NULL) {
+		relink_event(frame.call + 1);
+		relink_event(frame.call);
+		flip_bit(search, frame.call->op);
+	}
 	search->state = frame.state_before;
 	if (frame.unknown != NONE) {
 		search->unknown_used[frame.unknown] = false;
@@ -277,6 +355,25 @@ try_call(struct linear_search *search, struct linear_event *call, uint32_t from)
 	return false;
 }
 
+/* The same for an unknown write that is placed alone. */
+static bool
+try_alone(struct linear_search *search, uint32_t from)
+{
+	uint32_t unknown;
+
+	if (!search->some_depend)
+		return false;
+	unknown = next_alone(search, from);
+	while (unknown != NONE) {
+		place(search, NULL, unknown);
+		if (visit(search))
+			return true;
+		take_back(search);
+		unknown = next_alone(search, unknown + 1);
+	}
+	return false;
+}
+
 static void
 note_depth(struct linear_search *search, const struct linear_event *blocked)
 {
@@ -286,11 +383,30 @@ note_depth(struct linear_search *search, const struct linear_event *blocked)
 	search->blocked = search->known[blocked->op];
 }
 
+/* The last step was wrong: what is to be tried in its place; NULL: nothing. */
+static struct linear_event *
+go_back(struct linear_search *search)
+{
+	while (search->depth != 0) {
+		struct linear_frame frame = take_back(search);
+
+		if (frame.call == NULL) {
+			if (try_alone(search, frame.unknown + 1))
+				return search->head.next;
+			continue;
+		}
+		if (frame.unknown != NONE &&
+		    try_call(search, frame.call, frame.unknown + 1))
+			return search->head.next;
+		return frame.call->next;
+	}
+	return NULL;
+}
+
 static enum linear_verdict
 run(struct linear_search *search, uint64_t steps_max)
 {
 	struct linear_event *event = search->head.next;
-	struct linear_frame frame;
 
 	for (uint64_t step = 0; search->head.next != &search->head; step++) {
 		if (step == steps_max)
@@ -300,16 +416,15 @@ run(struct linear_search *search, uint64_t steps_max)
 							   : event->next;
 			continue;
 		}
-		/* All that may come next was tried: the last step was wrong. */
-		note_depth(search, event);
-		if (search->depth == 0)
-			return LINEAR_ILLEGAL;
-		frame = take_back(search);
-		if (frame.unknown != NONE &&
-		    try_call(search, frame.call, frame.unknown + 1))
+		/* All known ones that may come next were tried. */
+		if (try_alone(search, 0)) {
 			event = search->head.next;
-		else
-			event = frame.call->next;
+			continue;
+		}
+		note_depth(search, event);
+		event = go_back(search);
+		if (event == NULL)
+			return LINEAR_ILLEGAL;
 	}
 	return LINEAR_LEGAL;
 }
@@ -398,22 +513,28 @@ link_events(struct linear_search *search)
 	free(sorted);
 }
 
+/* Does `op` tell this value from others? */
+static bool
+sees_value(const struct linear_op *op, uint64_t value)
+{
+	if (op->kind == LINEAR_SWAP)
+		return op->expected == value;
+	return op->kind == LINEAR_ADD ||
+	       (op->kind == LINEAR_GET && op->known && op->value == value);
+}
+
 static void
-mark_read_values(struct linear_search *search)
+mark_read_values(struct linear_search *search, size_t count)
 {
 	for (uint32_t i = 0; i < search->unknown_count; i++) {
-		const struct linear_op *write =
-		    &search->ops[search->unknown[i]];
+		const struct linear_op *write = unknown_op(search, i);
 
+		search->some_depend |= depends_on_state(write);
 		if (write->kind != LINEAR_PUT)
 			continue;
-		for (uint32_t j = 0; j < search->known_count; j++) {
-			const struct linear_op *op =
-			    &search->ops[search->known[j]];
-
-			if (op->kind == LINEAR_GET && op->value == write->value)
-				search->unknown_read[i] = true;
-		}
+		for (size_t j = 0; j < count; j++)
+			search->unknown_read[i] |=
+			    sees_value(&search->ops[j], write->value);
 	}
 }
 
@@ -440,7 +561,7 @@ search_init(
 	    mem_zalloc(search->visited_capacity * 2, sizeof(uint32_t));
 	sort_ops(search, count);
 	link_events(search);
-	mark_read_values(search);
+	mark_read_values(search, count);
 }
 
 static void
