@@ -50,6 +50,7 @@ PURE = $(filter-out \
 EVERYTHING = $(call objects,common/*.c server/*.c server/*/*.c)
 ALL_BUT_MAIN = $(filter-out $(O)/server/luminousd.o,$(EVERYTHING))
 TESTLIB = $(call objects,tests/lib/*.c)
+CHECKER = $(filter-out %/check_main.o,$(call objects,tests/torture/check*.c))
 FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%, \
 	$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -57,18 +58,24 @@ all: $(B)/luminousd
 unit: $(B)/unit
 sim: $(B)/sim
 fanout: $(B)/fanout
+check-history: $(B)/check-history
 
 $(B)/luminousd: $(EVERYTHING)
 	@echo "LD $@"
 	@$(LINK) -o $@ $^ $(DAEMON_LIBS)
 
-$(B)/unit: $(call objects,tests/unit/*.c) $(TESTLIB) $(ALL_BUT_MAIN)
+$(B)/unit: $(call objects,tests/unit/*.c) $(TESTLIB) $(CHECKER) $(ALL_BUT_MAIN)
 	@echo "LD $@"
 	@$(LINK) -o $@ $^ $(DAEMON_LIBS) $(CHECK_LIBS)
 
 $(B)/sim: $(call objects,tests/sim/*.c) $(TESTLIB) $(PURE)
 	@echo "LD $@"
 	@$(LINK) -o $@ $^ $(PURE_LIBS)
+
+$(B)/check-history: $(O)/tests/torture/check_main.o $(CHECKER) \
+		$(O)/tests/lib/linear.o $(call objects,common/*.c)
+	@echo "LD $@"
+	@$(LINK) -o $@ $^ $(DAEMON_LIBS)
 
 $(B)/fanout: $(O)/tests/bench/fanout.o $(call objects,common/*.c)
 	@echo "LD $@"
@@ -113,7 +120,7 @@ check: $(B)/unit $(B)/sim all
 	$(B)/sim --seeds 50
 	@$(MAKE) --no-print-directory lint
 
-lint: all $(B)/unit $(B)/sim
+lint: all $(B)/unit $(B)/sim $(B)/check-history
 	scripts/lint.sh $(O)
 
 bench: all fanout
@@ -162,5 +169,6 @@ uninstall:
 		$(DESTDIR)$(sysusersdir)/luminous.conf \
 		$(DESTDIR)$(tmpfilesdir)/luminous.conf
 
-.PHONY: all unit sim fanout check lint bench coverage fuzz fuzzers clean install uninstall
+.PHONY: all unit sim fanout check lint bench coverage fuzz fuzzers clean \
+	install uninstall check-history
 .DELETE_ON_ERROR:

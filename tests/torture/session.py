@@ -213,6 +213,8 @@ class Session:
         if response.status in (200, 201):
             item = response.json()
             take_item(record, item)
+            if record["op"] == "touch":  # which changes no revision
+                record["rev"] = revision_of(response)
             if "value" in item:
                 record["out"] = item["value"]
             if record["op"] == "child":
@@ -298,7 +300,7 @@ class Session:
         return self.ask(record, "POST", target, self._take_written, b"")
 
     def append(self, key):
-        value = f"{self.value().rstrip('.')},"
+        value = f"({self.value().rstrip('.')})"  # found in no other one
         record = {"op": "append", "key": key, "value": value,
                   **self.identity(0.6)}
         target = http.quote(key) + query(op="append")
