@@ -51,14 +51,18 @@ EVERYTHING = $(call objects,common/*.c server/*.c server/*/*.c)
 ALL_BUT_MAIN = $(filter-out $(O)/server/luminousd.o,$(EVERYTHING))
 TESTLIB = $(call objects,tests/lib/*.c)
 CHECKER = $(filter-out %/check_main.o,$(call objects,tests/torture/check*.c))
-FUZZERS = $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz/%, \
-	$(wildcard tests/fuzz/fuzz_*.c))
+# Targets, and the worlds of the unit tests that they play in.
+FUZZLIB = $(filter-out %/fuzz_entry.o %/fuzz_replay.o, \
+		$(call objects,tests/fuzz/*.c)) \
+	$(patsubst %,$(O)/tests/unit/%.o, \
+		api_site http_probe journal_site log_site peer_net) $(TESTLIB)
 
 all: $(B)/luminousd
 unit: $(B)/unit
 sim: $(B)/sim
 fanout: $(B)/fanout
 check-history: $(B)/check-history
+fuzz-replay: $(B)/fuzz-replay
 
 $(B)/luminousd: $(EVERYTHING)
 	@echo "LD $@"
@@ -81,19 +85,20 @@ $(B)/fanout: $(O)/tests/bench/fanout.o $(call objects,common/*.c)
 	@echo "LD $@"
 	@$(LINK) -o $@ $^ $(DAEMON_LIBS)
 
-# One variant of its own below build/fuzz, with clang's libFuzzer.
+$(B)/fuzz-replay: $(O)/tests/fuzz/fuzz_replay.o $(FUZZLIB) $(ALL_BUT_MAIN)
+	@echo "LD $@"
+	@$(LINK) -o $@ $^ $(DAEMON_LIBS)
+
+# One variant of its own, build/fuzz/fuzzer, with clang's libFuzzer.
 fuzz:
 	+@$(MAKE) --no-print-directory CC=clang B=$(BUILD)/fuzz \
-		SAN=fuzzer-no-link,address,undefined fuzzers
+		SAN=fuzzer-no-link,address,undefined fuzzer
 
-fuzzers: $(FUZZERS)
+fuzzer: $(B)/fuzzer
 
-$(FUZZERS): $(BUILD)/fuzz/%: $(O)/tests/fuzz/fuzz_%.o $(ALL_BUT_MAIN)
+$(B)/fuzzer: $(O)/tests/fuzz/fuzz_entry.o $(FUZZLIB) $(ALL_BUT_MAIN)
 	@echo "LD $@"
 	@$(LINK) -fsanitize=fuzzer -o $@ $^ $(DAEMON_LIBS)
-
-# It plays in the world of the unit tests.
-$(BUILD)/fuzz/api_json: $(O)/tests/unit/api_site.o $(TESTLIB)
 
 $(O)/common/%.o $(O)/server/raft/%.o $(O)/server/kv/%.o \
 $(O)/server/net/wire%.o: WARNINGS += -Wconversion
@@ -115,12 +120,13 @@ $(B)/command:
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
-check: $(B)/unit $(B)/sim all
+check: $(B)/unit $(B)/sim $(B)/fuzz-replay all
 	$(B)/unit
 	$(B)/sim --seeds 50
+	$(B)/fuzz-replay
 	@$(MAKE) --no-print-directory lint
 
-lint: all $(B)/unit $(B)/sim $(B)/check-history
+lint: all $(B)/unit $(B)/sim $(B)/check-history $(B)/fuzz-replay
 	scripts/lint.sh $(O)
 
 bench: all fanout
@@ -169,6 +175,6 @@ uninstall:
 		$(DESTDIR)$(sysusersdir)/luminous.conf \
 		$(DESTDIR)$(tmpfilesdir)/luminous.conf
 
-.PHONY: all unit sim fanout check lint bench coverage fuzz fuzzers clean \
-	install uninstall check-history
+.PHONY: all unit sim fanout check-history fuzz-replay check lint bench \
+	coverage fuzz fuzzer clean install uninstall
 .DELETE_ON_ERROR:

@@ -2,17 +2,16 @@
  * The JSON of clients, through the front door of a node that leads itself:
  * POST /txn, and the lines of PUT /import, which may come in any pieces. The
  * first byte chooses. Whatever is sent, the answer is a document, and no fault
- * of the server's. Begin with tests/fuzz/corpus/api_json, and with
- * -dict=tests/fuzz/api_json.dict.
+ * of the server's.
  *
  * A node is kept for many inputs, so that they meet keys of those before.
  */
 
 #include "common/json.h"
 #include "common/panic.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/unit/api_site.h"
 
-#include <check.h>
 #include <stdio.h>
 
 #define INPUTS_PER_WORLD 1000
@@ -20,27 +19,8 @@
 #define ANSWER_SIZE_MAX  (64 << 20)
 #define CHUNK_SIZE       3
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct world *world;
 static unsigned inputs;
-
-/* ---- What the world asserts, without a suite that runs ---- */
-
-void
-_mark_point(const char *file, int line)
-{
-	(void)file;
-	(void)line;
-}
-
-void
-_ck_assert_failed(const char *file, int line, const char *expression,
-    const char *message, ...)
-{
-	fprintf(stderr, "%s\n", message == NULL ? "" : message);
-	panic_assert(expression, file, line, __func__);
-}
 
 /* ---- Answers ---- */
 
@@ -175,17 +155,17 @@ static void (*const checks[])(struct slice input) = {
 	check_import_atomic,
 };
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void
+fuzz_api_json(struct slice input)
 {
-	if (size == 0 || size > INPUT_SIZE_MAX || data[0] < '0' ||
-	    (size_t)(data[0] - '0') >= ARRAY_COUNT(checks))
-		return 0;
+	if (input.size == 0 || input.size > INPUT_SIZE_MAX ||
+	    input.data[0] < '0' ||
+	    (size_t)(input.data[0] - '0') >= ARRAY_COUNT(checks))
+		return;
 	if (inputs++ % INPUTS_PER_WORLD == 0) {
 		if (world != NULL)
 			world_free(world);
 		world = world_new_one(0);
 	}
-	checks[data[0] - '0'](slice_of(data + 1, size - 1));
-	return 0;
+	checks[input.data[0] - '0'](slice_of(input.data + 1, input.size - 1));
 }

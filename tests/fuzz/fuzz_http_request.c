@@ -6,15 +6,15 @@
 
 #include "common/buf.h"
 #include "common/panic.h"
+#include "common/rng.h"
 #include "net/http_parse.h"
+#include "tests/fuzz/fuzz.h"
 
 /* Small, so that a fuzzer gets to them. */
 static const struct http_parse_limits limits = {
 	.first_line_size_max = 200,
 	.head_size_max = 600,
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct verdict {
 	int rc;
@@ -80,18 +80,36 @@ check_accepted(struct slice input, const struct http_request_head *head)
 	ASSERT(hosts == 1 || (hosts == 0 && head->minor_version == 0));
 }
 
-/* Decodes in pieces of `step` bytes; appends data, returns the bytes used or
- * SIZE_MAX for a refusal. */
+/* How a stream comes: all at once, or cut in pieces of 1 .. `step_max`. */
+struct cutter {
+	size_t step_max;
+	struct rng rng;
+};
+
 static size_t
-decode(struct slice input, size_t step, struct buf *data)
+next_step(struct cutter *cutter, size_t left)
+{
+	size_t step = cutter->step_max;
+
+	if (step != SIZE_MAX)
+		step = (size_t)rng_between(&cutter->rng, 1, step);
+	return MIN(left, step);
+}
+
+/* Decodes piece by piece; appends data, returns the bytes used or SIZE_MAX for
+ * a refusal. */
+static size_t
+decode(struct slice input, size_t step_max, struct buf *data)
 {
 	struct http_chunked chunked = { .chunk_left = 0 };
+	struct cutter cutter = { .step_max = step_max };
 	const char *detail;
 	size_t used = 0;
 
+	rng_init(&cutter.rng, input.size);
 	while (used < input.size && chunked.state != HTTP_CHUNKED_DONE) {
-		struct slice piece =
-		    slice_of(input.data + used, MIN(step, input.size - used));
+		struct slice piece = slice_of(
+		    input.data + used, next_step(&cutter, input.size - used));
 		struct slice part;
 		size_t before = piece.size;
 
@@ -106,28 +124,32 @@ decode(struct slice input, size_t step, struct buf *data)
 static void
 check_chunks(struct slice body)
 {
+	static const size_t steps[] = { 1, 3, 20 };
 	struct buf whole = { 0 };
-	struct buf bytes = { 0 };
 	size_t used = decode(body, SIZE_MAX, &whole);
 
-	ASSERT(decode(body, 1, &bytes) == used);
-	ASSERT(slice_equal(buf_slice(&whole), buf_slice(&bytes)));
 	ASSERT(whole.size <= body.size);
+	for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
+		struct buf pieces = { 0 };
+
+		ASSERT(decode(body, steps[i], &pieces) == used);
+		ASSERT(slice_equal(buf_slice(&whole), buf_slice(&pieces)));
+		buf_release(&pieces);
+	}
 	buf_release(&whole);
-	buf_release(&bytes);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void
+fuzz_http_request(struct slice input)
 {
-	struct slice input = slice_of(data, size);
 	struct http_request_head head;
 	struct http_request_head head_of_part;
 	struct verdict verdict = judge(input, &head);
 
-	for (size_t part = 0; part <= MIN(size, limits.head_size_max); part++) {
+	for (size_t part = 0; part <= MIN(input.size, limits.head_size_max);
+	     part++) {
 		struct verdict other =
-		    judge(slice_of(data, part), &head_of_part);
+		    judge(slice_of(input.data, part), &head_of_part);
 
 		if (other.rc == 0 && other.size == 0)
 			continue;
@@ -139,8 +161,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (verdict.rc == 0 && verdict.size > 0) {
 		check_accepted(input, &head);
 		if (head.framing.chunked)
-			check_chunks(
-			    slice_of(data + verdict.size, size - verdict.size));
+			check_chunks(slice_of(input.data + verdict.size,
+			    input.size - verdict.size));
 	}
-	return 0;
 }

@@ -5,14 +5,13 @@
 
 #include "common/panic.h"
 #include "net/http_parse.h"
+#include "tests/fuzz/fuzz.h"
 
 /* Small, so that a fuzzer gets to them. */
 static const struct http_parse_limits limits = {
 	.first_line_size_max = 100,
 	.head_size_max = 600,
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int
 judge(struct slice input, struct http_response_head *head, size_t *ret_size)
@@ -43,18 +42,19 @@ check_same(
 	}
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void
+fuzz_http_response(struct slice input)
 {
 	struct http_response_head head;
 	struct http_response_head head_of_part;
 	size_t head_size = 0;
 	size_t part_size = 0;
-	int rc = judge(slice_of(data, size), &head, &head_size);
+	int rc = judge(input, &head, &head_size);
 
-	for (size_t part = 0; part <= MIN(size, limits.head_size_max); part++) {
-		int part_rc =
-		    judge(slice_of(data, part), &head_of_part, &part_size);
+	for (size_t part = 0; part <= MIN(input.size, limits.head_size_max);
+	     part++) {
+		int part_rc = judge(
+		    slice_of(input.data, part), &head_of_part, &part_size);
 
 		if (part_rc == 0 && part_size == 0)
 			continue;
@@ -70,5 +70,4 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ASSERT(
 		    !head.framing.chunked || !head.framing.has_content_length);
 	}
-	return 0;
 }

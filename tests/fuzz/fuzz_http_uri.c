@@ -6,8 +6,7 @@
 #include "common/buf.h"
 #include "common/panic.h"
 #include "net/http_uri.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static void
 check_encoded(struct slice bytes)
@@ -40,24 +39,23 @@ check_cut(struct slice text, size_t cut)
 	buf_release(&whole);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void
+fuzz_http_uri(struct slice input)
 {
-	struct slice text = slice_of(data, size);
+	struct slice text = input;
 	struct slice rest = text;
 	struct http_query_parameter parameter;
 	size_t seen = 0;
 
 	check_encoded(text);
-	for (size_t cut = 0; cut <= MIN(size, 64); cut++)
+	for (size_t cut = 0; cut <= MIN(input.size, 64); cut++)
 		check_cut(text, cut);
 	while (http_query_next(&rest, &parameter)) {
-		ASSERT(parameter.name.data >= data);
-		ASSERT(
-		    parameter.value.data + parameter.value.size <= data + size);
+		ASSERT(parameter.name.data >= input.data);
+		ASSERT(parameter.value.data + parameter.value.size <=
+		       input.data + input.size);
 		seen += parameter.name.size + parameter.value.size;
 	}
 	ASSERT(rest.size == 0);
-	ASSERT(seen <= size);
-	return 0;
+	ASSERT(seen <= input.size);
 }

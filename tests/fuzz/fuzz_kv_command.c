@@ -2,15 +2,14 @@
  * What the key-value store reads out of the log, out of snapshots and out of
  * its tables; the first byte chooses which. What is decoded lies within the
  * input, and is encoded to what it was decoded from wherever there is an
- * encoder. Begin with tests/fuzz/corpus/kv_command: libFuzzer gives each input
- * in memory of its own size, so that a read beyond it is seen.
+ * encoder. Each input is in memory of its own size, so that a read beyond it is
+ * seen.
  */
 
 #include "common/panic.h"
 #include "kv/kv_impl.h"
 #include "kv/kv_piece.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static void
 check_within(struct slice whole, struct slice part)
@@ -307,10 +306,9 @@ static void (*const checks[])(struct slice input) = {
 	check_piece,
 };
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void
+fuzz_kv_command(struct slice input)
 {
-	if (size > 0 && data[0] < ARRAY_COUNT(checks))
-		checks[data[0]](slice_of(data + 1, size - 1));
-	return 0;
+	if (input.size > 0 && input.data[0] < ARRAY_COUNT(checks))
+		checks[input.data[0]](slice_of(input.data + 1, input.size - 1));
 }

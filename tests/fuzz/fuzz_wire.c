@@ -1,16 +1,15 @@
 /*
  * Messages and hellos of peers: whatever is decoded is encoded to what it was
- * decoded from. Begin with tests/fuzz/corpus/wire.
+ * decoded from.
  */
 
 #include "common/panic.h"
 #include "net/wire.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>
 
 #define RECORDS_MAX 16
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
 check_message(struct slice text)
@@ -55,10 +54,9 @@ check_hello(struct slice text)
 	buf_release(&third);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+void
+fuzz_wire(struct slice input)
 {
-	check_message(slice_of(data, size));
-	check_hello(slice_of(data, size));
-	return 0;
+	check_message(input);
+	check_hello(input);
 }
