@@ -67,18 +67,24 @@ install_packages build test || exit 1
 
 jobs=-j$(nproc)
 san=address,undefined
+# For each target; two run at a time.
+fuzz_seconds=${FUZZ_SECONDS:-60}
 
-if step "gcc build" make "$jobs" all unit sim; then
+if step "gcc build" make "$jobs" all unit sim fuzz-replay; then
 	step "gcc units" build/unit
 	step "simulator" build/sim --seeds 50
+	step "fuzz corpus" build/fuzz-replay
 	step "lint" make lint
 	step "real daemons" python3 tests/proc/run.py
 	step "HTTP API by curl" python3 tests/proc/conformance.py
 fi
-step "sanitizer build" make "$jobs" SAN=$san unit &&
+if step "sanitizer build" make "$jobs" SAN=$san unit fuzz-replay; then
 	step "sanitizer units" build/san/unit
+	step "sanitizer fuzz corpus" build/san/fuzz-replay
+fi
 step "clang build" make "$jobs" CC=clang all unit sim &&
 	step "clang units" build/clang/unit
+step "fuzz" scripts/fuzz.sh "$fuzz_seconds"
 
 cat "$failures"
 echo "$passed passed, $failed failed"
