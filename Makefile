@@ -57,12 +57,11 @@ FUZZLIB = $(filter-out %/fuzz_entry.o %/fuzz_replay.o, \
 	$(patsubst %,$(O)/tests/unit/%.o, \
 		api_site http_probe journal_site log_site peer_net) $(TESTLIB)
 
-all: $(B)/luminousd
-unit: $(B)/unit
-sim: $(B)/sim
-fanout: $(B)/fanout
-check-history: $(B)/check-history
-fuzz-replay: $(B)/fuzz-replay
+# Each can be made by its name alone.
+PROGRAMS = luminousd unit sim sim-real fuzz-replay check-history fanout
+
+all: luminousd
+$(PROGRAMS): %: $(B)/%
 
 $(B)/luminousd: $(EVERYTHING)
 	@echo "LD $@"
@@ -78,6 +77,13 @@ $(B)/sim: $(call objects,tests/sim/*.c) $(TESTLIB) $(PURE)
 
 $(B)/check-history: $(O)/tests/torture/check_main.o $(CHECKER) \
 		$(O)/tests/lib/linear.o $(call objects,common/*.c)
+	@echo "LD $@"
+	@$(LINK) -o $@ $^ $(DAEMON_LIBS)
+
+# The same with the product's own ways to write and to read; see sim_media.h.
+$(B)/sim-real: $(filter-out $(O)/tests/sim/sim_media.o, \
+		$(call objects,tests/sim/*.c tests/sim/real/*.c)) \
+		$(TESTLIB) $(ALL_BUT_MAIN)
 	@echo "LD $@"
 	@$(LINK) -o $@ $^ $(DAEMON_LIBS)
 
@@ -120,13 +126,13 @@ $(B)/command:
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
-check: $(B)/unit $(B)/sim $(B)/fuzz-replay all
+check: $(PROGRAMS:%=$(B)/%)
 	$(B)/unit
 	$(B)/sim --seeds 50
 	$(B)/fuzz-replay
 	@$(MAKE) --no-print-directory lint
 
-lint: all $(B)/unit $(B)/sim $(B)/check-history $(B)/fuzz-replay
+lint: $(PROGRAMS:%=$(B)/%)
 	scripts/lint.sh $(O)
 
 bench: all fanout
@@ -175,6 +181,6 @@ uninstall:
 		$(DESTDIR)$(sysusersdir)/luminous.conf \
 		$(DESTDIR)$(tmpfilesdir)/luminous.conf
 
-.PHONY: all unit sim fanout check-history fuzz-replay check lint bench \
-	coverage fuzz fuzzer clean install uninstall
+.PHONY: $(PROGRAMS) all check lint bench coverage fuzz fuzzer clean install \
+	uninstall
 .DELETE_ON_ERROR:

@@ -1,8 +1,9 @@
-/* build/sim: one seed or many; see --help. */
+/* build/sim and build/sim-real: one seed or many; see --help. */
 
 #include "common/panic.h"
 #include "common/text.h"
 #include "tests/sim/sim_campaign.h"
+#include "tests/sim/sim_media.h"
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 enum { STATUS_GOOD = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 static const char help[] =
-    "Usage: build/sim --seed N | --seeds RANGE [OPTION...]\n"
+    "Usage: %s --seed N | --seeds RANGE [OPTION...]\n"
     "Runs whole clusters of the replica on a virtual clock, network and "
     "disks,\n"
     "with faults, and checks what must hold. A seed decides everything.\n"
@@ -30,6 +31,9 @@ static const char help[] =
     "  --time SECONDS        of virtual time with faults, likewise\n"
     "  --profile NAME        mix (everything), churn, snapshot, disk, net, "
     "clock\n"
+    "  --messages KIND       structs, or bytes as the daemon sends them, "
+    "which\n"
+    "                        build/sim-real can\n"
     "  --list-coverage       with --seeds: a line for all that can happen,\n"
     "                        and how often it did\n"
     "  --jobs J              run so many processes at once\n"
@@ -92,6 +96,7 @@ enum option_code {
 	OPTION_NODES,
 	OPTION_TIME,
 	OPTION_PROFILE,
+	OPTION_MESSAGES,
 	OPTION_COVERAGE,
 	OPTION_JOBS,
 	OPTION_HELP
@@ -105,6 +110,7 @@ static const struct option options[] = {
 	{ "nodes", required_argument, NULL, OPTION_NODES },
 	{ "time", required_argument, NULL, OPTION_TIME },
 	{ "profile", required_argument, NULL, OPTION_PROFILE },
+	{ "messages", required_argument, NULL, OPTION_MESSAGES },
 	{ "list-coverage", no_argument, NULL, OPTION_COVERAGE },
 	{ "jobs", required_argument, NULL, OPTION_JOBS },
 	{ "help", no_argument, NULL, OPTION_HELP },
@@ -129,6 +135,16 @@ parse_profile(const char *name)
 			return (enum sim_profile)i;
 	}
 	usage("no such profile", name);
+}
+
+static enum sim_messages
+parse_messages(const char *name)
+{
+	if (strcmp(name, "structs") == 0)
+		return SIM_MESSAGES_STRUCTS;
+	if (strcmp(name, "bytes") != 0 || sim_media.streams == NULL)
+		usage("this program has no such messages", name);
+	return SIM_MESSAGES_BYTES;
 }
 
 static void
@@ -159,12 +175,15 @@ take_option(int option, struct arguments *arguments)
 	case OPTION_PROFILE:
 		campaign->options.profile = parse_profile(optarg);
 		break;
+	case OPTION_MESSAGES:
+		campaign->options.messages = parse_messages(optarg);
+		break;
 	case OPTION_COVERAGE: campaign->lists_coverage = true; break;
 	case OPTION_JOBS:
 		campaign->jobs_count =
 		    (unsigned)parse_positive("--jobs", JOBS_MAX);
 		break;
-	case OPTION_HELP: fputs(help, stdout); exit(STATUS_GOOD);
+	case OPTION_HELP: printf(help, sim_media.program); exit(STATUS_GOOD);
 	default: exit(STATUS_USAGE);
 	}
 }

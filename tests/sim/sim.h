@@ -13,6 +13,7 @@
  * sim_net         links between nodes: delays, loss, partitions
  * sim_connection  the connections over them
  * sim_message     what the nodes send over these
+ * sim_media       as what: structs, or bytes
  * sim_pieces      and the snapshots
  * sim_node        a replica's process: clock, turns, crashes
  * sim_host        what it asks of its host
@@ -54,6 +55,7 @@ enum sim_purpose {
 	SIM_RNG_WATCHER,
 	SIM_RNG_NEMESIS,
 	SIM_RNG_NODE,
+	SIM_RNG_MEDIA,
 	SIM_RNG_COUNT
 };
 
@@ -66,7 +68,11 @@ enum sim_phase {
 	SIM_DONE
 };
 
+/* As what they travel; see sim_media.h. */
+enum sim_messages { SIM_MESSAGES_STRUCTS, SIM_MESSAGES_BYTES };
+
 struct sim_net;
+struct sim_streams;
 struct sim_node;
 struct sim_clients;
 struct sim_watchers;
@@ -98,6 +104,8 @@ struct sim {
 	struct sim_heap heap;
 	struct sim_node *nodes; /* config.hosts_count of them */
 	struct sim_net *net;
+	enum sim_messages messages;
+	struct sim_streams *streams; /* NULL: they are structs */
 	struct sim_clients *clients;
 	struct sim_watchers *watchers;
 	struct sim_nemesis *nemesis;
@@ -142,6 +150,7 @@ struct sim_options {
 	unsigned nodes_count; /* 0: the seed decides */
 	raft_usec duration;   /* of the faults; 0: the seed decides */
 	enum sim_profile profile;
+	enum sim_messages messages;
 	bool trace;
 };
 

@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "common/panic.h"
+#include "tests/sim/sim_media.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,11 +117,13 @@ wait_for_job(struct shared *shared, struct job *job)
 void
 sim_print_repeat(uint64_t seed, const struct sim_options *options)
 {
-	printf("repeat: build/sim --seed %" PRIu64, seed);
+	printf("repeat: %s --seed %" PRIu64, sim_media.program, seed);
 	if (options->nodes_count != 0)
 		printf(" --nodes %u", options->nodes_count);
 	if (options->profile != SIM_PROFILE_MIX)
 		printf(" --profile %s", sim_profile_names[options->profile]);
+	if (options->messages == SIM_MESSAGES_BYTES)
+		printf(" --messages bytes");
 	if (options->duration != 0)
 		printf(" --time %" PRIu64, options->duration / 1000000);
 	printf(" --trace\n");

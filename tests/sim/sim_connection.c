@@ -1,6 +1,7 @@
 /* Dialling, the hello each way, and how connections end. */
 
 #include "tests/sim/sim_copy.h"
+#include "tests/sim/sim_media.h"
 #include "tests/sim/sim_net_impl.h"
 #include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_pieces.h"
@@ -327,6 +328,8 @@ sim_net_node_died(struct sim *sim, struct sim_node *node)
 		ours->dial_number += SIM_NODES_MAX + 1;
 		theirs->accepted = 0;
 	}
+	if (sim_streams(sim) != NULL)
+		sim_streams(sim)->node_died(sim, node);
 }
 
 void
@@ -346,11 +349,9 @@ sim_net_reset(struct sim *sim, raft_id a, raft_id b)
 }
 
 void
-sim_net_receive(
-    struct sim *sim, struct sim_node *node, const struct sim_event *event)
+sim_net_take(
+    struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
 {
-	const struct sim_packet *packet = event->object;
-
 	switch (packet->kind) {
 	case SIM_PACKET_HELLO: receive_hello(sim, node, packet); break;
 	case SIM_PACKET_WELCOME: receive_welcome(sim, node, packet); break;
@@ -367,5 +368,13 @@ sim_net_receive(
 	case SIM_PACKET_PIECE_ANSWER:
 		sim_pieces_answered(sim, node, packet);
 		break;
+	case SIM_PACKET_SEGMENT: sim_streams(sim)->read(sim, node, packet);
 	}
+}
+
+void
+sim_net_receive(
+    struct sim *sim, struct sim_node *node, const struct sim_event *event)
+{
+	sim_net_take(sim, node, event->object);
 }

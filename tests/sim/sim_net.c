@@ -1,13 +1,22 @@
 #include "tests/sim/sim_net.h"
 
 #include "common/mem.h"
+#include "tests/sim/sim_media.h"
 #include "tests/sim/sim_net_impl.h"
 #include <stdlib.h>
+
+const struct sim_streams_ops *
+sim_streams(const struct sim *sim)
+{
+	return sim->messages == SIM_MESSAGES_BYTES ? sim_media.streams : NULL;
+}
 
 void
 sim_net_init(struct sim *sim)
 {
 	sim->net = mem_zalloc(1, sizeof(*sim->net));
+	if (sim_streams(sim) != NULL)
+		sim_streams(sim)->init(sim);
 }
 
 void
@@ -22,6 +31,8 @@ sim_net_release(struct sim *sim)
 			sim_packet_unref(net->outbox[id][i]);
 		free(net->outbox[id]);
 	}
+	if (sim_streams(sim) != NULL)
+		sim_streams(sim)->release(sim);
 	free(net);
 }
 
@@ -40,11 +51,28 @@ sim_net_rng(struct sim *sim)
 
 /* ---- Links ---- */
 
-static void
-schedule_packet(struct sim *sim, struct sim_packet *packet, raft_usec at)
+void
+sim_net_schedule(struct sim *sim, struct sim_packet *packet, raft_usec at)
 {
 	sim_schedule(
 	    sim, at, SIM_EVENT_PACKET, packet->to, 0, sim_packet_ref(packet));
+}
+
+static bool
+has_content(const struct sim_packet *packet)
+{
+	return packet->kind != SIM_PACKET_RESET &&
+	       packet->kind != SIM_PACKET_REFUSAL &&
+	       packet->kind != SIM_PACKET_SEGMENT;
+}
+
+static void
+schedule_packet(struct sim *sim, struct sim_packet *packet, raft_usec at)
+{
+	if (sim_streams(sim) != NULL && has_content(packet))
+		sim_streams(sim)->write(sim, packet, at);
+	else
+		sim_net_schedule(sim, packet, at);
 }
 
 /* Old messages were past the cut before it was made; a rumour of a refusal,
@@ -121,6 +149,13 @@ sim_net_connection(struct sim *sim, const struct sim_packet *packet)
 	return &sim->net->connections[packet->dialer][acceptor];
 }
 
+static enum sim_packet_kind
+content_of(const struct sim_packet *packet)
+{
+	return packet->kind == SIM_PACKET_SEGMENT ? packet->carried
+						  : packet->kind;
+}
+
 void
 sim_net_arrive(struct sim *sim, const struct sim_event *event)
 {
@@ -136,7 +171,7 @@ sim_net_arrive(struct sim *sim, const struct sim_event *event)
 		sim_node_post(sim, event);
 		return;
 	}
-	if (node->powered && packet->kind == SIM_PACKET_HELLO)
+	if (node->powered && content_of(packet) == SIM_PACKET_HELLO)
 		sim_net_notice(sim, SIM_PACKET_REFUSAL, node->id, packet->from,
 		    packet->dialer, packet->session);
 	else if (node->powered && packet->kind != SIM_PACKET_RESET &&

@@ -10,6 +10,8 @@
 
 #include "tests/sim/sim_node.h"
 
+struct sim_packet;
+
 void sim_net_init(struct sim *sim);
 void sim_net_release(struct sim *sim);
 
@@ -33,6 +35,9 @@ void sim_net_receive(
     struct sim *sim, struct sim_node *node, const struct sim_event *event);
 void sim_net_dial(
     struct sim *sim, struct sim_node *node, const struct sim_event *event);
+/* The content of a packet is at `node`, which is in a turn. */
+void sim_net_take(
+    struct sim *sim, struct sim_node *node, const struct sim_packet *packet);
 /* An event that nobody will handle. */
 void sim_net_drop(const struct sim_event *event);
 

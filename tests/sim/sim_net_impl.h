@@ -53,6 +53,8 @@ struct sim_net {
 /* ---- sim_net.c ---- */
 
 struct rng *sim_net_rng(struct sim *sim);
+/* It arrives at `at`, whatever it is; takes a reference. */
+void sim_net_schedule(struct sim *sim, struct sim_packet *packet, raft_usec at);
 /* Sends `packet` at `at`, and gives up the caller's reference. */
 void sim_net_transmit(struct sim *sim, struct sim_packet *packet, raft_usec at);
 /* The connection that the packet belongs to. */

@@ -15,20 +15,23 @@ enum sim_packet_kind {
 	SIM_PACKET_PROBE,    /* of a member: who is there? */
 	SIM_PACKET_PROBED,   /* the hello of whoever is */
 	SIM_PACKET_MESSAGE,
-	SIM_PACKET_PIECE,       /* of a snapshot */
-	SIM_PACKET_PIECE_ANSWER /* to the piece of this number */
+	SIM_PACKET_PIECE,        /* of a snapshot */
+	SIM_PACKET_PIECE_ANSWER, /* to the piece of this number */
+	/* Only if messages are bytes: some have arrived, see sim_media.h. */
+	SIM_PACKET_SEGMENT
 };
 
 struct sim_packet {
 	unsigned references;
 	enum sim_packet_kind kind;
+	enum sim_packet_kind carried; /* a segment's: what it is a part of */
 	raft_id from;
 	raft_id to;
 	raft_id dialer; /* of the connection; one of the two */
 	uint64_t session;
 	bool replayed;
 	bool damaged;
-	uint64_t number;          /* of a piece, or of a probe */
+	uint64_t number;          /* of a piece, of a probe, of a segment */
 	struct node_hello *hello; /* of those that carry one */
 	struct raft_message message;
 	struct slice *records; /* of the message's entries */

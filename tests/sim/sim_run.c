@@ -281,6 +281,7 @@ setup(struct sim *sim, uint64_t seed, const struct sim_options *options)
 	if (options->duration != 0)
 		sim->config.duration = options->duration;
 	sim->trace = options->trace;
+	sim->messages = options->messages;
 	rng_init(&rng, ~seed);
 	for (unsigned i = 0; i < SIM_RNG_COUNT; i++)
 		rng_init(&sim->rng[i], rng_next(&rng));
