@@ -4,6 +4,9 @@
 #include "common/text.h"
 #include "tests/sim/sim_campaign.h"
 #include "tests/sim/sim_media.h"
+#include "tests/sim/sim_process.h"
+#include "tests/sim/sim_regressions.h"
+#include "tests/sim/sim_shrink.h"
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +19,8 @@
 enum { STATUS_GOOD = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 static const char help[] =
-    "Usage: %s --seed N | --seeds RANGE [OPTION...]\n"
+    "Usage: %s --seed N | --seeds RANGE | --shrink N |\n"
+    "         --regressions FILE [OPTION...]\n"
     "Runs whole clusters of the replica on a virtual clock, network and "
     "disks,\n"
     "with faults, and checks what must hold. A seed decides everything.\n"
@@ -27,15 +31,35 @@ static const char help[] =
     "                        failure and prints how to repeat it\n"
     "  --trace               with --seed: a line for each event\n"
     "  --verify-determinism  run each seed twice and compare event hashes\n"
-    "  --nodes N             1 to 7 nodes, instead of what the seed draws\n"
-    "  --time SECONDS        of virtual time with faults, likewise\n"
     "  --profile NAME        mix (everything), churn, snapshot, disk, net, "
     "clock\n"
     "  --messages KIND       structs, or bytes as the daemon sends them, "
     "which\n"
     "                        build/sim-real can\n"
+    "\n"
+    "Instead of what the seed draws:\n"
+    "  --nodes N             1 to 7 nodes\n"
+    "  --clients N           1 to 8 clients\n"
+    "  --operations N        that these begin, at most\n"
+    "  --without NAME,...    no faults of these kinds, as in the line of a "
+    "run;\n"
+    "                        noise: no message is lost, doubled or damaged;\n"
+    "                        watchers\n"
+    "  --faults-until SECONDS  of virtual time: none later\n"
+    "  --time SECONDS        of virtual time with faults\n"
+    "\n"
+    "  --shrink N            a seed that fails, with options as above: makes "
+    "it\n"
+    "                        small, and prints the command that repeats it\n"
+    "  --fail-if NAME        take a run for failed in which that (a name of\n"
+    "                        --list-coverage) happens: to find one, and with\n"
+    "                        --shrink the smallest that shows it\n"
+    "  --regressions FILE    run those that failed once, a line of options "
+    "each\n"
+    "\n"
     "  --list-coverage       with --seeds: a line for all that can happen,\n"
     "                        and how often it did\n"
+    "  --require-coverage N  with --seeds: all of that has to happen N times\n"
     "  --jobs J              run so many processes at once\n"
     "  --help                this text\n"
     "\n"
@@ -47,6 +71,8 @@ static const char help[] =
 struct arguments {
 	bool one_seed;
 	bool has_seeds;
+	bool shrinks;
+	const char *regressions; /* a file; NULL: none */
 	struct sim_campaign campaign;
 };
 
@@ -97,6 +123,14 @@ enum option_code {
 	OPTION_TIME,
 	OPTION_PROFILE,
 	OPTION_MESSAGES,
+	OPTION_CLIENTS,
+	OPTION_OPERATIONS,
+	OPTION_WITHOUT,
+	OPTION_FAULTS_UNTIL,
+	OPTION_SHRINK,
+	OPTION_FAIL_IF,
+	OPTION_REGRESSIONS,
+	OPTION_REQUIRE,
 	OPTION_COVERAGE,
 	OPTION_JOBS,
 	OPTION_HELP
@@ -111,6 +145,14 @@ static const struct option options[] = {
 	{ "time", required_argument, NULL, OPTION_TIME },
 	{ "profile", required_argument, NULL, OPTION_PROFILE },
 	{ "messages", required_argument, NULL, OPTION_MESSAGES },
+	{ "clients", required_argument, NULL, OPTION_CLIENTS },
+	{ "operations", required_argument, NULL, OPTION_OPERATIONS },
+	{ "without", required_argument, NULL, OPTION_WITHOUT },
+	{ "faults-until", required_argument, NULL, OPTION_FAULTS_UNTIL },
+	{ "shrink", required_argument, NULL, OPTION_SHRINK },
+	{ "fail-if", required_argument, NULL, OPTION_FAIL_IF },
+	{ "regressions", required_argument, NULL, OPTION_REGRESSIONS },
+	{ "require-coverage", required_argument, NULL, OPTION_REQUIRE },
 	{ "list-coverage", no_argument, NULL, OPTION_COVERAGE },
 	{ "jobs", required_argument, NULL, OPTION_JOBS },
 	{ "help", no_argument, NULL, OPTION_HELP },
@@ -147,11 +189,92 @@ parse_messages(const char *name)
 	return SIM_MESSAGES_BYTES;
 }
 
+/* "3", "3.25": whole milliseconds. */
+static raft_usec
+parse_seconds(const char *option)
+{
+	struct slice whole = slice_of(optarg, strcspn(optarg, "."));
+	struct slice rest = slice_from_text(optarg + whole.size);
+	uint64_t ms = parse_number(option, whole, SECONDS_MAX) * 1000;
+	uint64_t digit = 100;
+
+	if (rest.size == 1 || rest.size > 4)
+		usage("not a number in range for", option);
+	for (size_t i = 1; i < rest.size; i++, digit /= 10)
+		ms +=
+		    digit * parse_number(option, slice_of(rest.data + i, 1), 9);
+	if (ms == 0)
+		usage("0 is no use for", option);
+	return ms * 1000;
+}
+
+static uint32_t
+parse_parts(const char *text)
+{
+	uint32_t parts = 0;
+
+	while (*text != '\0') {
+		size_t size = strcspn(text, ",");
+		unsigned i = 0;
+
+		while (i < SIM_PARTS_COUNT &&
+		       (strlen(sim_part_names[i]) != size ||
+			   memcmp(sim_part_names[i], text, size) != 0))
+			i++;
+		if (i == SIM_PARTS_COUNT)
+			usage("no such part of a run", text);
+		parts |= 1u << i;
+		text += size + (text[size] == ',');
+	}
+	return parts;
+}
+
+static unsigned
+parse_counter(const char *name)
+{
+	int number = sim_counters_find(name);
+
+	if (number < 0)
+		usage("nothing is counted by the name of", name);
+	return (unsigned)number + 1;
+}
+
+/* How a run differs from what the seed draws; false: it is none of these. */
+static bool
+take_run_option(int option, struct sim_options *run)
+{
+	switch (option) {
+	case OPTION_TRACE: run->trace = true; return true;
+	case OPTION_NODES:
+		run->nodes_count =
+		    (unsigned)parse_positive("--nodes", SIM_FOUNDERS_MAX);
+		return true;
+	case OPTION_CLIENTS:
+		run->clients_count =
+		    (unsigned)parse_positive("--clients", SIM_CLIENTS_MAX);
+		return true;
+	case OPTION_OPERATIONS:
+		run->operations_max =
+		    parse_positive("--operations", UINT64_MAX / 2);
+		return true;
+	case OPTION_WITHOUT: run->without |= parse_parts(optarg); return true;
+	case OPTION_FAULTS_UNTIL:
+		run->faults_until = parse_seconds("--faults-until");
+		return true;
+	case OPTION_TIME: run->duration = parse_seconds("--time"); return true;
+	case OPTION_PROFILE: run->profile = parse_profile(optarg); return true;
+	case OPTION_FAIL_IF: run->fail_if = parse_counter(optarg); return true;
+	default: return false;
+	}
+}
+
 static void
 take_option(int option, struct arguments *arguments)
 {
 	struct sim_campaign *campaign = &arguments->campaign;
 
+	if (take_run_option(option, &campaign->options))
+		return;
 	switch (option) {
 	case OPTION_SEED:
 		arguments->one_seed = true;
@@ -162,18 +285,16 @@ take_option(int option, struct arguments *arguments)
 		arguments->has_seeds = true;
 		parse_range(optarg, campaign);
 		break;
-	case OPTION_TRACE: campaign->options.trace = true; break;
+	case OPTION_SHRINK:
+		arguments->shrinks = true;
+		campaign->first = parse_number(
+		    "--shrink", slice_from_text(optarg), UINT64_MAX / 2);
+		break;
+	case OPTION_REGRESSIONS: arguments->regressions = optarg; break;
 	case OPTION_VERIFY: campaign->verify = true; break;
-	case OPTION_NODES:
-		campaign->options.nodes_count =
-		    (unsigned)parse_positive("--nodes", SIM_FOUNDERS_MAX);
-		break;
-	case OPTION_TIME:
-		campaign->options.duration =
-		    parse_positive("--time", SECONDS_MAX) * 1000000;
-		break;
-	case OPTION_PROFILE:
-		campaign->options.profile = parse_profile(optarg);
+	case OPTION_REQUIRE:
+		campaign->coverage =
+		    parse_positive("--require-coverage", UINT64_MAX / 2);
 		break;
 	case OPTION_MESSAGES:
 		campaign->options.messages = parse_messages(optarg);
@@ -188,6 +309,38 @@ take_option(int option, struct arguments *arguments)
 	}
 }
 
+static void
+parse_arguments(int argc, char **argv, struct arguments *ret_arguments)
+{
+	int option;
+
+	*ret_arguments = (struct arguments){ .campaign = { .jobs_count = 1 } };
+	optind = 0; /* from the first one on, again */
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+		take_option(option, ret_arguments);
+	if (optind < argc)
+		usage("unexpected argument", argv[optind]);
+}
+
+/* A line of the regressions. */
+static bool
+run_again(int argc, char **argv, const char *text)
+{
+	struct sim_result *result = sim_process_result();
+	struct arguments arguments;
+
+	parse_arguments(argc, argv, &arguments);
+	if (!arguments.one_seed)
+		usage("a line without", "--seed");
+	sim_process_run(
+	    arguments.campaign.first, &arguments.campaign.options, result);
+	if (!result->failed)
+		return true;
+	printf("FAILED: %s (it once was:%s)\n", result->failure, text);
+	sim_print_repeat(arguments.campaign.first, &arguments.campaign.options);
+	return false;
+}
+
 static int
 run_one(const struct sim_campaign *campaign)
 {
@@ -196,6 +349,8 @@ run_one(const struct sim_campaign *campaign)
 
 	sim_run(campaign->first, &campaign->options, &result);
 	printf("%s\n", result.line);
+	if (result.vacuous != NULL)
+		printf("shows nothing: %s\n", result.vacuous);
 	if (result.failed) {
 		printf("FAILED: %s\n", result.failure);
 		sim_print_repeat(campaign->first, &campaign->options);
@@ -214,19 +369,25 @@ run_one(const struct sim_campaign *campaign)
 int
 main(int argc, char **argv)
 {
-	struct arguments arguments = { .campaign = { .jobs_count = 1 } };
-	int option;
+	struct arguments arguments;
+	const struct sim_campaign *campaign = &arguments.campaign;
+	bool good;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
-		take_option(option, &arguments);
-	if (optind < argc)
-		usage("unexpected argument", argv[optind]);
-	if (arguments.one_seed == arguments.has_seeds)
-		usage("give one of", "--seed, --seeds");
+	parse_arguments(argc, argv, &arguments);
+	if (arguments.one_seed + arguments.has_seeds + arguments.shrinks +
+		(arguments.regressions != NULL) !=
+	    1)
+		usage(
+		    "give one of", "--seed, --seeds, --shrink, --regressions");
 	if (arguments.one_seed)
-		return run_one(&arguments.campaign);
-	if (arguments.campaign.options.trace)
+		return run_one(campaign);
+	if (campaign->options.trace)
 		usage("only with --seed goes", "--trace");
-	return sim_campaign_run(&arguments.campaign) ? STATUS_GOOD
-						     : STATUS_FAILED;
+	if (arguments.shrinks)
+		good = sim_shrink(campaign->first, &campaign->options);
+	else if (arguments.regressions != NULL)
+		good = sim_regressions_run(arguments.regressions, run_again);
+	else
+		good = sim_campaign_run(campaign);
+	return good ? STATUS_GOOD : STATUS_FAILED;
 }

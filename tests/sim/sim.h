@@ -37,7 +37,11 @@
  * sim_order       and against real time: linearizability
  * sim_rest        the end of a run, in which all that may ends
  * sim_run         phases of one run
+ * sim_process     one run in a process of its own
  * sim_campaign    many seeds, in processes
+ * sim_shrink      a failing seed, made small
+ * sim_regressions seeds that failed once
+ * sim_arguments   the command line
  */
 
 #include "common/buf.h"
@@ -67,9 +71,6 @@ enum sim_phase {
 	SIM_REGROW, /* from one member; then SIM_FINAL once more */
 	SIM_DONE
 };
-
-/* As what they travel; see sim_media.h. */
-enum sim_messages { SIM_MESSAGES_STRUCTS, SIM_MESSAGES_BYTES };
 
 struct sim_net;
 struct sim_streams;
@@ -139,19 +140,11 @@ bool sim_chance(struct rng *rng, uint32_t ppm);
 
 struct sim_result {
 	bool failed;
-	bool vacuous; /* hardly any operation succeeded */
+	const char *vacuous; /* why the run showed nothing; NULL: it did */
 	char failure[1024];
 	char line[512]; /* the run in one line */
 	uint64_t hash;
 	struct sim_counters counters;
-};
-
-struct sim_options {
-	unsigned nodes_count; /* 0: the seed decides */
-	raft_usec duration;   /* of the faults; 0: the seed decides */
-	enum sim_profile profile;
-	enum sim_messages messages;
-	bool trace;
 };
 
 void sim_run(uint64_t seed, const struct sim_options *options,

@@ -217,6 +217,10 @@ sim_client_begin(struct sim *sim, const struct sim_event *event)
 	/* Others have events left from before the healing. */
 	if (sim->phase == SIM_FINAL && client != 0)
 		return;
+	if (sim->phase == SIM_FAULTS &&
+	    sim->counters.operations >= sim->config.operations_max)
+		return;
+	sim->counters.operations += sim->phase == SIM_FAULTS;
 	op = op_new(sim, client);
 	if (sim->phase == SIM_FINAL)
 		choose_final_op(sim, op);

@@ -8,7 +8,7 @@
 
 #define MS UINT64_C(1000)
 
-static const char *const fault_names[SIM_FAULTS_COUNT] = {
+const char *const sim_part_names[SIM_PARTS_COUNT] = {
 	[SIM_FAULT_CRASH] = "crash",
 	[SIM_FAULT_POWER_CUT] = "power",
 	[SIM_FAULT_DISK_ERROR] = "disk",
@@ -28,6 +28,8 @@ static const char *const fault_names[SIM_FAULTS_COUNT] = {
 	[SIM_FAULT_CHANGE] = "change",
 	[SIM_FAULT_TRANSFER] = "transfer",
 	[SIM_FAULT_SNAPSHOT] = "snapshot",
+	[SIM_PART_NOISE] = "noise",
+	[SIM_PART_WATCHERS] = "watchers",
 };
 
 /* How many in a hundred runs have a fault, and how often it strikes there:
@@ -73,6 +75,35 @@ scale(struct rng *rng, unsigned bits)
 	return rng_between(rng, top, 2 * top - 1);
 }
 
+/* Of which the parts of the draw have one each; the faults come behind. */
+enum { PART_FAULTS = 64, PART_PROFILE_FAULTS = 128 };
+
+static void
+part_rng(struct rng *rng, uint64_t seed, unsigned part)
+{
+	rng_init(rng, seed * UINT64_C(0x9e3779b97f4a7c15) + part);
+}
+
+/* With an even number of voters, two memberships that differ by one voter each
+ * can have quorums without a common one. */
+static void
+draw_size(struct sim_config *config, struct rng *rng)
+{
+	static const unsigned sizes[] = { 1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4,
+		5, 5, 5, 5, 5, 5, 5 };
+	bool even = percent(rng, 40);
+	uint64_t number = rng_below(rng, ARRAY_COUNT(sizes));
+
+	/* What the other profiles are about needs somebody else. */
+	if (config->options.profile != SIM_PROFILE_MIX)
+		number = MAX(number, 2);
+	config->nodes_count = sizes[number];
+	if (even && config->options.profile == SIM_PROFILE_CHURN)
+		config->nodes_count = 4;
+	if (config->options.nodes_count != 0)
+		config->nodes_count = config->options.nodes_count;
+}
+
 static void
 draw_raft(struct sim_config *config, struct rng *rng)
 {
@@ -113,6 +144,7 @@ draw_snapshots(struct sim_config *config, struct rng *rng)
 {
 	bool eager = percent(rng, 60);
 
+	config->recovers = percent(rng, 10) && !config->calm;
 	config->trailing_bytes_min = scale(rng, eager ? 10 : 18);
 	config->trailing_bytes_max =
 	    config->trailing_bytes_min + scale(rng, eager ? 12 : 20);
@@ -189,16 +221,21 @@ draw_network(struct sim_config *config, struct rng *rng)
 		config->damage_ppm = (uint32_t)scale(rng, 15);
 }
 
+/* By a generator for each, so that a new kind leaves the others as they are. */
 static void
 draw_faults(struct sim_config *config, struct rng *rng)
 {
 	raft_usec timeout = config->raft.election_timeout;
 
 	for (unsigned i = 0; i < SIM_FAULTS_COUNT; i++) {
-		bool exists = percent(rng, fault_draws[i].percent);
-		uint64_t mean = rng_between(
-		    rng, fault_draws[i].mean_low, fault_draws[i].mean_high);
+		struct rng own;
+		bool exists;
+		uint64_t mean;
 
+		part_rng(&own, config->seed, PART_FAULTS + i);
+		exists = percent(&own, fault_draws[i].percent);
+		mean = rng_between(
+		    &own, fault_draws[i].mean_low, fault_draws[i].mean_high);
 		if (exists && !config->calm)
 			config->fault_mean[i] = mean * timeout;
 	}
@@ -256,17 +293,21 @@ static const struct {
 };
 
 static void
-bend_to_profile(
-    struct sim_config *config, enum sim_profile profile, struct rng *rng)
+bend_to_profile(struct sim_config *config, struct rng *rng)
 {
+	enum sim_profile profile = config->options.profile;
 	raft_usec timeout = config->raft.election_timeout;
 
 	for (unsigned i = 0; i < SIM_FAULTS_COUNT && !config->calm; i++) {
-		uint64_t mean = rng_between(
-		    rng, fault_draws[i].mean_low, fault_draws[i].mean_high);
+		struct rng own;
+		uint64_t mean;
 
+		part_rng(&own, config->seed, PART_PROFILE_FAULTS + i);
+		mean = rng_between(
+		    &own, fault_draws[i].mean_low, fault_draws[i].mean_high);
 		if (profiles[profile].sure >> i & 1)
-			config->fault_mean[i] = mean * timeout;
+			config->fault_mean[i] =
+			    MIN(mean * timeout, config->duration / 4);
 		if (profiles[profile].never >> i & 1)
 			config->fault_mean[i] = 0;
 	}
@@ -315,36 +356,72 @@ draw_scrub(struct sim_config *config, struct rng *rng)
 	config->scrub_pause = scale(rng, 12) * MS;
 }
 
-void
-sim_config_draw(struct sim_config *config, uint64_t seed, unsigned nodes_count,
-    enum sim_profile profile)
+/* Before the hosts are drawn: without changes, nobody waits to be added. */
+static void
+leave_out(struct sim_config *config, uint32_t without)
 {
-	static const unsigned sizes[] = { 1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4,
-		5, 5, 5, 5, 5, 5, 5 };
-	struct rng rng;
+	for (unsigned i = 0; i < SIM_FAULTS_COUNT; i++) {
+		if ((without >> i & 1) != 0)
+			config->fault_mean[i] = 0;
+	}
+	if ((without >> SIM_PART_NOISE & 1) == 0)
+		return;
+	config->loss_ppm = 0;
+	config->double_ppm = 0;
+	config->damage_ppm = 0;
+	config->reply_loss_ppm = 0;
+}
 
-	rng_init(&rng, seed);
-	*config = (struct sim_config){ .seed = seed };
-	config->nodes_count = sizes[rng_below(&rng, ARRAY_COUNT(sizes))];
-	if (nodes_count != 0)
-		config->nodes_count = nodes_count;
-	draw_clients(config, &rng);
-	draw_raft(config, &rng);
-	draw_store(config, &rng);
-	draw_network(config, &rng);
-	draw_faults(config, &rng);
-	draw_hurry(config, &rng);
-	draw_snapshots(config, &rng);
-	config->recovers = percent(&rng, 10) && !config->calm;
-	/* With an even number of voters, two memberships that differ by one
-	 * voter each can have quorums without a common one. */
-	if (nodes_count == 0 && profile == SIM_PROFILE_CHURN &&
-	    percent(&rng, 40))
-		config->nodes_count = 4;
-	bend_to_profile(config, profile, &rng);
-	draw_hosts(config, &rng);
-	draw_scrub(config, &rng);
-	draw_history(config, &rng);
+static void
+apply_options(struct sim_config *config, const struct sim_options *options)
+{
+	config->operations_max = UINT64_MAX;
+	config->faults_until = RAFT_NEVER;
+	if (options->clients_count != 0)
+		config->clients_count = options->clients_count;
+	if (options->operations_max != 0)
+		config->operations_max = options->operations_max;
+	if (options->faults_until != 0)
+		config->faults_until = options->faults_until;
+	if (options->duration != 0)
+		config->duration = options->duration;
+	if ((options->without >> SIM_PART_WATCHERS & 1) != 0)
+		config->watchers_count = 0;
+}
+
+/* In this order: some look at what others have drawn. */
+static void (*const draws[])(struct sim_config *config, struct rng *rng) = {
+	draw_size,
+	draw_clients,
+	draw_raft,
+	draw_store,
+	draw_network,
+	draw_faults,
+	draw_hurry,
+	draw_snapshots,
+	bend_to_profile,
+	draw_hosts,
+	draw_scrub,
+	draw_history,
+};
+
+void
+sim_config_draw(
+    struct sim_config *config, uint64_t seed, const struct sim_options *options)
+{
+	*config = (struct sim_config){
+		.seed = seed,
+		.options = *options,
+	};
+	for (unsigned i = 0; i < ARRAY_COUNT(draws); i++) {
+		struct rng rng;
+
+		part_rng(&rng, seed, i);
+		draws[i](config, &rng);
+		if (draws[i] == bend_to_profile)
+			leave_out(config, options->without);
+	}
+	apply_options(config, options);
 }
 
 void
@@ -366,6 +443,6 @@ sim_config_print(const struct sim_config *config, char *to, size_t size)
 		if (used < 0 || (size_t)used >= size)
 			return;
 		used += snprintf(to + used, size - (size_t)used, "%s%s",
-		    to[used - 1] == '=' ? "" : "+", fault_names[i]);
+		    to[used - 1] == '=' ? "" : "+", sim_part_names[i]);
 	}
 }

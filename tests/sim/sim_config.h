@@ -38,8 +38,49 @@ enum sim_fault {
 	SIM_FAULTS_COUNT
 };
 
+/* What a run is about: some faults for sure, others not at all. */
+enum sim_profile {
+	SIM_PROFILE_MIX, /* everything, as the seed says */
+	SIM_PROFILE_CHURN,
+	SIM_PROFILE_SNAPSHOT,
+	SIM_PROFILE_DISK,
+	SIM_PROFILE_NET,
+	SIM_PROFILE_CLOCK,
+	SIM_PROFILES_COUNT
+};
+
+extern const char *const sim_profile_names[SIM_PROFILES_COUNT];
+
+/* What can be left out of a run: the faults, by their numbers, and these. */
+enum sim_part {
+	SIM_PART_NOISE = SIM_FAULTS_COUNT, /* lost, doubled, damaged messages */
+	SIM_PART_WATCHERS,
+	SIM_PARTS_COUNT
+};
+
+extern const char *const sim_part_names[SIM_PARTS_COUNT];
+
+/* As what they travel; see sim_media.h. */
+enum sim_messages { SIM_MESSAGES_STRUCTS, SIM_MESSAGES_BYTES };
+
+/* What is not as the seed draws it. Zeros: all is. */
+struct sim_options {
+	enum sim_profile profile;
+	enum sim_messages messages;
+	unsigned nodes_count;
+	unsigned clients_count;
+	uint64_t operations_max; /* that clients begin before the healing */
+	uint32_t without;        /* parts, a bit for each */
+	raft_usec faults_until;  /* no fault strikes later */
+	raft_usec duration;      /* of warm-up and faults */
+	unsigned fail_if; /* a counter's number, plus one: above zero in a run,
+	                     that counts as a failure */
+	bool trace;
+};
+
 struct sim_config {
 	uint64_t seed;
+	struct sim_options options;
 	unsigned nodes_count; /* founders */
 	unsigned hosts_count; /* with those that may be added */
 	bool recovers;        /* one member is left at the end */
@@ -47,6 +88,8 @@ struct sim_config {
 	bool calm;            /* no faults, and no message is lost or late */
 	raft_usec warm_up;    /* no faults before */
 	raft_usec duration;   /* of warm-up and faults */
+	raft_usec faults_until;
+	uint64_t operations_max; /* that clients begin meanwhile */
 
 	struct raft_params raft; /* as every node gets it */
 	uint64_t checkpoint_bytes;
@@ -95,22 +138,12 @@ struct sim_config {
 	raft_usec fault_mean[SIM_FAULTS_COUNT]; /* between two; 0: not at all */
 };
 
-/* What a run is about: some faults for sure, others not at all. */
-enum sim_profile {
-	SIM_PROFILE_MIX, /* everything, as the seed says */
-	SIM_PROFILE_CHURN,
-	SIM_PROFILE_SNAPSHOT,
-	SIM_PROFILE_DISK,
-	SIM_PROFILE_NET,
-	SIM_PROFILE_CLOCK,
-	SIM_PROFILES_COUNT
-};
-
-extern const char *const sim_profile_names[SIM_PROFILES_COUNT];
-
-/* Draws the configuration of `seed`; `nodes_count` 0: that, too. */
+/*
+ * Draws the configuration of `seed`. Each part has a generator of its own, so
+ * that a new draw in one of them leaves the others, and old seeds, as they are.
+ */
 void sim_config_draw(struct sim_config *config, uint64_t seed,
-    unsigned nodes_count, enum sim_profile profile);
+    const struct sim_options *options);
 
 /* A short description; truncated to `size`. */
 void sim_config_print(const struct sim_config *config, char *to, size_t size);

@@ -11,7 +11,9 @@
 #define SIM_COUNTERS(COUNTED, COVERED)                                         \
 	COVERED(events)                                                        \
 	COVERED(turns)                                                         \
+	COUNTED(simulated_ms)                                                  \
 	/* clients */                                                          \
+	COVERED(operations)                                                    \
 	COVERED(writes_done)                                                   \
 	COVERED(deletes_of_nothing)                                            \
 	COVERED(reads_by_round)                                                \
@@ -124,6 +126,8 @@
 	COVERED(pieces_lost)                                                   \
 	COVERED(pieces_damaged)                                                \
 	/* faults */                                                           \
+	COVERED(strikes)                                                       \
+	COVERED(strikes_under_traffic)                                         \
 	COVERED(crashes)                                                       \
 	COVERED(crashes_of_leader)                                             \
 	COVERED(crashes_of_all)                                                \
@@ -197,7 +201,13 @@ void sim_counters_add(struct sim_counters *to, const struct sim_counters *from);
 void sim_counters_print(const struct sim_counters *counters);
 /* Those that are to be covered, one a line. */
 void sim_counters_list(const struct sim_counters *counters);
-/* Prints those that should not be zero but are; how many there are. */
-unsigned sim_counters_missing(const struct sim_counters *counters);
+/* Prints those to be covered that are below `least`; how many there are. */
+unsigned
+sim_counters_missing(const struct sim_counters *counters, uint64_t least);
+
+/* By number, in the order above; -1: there is none of that name. */
+int sim_counters_find(const char *name);
+const char *sim_counters_name(unsigned number);
+uint64_t sim_counters_get(const struct sim_counters *counters, unsigned number);
 
 #endif

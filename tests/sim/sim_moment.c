@@ -23,6 +23,7 @@ strikes(struct sim *sim, enum sim_fault fault, unsigned times)
 {
 	return sim->config.fault_mean[fault] != 0 && sim->phase == SIM_FAULTS &&
 	       sim->now >= sim->config.warm_up &&
+	       sim->now <= sim->config.faults_until &&
 	       rng_below(rng_of(sim), times) == 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_client.h"
 #include "tests/sim/sim_copy.h"
 #include "tests/sim/sim_damage.h"
 #include "tests/sim/sim_nemesis_impl.h"
@@ -14,7 +15,7 @@
 struct rng *
 sim_nemesis_rng(struct sim *sim)
 {
-	return &sim->rng[SIM_RNG_NEMESIS];
+	return sim->nemesis->rng;
 }
 
 raft_usec
@@ -45,9 +46,16 @@ sim_nemesis_plan_relief(struct sim *sim, enum sim_fault fault, raft_usec after)
 void
 sim_nemesis_init(struct sim *sim)
 {
-	sim->nemesis = mem_zalloc(1, sizeof(*sim->nemesis));
-	for (unsigned fault = 0; fault < SIM_FAULTS_COUNT; fault++)
+	struct sim_nemesis *nemesis = mem_zalloc(1, sizeof(*nemesis));
+
+	sim->nemesis = nemesis;
+	for (unsigned fault = 0; fault < SIM_FAULTS_COUNT; fault++) {
+		rng_init(&nemesis->rngs[fault],
+		    sim->config.seed * UINT64_C(0xbf58476d1ce4e5b9) + fault);
+		nemesis->rng = &nemesis->rngs[fault];
 		plan_strike(sim, (enum sim_fault)fault);
+	}
+	nemesis->rng = &sim->rng[SIM_RNG_NEMESIS];
 }
 
 void
@@ -405,10 +413,16 @@ static const struct {
 void
 sim_nemesis_strike(struct sim *sim, const struct sim_event *event)
 {
-	if (sim->phase != SIM_FAULTS)
+	struct sim_nemesis *nemesis = sim->nemesis;
+
+	if (sim->phase != SIM_FAULTS || sim->now > sim->config.faults_until)
 		return;
+	sim->counters.strikes++;
+	sim->counters.strikes_under_traffic += !sim_clients_idle(sim);
+	nemesis->rng = &nemesis->rngs[event->number];
 	faults[event->number].strike(sim);
 	plan_strike(sim, (enum sim_fault)event->number);
+	nemesis->rng = &sim->rng[SIM_RNG_NEMESIS];
 }
 
 void

@@ -18,6 +18,9 @@ enum partition_kind {
 };
 
 struct sim_nemesis {
+	/* One for each kind: a kind less does not shuffle the rest. */
+	struct rng rngs[SIM_FAULTS_COUNT];
+	struct rng *rng; /* that of what strikes, else the common one */
 	enum partition_kind partition;
 	raft_id partition_node;
 	uint64_t partition_random; /* decides what kind it is exactly */
@@ -29,6 +32,7 @@ struct sim_nemesis {
 
 /* ---- sim_nemesis.c ---- */
 
+/* That of the fault that strikes now. */
 struct rng *sim_nemesis_rng(struct sim *sim);
 /* So many tenths of an election timeout. */
 raft_usec sim_nemesis_timeouts(

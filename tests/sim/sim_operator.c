@@ -108,7 +108,9 @@ void
 sim_operator_hurry(struct sim *sim, struct sim_node *leader)
 {
 	if (!sim->config.churns || sim->phase != SIM_FAULTS ||
-	    sim->now < sim->config.warm_up || rng_below(rng_of(sim), 2) != 0)
+	    sim->now < sim->config.warm_up ||
+	    sim->now > sim->config.faults_until ||
+	    rng_below(rng_of(sim), 2) != 0)
 		return;
 	ask_soon(sim, leader, sim->config.raft.election_timeout / 20);
 }

@@ -250,6 +250,16 @@ handle(struct sim *sim, const struct sim_event *event)
 	}
 }
 
+/* What is looked for has happened. */
+static void
+look_for_planted(struct sim *sim)
+{
+	unsigned number = sim->config.options.fail_if;
+
+	if (number != 0 && sim_counters_get(&sim->counters, number - 1) != 0)
+		sim_fail(sim, "there are %s", sim_counters_name(number - 1));
+}
+
 static void
 run_events(struct sim *sim)
 {
@@ -266,7 +276,9 @@ run_events(struct sim *sim)
 		if (++sim->counters.events > events_max)
 			sim_fail(
 			    sim, "no end after %" PRIu64 " events", events_max);
+		look_for_planted(sim);
 	}
+	sim->counters.simulated_ms = sim->now / 1000;
 }
 
 /* ---- One run ---- */
@@ -276,10 +288,7 @@ setup(struct sim *sim, uint64_t seed, const struct sim_options *options)
 {
 	struct rng rng;
 
-	sim_config_draw(
-	    &sim->config, seed, options->nodes_count, options->profile);
-	if (options->duration != 0)
-		sim->config.duration = options->duration;
+	sim_config_draw(&sim->config, seed, options);
 	sim->trace = options->trace;
 	sim->messages = options->messages;
 	rng_init(&rng, ~seed);
@@ -310,6 +319,45 @@ teardown(struct sim *sim)
 	sim_checks_release(sim);
 }
 
+/* What a profile is there for. */
+static bool
+shows_profile(enum sim_profile profile, const struct sim_counters *counters)
+{
+	switch (profile) {
+	case SIM_PROFILE_CHURN:
+		return counters->changes_done + counters->transfers_done > 0;
+	case SIM_PROFILE_SNAPSHOT: return counters->snapshots_installed > 0;
+	case SIM_PROFILE_DISK:
+		return counters->crashes_in_log_commit +
+			   counters->crashes_in_checkpoint +
+			   counters->crashes_at_boot + counters->damages >
+		       0;
+	case SIM_PROFILE_NET: return counters->packets_cut_off > 0;
+	case SIM_PROFILE_CLOCK:
+		return counters->clock_changes > 0 && counters->pauses > 0;
+	case SIM_PROFILE_MIX:
+	case SIM_PROFILES_COUNT: break;
+	}
+	return true;
+}
+
+static const char *
+find_vacuous(const struct sim *sim, uint64_t done)
+{
+	const struct sim_counters *counters = &sim->counters;
+	bool has_faults = false;
+
+	for (unsigned i = 0; i < SIM_FAULTS_COUNT; i++)
+		has_faults = has_faults || sim->config.fault_mean[i] != 0;
+	if (done < OPERATIONS_MIN)
+		return "hardly any operation succeeded";
+	if (has_faults && counters->strikes_under_traffic == 0)
+		return "no fault came while an operation was under way";
+	if (has_faults && !shows_profile(sim->config.options.profile, counters))
+		return "what the profile is about did not happen";
+	return NULL;
+}
+
 static void
 report(const struct sim *sim, struct sim_result *ret_result)
 {
@@ -319,7 +367,7 @@ report(const struct sim *sim, struct sim_result *ret_result)
 	char config[256];
 
 	ret_result->failed = sim->failed;
-	ret_result->vacuous = done < OPERATIONS_MIN;
+	ret_result->vacuous = find_vacuous(sim, done);
 	ret_result->hash = sim->hash;
 	ret_result->counters = *counters;
 	memcpy(ret_result->failure, sim->failure, sizeof(sim->failure));
