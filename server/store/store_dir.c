@@ -151,21 +151,27 @@ store_dir_create(const char *path)
 	return code;
 }
 
+/*
+ * The file is durable before anything else is in the directory: by it, later
+ * starts know that they may write there (data_dir.c).
+ */
 static int
 store_dir_lock(int dir_fd, int *ret_fd)
 {
 	int fd = openat(
 	    dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int code;
+	int code = 0;
 
 	if (fd < 0)
 		return store_dir_error(errno);
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		code = errno == EWOULDBLOCK ? ERR_LOCKED : ERR_IO;
+	else if (fsync(dir_fd) != 0)
+		code = store_dir_error(errno);
+	if (code == 0)
 		*ret_fd = fd;
-		return 0;
-	}
-	code = errno == EWOULDBLOCK ? ERR_LOCKED : ERR_IO;
-	(void)close(fd); /* nothing was written through it */
+	else
+		(void)close(fd); /* nothing was written through it */
 	return code;
 }
 
@@ -231,8 +237,8 @@ store_dir_free_bytes(const struct store_dir *dir, uint64_t *ret_bytes)
 
 /* ---- Generations ---- */
 
-static const char *const store_dir_files[] = { "data.mdb", "lock.mdb",
-	"journal" };
+static const char *const store_dir_files[] = { "data.mdb", "data.mdb.new",
+	"lock.mdb", "journal" };
 
 void
 store_dir_append_path(

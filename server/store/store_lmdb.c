@@ -554,6 +554,8 @@ store_lmdb_open(
 	ASSERT(params->tables_count <= STORE_TABLES_MAX);
 	code = store_dir_create(params->path);
 	if (code == 0)
+		code = store_lmdb_begin_file(params);
+	if (code == 0)
 		code = store_lmdb_check_file(params);
 	if (code != 0)
 		return code;
@@ -565,7 +567,7 @@ store_lmdb_open(
 	if (code == 0)
 		code = lmdb_open_tables(store, params);
 	if (code == 0)
-		code = store_dir_sync(params->path);
+		code = store_lmdb_end_file(params);
 	if (code != 0) {
 		lmdb_close(&store->store);
 		return code;

@@ -14,6 +14,68 @@
 #define STORE_LMDB_AHEAD_BYTES (1024 * 1024)
 #define STORE_LMDB_AHEAD_PART  4
 
+/* Both are in the list of store_dir.c, as they are removed with a store. */
+#define DATA_NAME "data.mdb"
+#define NOTE_NAME "data.mdb.new"
+
+static char *
+lmdb_path_of(const struct store_lmdb_params *params, const char *name)
+{
+	struct buf path = { 0 };
+	size_t size;
+
+	buf_printf(&path, "%s/%s", params->path, name);
+	buf_append(&path, "", 1); /* its terminator */
+	return (char *)buf_detach(&path, &size);
+}
+
+static int
+lmdb_remove(const char *path)
+{
+	return unlink(path) == 0 || errno == ENOENT ? 0
+						    : store_dir_error(errno);
+}
+
+static int
+lmdb_make_note(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return store_dir_error(errno);
+	(void)close(fd); /* nothing was written through it */
+	return 0;
+}
+
+int
+store_lmdb_begin_file(const struct store_lmdb_params *params)
+{
+	char *data = lmdb_path_of(params, DATA_NAME);
+	char *note = lmdb_path_of(params, NOTE_NAME);
+	int code = 0;
+
+	if (access(note, F_OK) == 0) {
+		code = lmdb_remove(data);
+	} else if (access(data, F_OK) != 0) {
+		code = lmdb_make_note(note);
+		if (code == 0)
+			code = store_dir_sync(params->path);
+	}
+	free(note);
+	free(data);
+	return code;
+}
+
+int
+store_lmdb_end_file(const struct store_lmdb_params *params)
+{
+	char *note = lmdb_path_of(params, NOTE_NAME);
+	int code = lmdb_remove(note);
+
+	free(note);
+	return code == 0 ? store_dir_sync(params->path) : code;
+}
+
 /*
  * Reads the file once from begin to end, if it can stay in the page cache: in
  * the order of its trees, in which all of it is read soon, a disk gave 40 MB/s
@@ -40,17 +102,14 @@ lmdb_read_ahead(int fd)
 int
 store_lmdb_check_file(const struct store_lmdb_params *params)
 {
-	struct buf name = { 0 };
+	char *name = lmdb_path_of(params, DATA_NAME);
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	int code = fd < 0 ? store_dir_error(errno) : 0;
 	struct lmdb_metas metas;
-	int code;
-	int fd;
 
-	buf_printf(&name, "%s/data.mdb", params->path);
-	buf_append(&name, "", 1); /* its terminator */
-	fd = open((const char *)name.data, O_RDONLY | O_CLOEXEC);
-	buf_release(&name);
+	free(name);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : store_dir_error(errno);
+		return code == ERR_NOT_FOUND ? 0 : code;
 	/* Advice: where it is not taken, reads are as good as before. */
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	code = store_lmdb_check_meta(fd, &metas);

@@ -18,6 +18,17 @@ struct lmdb_metas {
 };
 
 /*
+ * LMDB makes its file in place, and what a power cut leaves of that, one of the
+ * two meta pages perhaps, looks like damage. So a note lies beside the file until
+ * it is whole and durable: begin_file makes it durably where there is no file
+ * yet, and removes a file beside which there is one, as nobody was told of it.
+ * end_file removes the note, and syncs the directory. Errors as of a file.
+ */
+int
+store_lmdb_begin_file(const struct store_lmdb_params *params) ATTR_MUST_CHECK;
+int store_lmdb_end_file(const struct store_lmdb_params *params) ATTR_MUST_CHECK;
+
+/*
  * Looks at the data file of `params`, which may not exist yet, before LMDB does:
  * all of the two checks below. And empties the page cache of it: after a failed
  * sync the cache holds as clean what never reached the disk, and only the disk's

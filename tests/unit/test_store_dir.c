@@ -197,6 +197,7 @@ START_TEST(store_dir_remove_takes_a_store_alone)
 	ck_assert_int_eq(store_dir_remove(path), 0);
 	ck_assert_int_eq(store_dir_create(path), 0);
 	make_file(path, "data.mdb");
+	make_file(path, "data.mdb.new");
 	make_file(path, "lock.mdb");
 	ck_assert_int_eq(store_dir_remove(path), 0);
 	ck_assert_int_ne(access(path, F_OK), 0);

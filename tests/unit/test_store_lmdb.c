@@ -569,6 +569,33 @@ START_TEST(store_lmdb_gives_mapped_pages_back)
 }
 END_TEST
 
+/* Scenario D18: a power cut while the file was made. */
+START_TEST(store_lmdb_file_half_made_is_made_anew)
+{
+	struct store *store = NULL;
+	struct buf note = { 0 };
+	int fd;
+
+	buf_printf(&note, "%s.new", data_file);
+	buf_append(&note, "", 1);
+	fd = open(data_file, O_CREAT | O_WRONLY, 0600);
+	ck_assert_int_eq(ftruncate(fd, 2 * (off_t)META_PAGE_SIZE), 0);
+	(void)close(fd);
+	ck_assert_int_eq(open_store(MAP_BYTES, &store), ERR_CORRUPT);
+	fd = open((const char *)note.data, O_CREAT | O_WRONLY, 0600);
+	ck_assert_int_ge(fd, 0);
+	(void)close(fd);
+	store = must_open();
+	ck_assert_int_ne(access((const char *)note.data, F_OK), 0);
+	ck_assert_int_eq(commit_number(store, 7), 0);
+	store_close(store);
+	store = must_open();
+	ck_assert_uint_eq(read_number(store, TABLE_A), 7);
+	store_close(store);
+	buf_release(&note);
+}
+END_TEST
+
 Suite *
 store_lmdb_suite(void)
 {
@@ -593,6 +620,7 @@ store_lmdb_suite(void)
 	tcase_add_test(
 	    core, D20_store_lmdb_forgets_readers_of_a_killed_process);
 	tcase_add_test(core, store_lmdb_gives_mapped_pages_back);
+	tcase_add_test(core, store_lmdb_file_half_made_is_made_anew);
 	suite_add_tcase(suite, core);
 	return suite;
 }
