@@ -57,10 +57,13 @@ FUZZLIB = $(filter-out %/fuzz_entry.o %/fuzz_replay.o, \
 	$(patsubst %,$(O)/tests/unit/%.o, \
 		api_site http_probe journal_site log_site peer_net) $(TESTLIB)
 
-# Each can be made by its name alone.
-PROGRAMS = luminousd unit sim sim-real fuzz-replay check-history fanout
+# Each can be made by its name alone, and all of them as `programs`.
+PROGRAMS = luminousd unit sim sim-real check-history power-cut fuzz-replay \
+	fanout
+PRELOADS = record
 
 all: luminousd
+programs: $(PROGRAMS) $(PRELOADS:%=$(B)/%.so)
 $(PROGRAMS): %: $(B)/%
 
 $(B)/luminousd: $(EVERYTHING)
@@ -86,6 +89,17 @@ $(B)/sim-real: $(filter-out $(O)/tests/sim/sim_media.o, \
 		$(TESTLIB) $(ALL_BUT_MAIN)
 	@echo "LD $@"
 	@$(LINK) -o $@ $^ $(DAEMON_LIBS)
+
+$(B)/power-cut: $(call objects,tests/cut/*.c) \
+		$(TESTLIB) $(ALL_BUT_MAIN)
+	@echo "LD $@"
+	@$(LINK) -o $@ $^ $(DAEMON_LIBS)
+
+# Preloaded into the daemon: they define functions of the C library.
+$(O)/tests/preload/%.o: HARDENING = -fPIC
+$(PRELOADS:%=$(B)/%.so): $(B)/%.so: $(O)/tests/preload/%.o
+	@echo "LD $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^
 
 $(B)/fanout: $(O)/tests/bench/fanout.o $(call objects,common/*.c)
 	@echo "LD $@"
@@ -126,13 +140,13 @@ $(B)/command:
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
-check: $(PROGRAMS:%=$(B)/%)
+check: programs
 	$(B)/unit
 	$(B)/sim --seeds 50
 	$(B)/fuzz-replay
 	@$(MAKE) --no-print-directory lint
 
-lint: $(PROGRAMS:%=$(B)/%)
+lint: programs
 	scripts/lint.sh $(O)
 
 bench: all fanout
@@ -181,6 +195,6 @@ uninstall:
 		$(DESTDIR)$(sysusersdir)/luminous.conf \
 		$(DESTDIR)$(tmpfilesdir)/luminous.conf
 
-.PHONY: $(PROGRAMS) all check lint bench coverage fuzz fuzzer clean install \
-	uninstall
+.PHONY: $(PROGRAMS) programs all check lint bench coverage fuzz fuzzer clean \
+	install uninstall
 .DELETE_ON_ERROR:

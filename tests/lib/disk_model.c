@@ -217,6 +217,27 @@ disk_model_bytes(const struct disk_model *model, unsigned file)
 
 /* ---- Syncs ---- */
 
+void
+disk_model_sync_range(
+    struct disk_model *model, unsigned file, uint64_t offset, uint64_t size)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < model->pending_count; i++) {
+		struct disk_operation *each = &model->pending[i];
+
+		if (each->kind == DISK_WRITE && each->node == file &&
+		    each->offset < offset + size &&
+		    offset < each->offset + each->bytes.size) {
+			disk_operation_apply(each, &model->durable);
+			disk_operation_release(each);
+		} else {
+			model->pending[kept++] = *each;
+		}
+	}
+	model->pending_count = kept;
+}
+
 /* Marks what can be come to from a node, of either tree. */
 static void
 mark(const struct disk_model *model, unsigned node, bool *marks)

@@ -56,6 +56,12 @@ void disk_model_write_file(struct disk_model *model, unsigned file,
 void disk_model_truncate_file(
     struct disk_model *model, unsigned file, uint64_t size);
 void disk_model_sync_file(struct disk_model *model, unsigned file);
+/*
+ * A write by a descriptor with O_DSYNC returned: of the file only what was
+ * written to these bytes is durable, by it or before.
+ */
+void disk_model_sync_range(
+    struct disk_model *model, unsigned file, uint64_t offset, uint64_t size);
 /* As the process sees them; valid until the next change. */
 struct slice disk_model_bytes(const struct disk_model *model, unsigned file);
 

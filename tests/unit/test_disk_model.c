@@ -168,6 +168,26 @@ START_TEST(disk_model_writes_to_files_without_names)
 }
 END_TEST
 
+START_TEST(disk_model_syncs_a_range_alone)
+{
+	unsigned file;
+
+	make_durable("file", "");
+	file = disk_model_find(model, "file");
+	write_text("file", 0, "lost");
+	write_text("file", 2 * DISK_MODEL_SECTOR, "kept");
+	disk_model_sync_range(model, file, 2 * DISK_MODEL_SECTOR, 4);
+	ck_assert_uint_eq(disk_model_pending_count(model), 1);
+	crash(DISK_MODEL_NONE, 0);
+	file = disk_model_find(model, "file");
+	ck_assert_uint_eq(disk_model_bytes(model, file).data[0], 0);
+	ck_assert(slice_equal(slice_of(disk_model_bytes(model, file).data +
+					   2 * (size_t)DISK_MODEL_SECTOR,
+				  4),
+	    slice_from_text("kept")));
+}
+END_TEST
+
 START_TEST(disk_model_renames_as_one)
 {
 	for (uint64_t kept = 0; kept < 2; kept++) {
@@ -440,6 +460,7 @@ disk_model_suite(void)
 	tcase_add_test(core, disk_model_keeps_all);
 	tcase_add_test(core, disk_model_brings_back_what_was_removed);
 	tcase_add_test(core, disk_model_writes_to_files_without_names);
+	tcase_add_test(core, disk_model_syncs_a_range_alone);
 	tcase_add_test(core, disk_model_renames_as_one);
 	tcase_add_test(core, disk_model_forgets_a_removed_directory);
 	tcase_add_test(core, disk_model_loses_or_keeps_one);
