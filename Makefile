@@ -60,7 +60,7 @@ FUZZLIB = $(filter-out %/fuzz_entry.o %/fuzz_replay.o, \
 # Each can be made by its name alone, and all of them as `programs`.
 PROGRAMS = luminousd unit sim sim-real check-history power-cut fuzz-replay \
 	fanout
-PRELOADS = record
+PRELOADS = record fail_malloc
 
 all: luminousd
 programs: $(PROGRAMS) $(PRELOADS:%=$(B)/%.so)

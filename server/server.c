@@ -447,7 +447,7 @@ open_all(struct server *server)
 		server->loop, SIGTERM, server_on_stop_signal, server) != 0 ||
 	    loop_on_signal(
 		server->loop, SIGINT, server_on_stop_signal, server) != 0) {
-		log_err("the kernel gives no event queue");
+		log_err("no event queue: the kernel gives none, or no memory");
 		return SERVER_EXIT_FAILED;
 	}
 	error = open_replica(server);

@@ -23,7 +23,7 @@ enum {
 typedef void loop_io_fn(void *context, unsigned ready);
 typedef void loop_signal_fn(void *context, int signal_number);
 
-/* ERR_IO if the kernel gives no event queue. */
+/* ERR_IO if the kernel gives no event queue, or no memory for it. */
 int loop_new(struct loop **ret_loop) ATTR_MUST_CHECK;
 /* All watches must be gone. NULL is fine. */
 void loop_free(struct loop *loop);

@@ -1,6 +1,7 @@
 #include "store/store_dir.h"
 
 #include "common/mem.h"
+#include "common/panic.h"
 #include "common/text.h"
 #include "store/store_trash.h"
 #include <dirent.h>
@@ -54,6 +55,7 @@ store_dir_error(int error)
 	case ENOTDIR:
 	case ELOOP:
 	case ENAMETOOLONG: return ERR_INVALID;
+	case ENOMEM: fatal("out of memory for a call on files");
 	default: return ERR_IO;
 	}
 }

@@ -81,7 +81,8 @@ int store_dir_remove(const char *path) ATTR_MUST_CHECK;
 int store_dir_remove_into(
     const char *path, struct store_trash *trash) ATTR_MUST_CHECK;
 
-/* The ERR_* for an errno of a call on files. */
+/* The ERR_* for an errno of a call on files, or of LMDB. ENOMEM is fatal, as it
+ * is everywhere (common/mem.h). */
 int store_dir_error(int error);
 
 #endif
