@@ -60,8 +60,11 @@ check_final_reads(struct check *check)
 static bool
 is_during(const struct check_op *op, const struct check_fault *fault)
 {
+	/* Nobody knows how long it waited for an answer that never came. */
+	uint64_t until = op->ret == CHECK_NEVER ? op->call : op->ret;
+
 	return op->kind != CHECK_WATCH && !op->final &&
-	       op->call <= fault->end && op->ret >= fault->begin;
+	       op->call <= fault->end && until >= fault->begin;
 }
 
 static void
