@@ -247,8 +247,6 @@ bool check_load_faults(struct check *check, struct slice faults);
 /* check_load_watch.c */
 void check_load_lines(struct check *check, struct check_op *op, json_t *lines);
 
-check_text
-check_json_text(struct check *check, const json_t *object, const char *name);
 uint64_t check_json_u64(const json_t *object, const char *name);
 struct check_item check_json_item(struct check *check, const json_t *object);
 
@@ -259,6 +257,8 @@ bool check_log_build(struct check *check);
 /* The last change of a key up to a revision, if it is a put; NULL: absent. */
 const struct check_change *
 check_state(const struct check *check, check_text key, uint64_t revision);
+/* The first key, in check->keys, that begins so; they lie together. */
+size_t check_keys_from(const struct check *check, check_text prefix);
 /* The changes of one revision. */
 struct check_change *
 check_log_at(struct check *check, uint64_t revision, size_t *ret_count);

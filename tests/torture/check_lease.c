@@ -15,6 +15,8 @@ struct leases {
 	struct check *check;
 	const struct check_op **ops;
 	size_t count;
+	const struct check_op **touches; /* by call */
+	size_t touches_count;
 };
 
 static int
@@ -37,13 +39,26 @@ leases_init(struct leases *leases, struct check *check)
 		.check = check,
 		.ops = mem_zalloc(
 		    check->ops_count + 1, sizeof(const struct check_op *)),
+		.touches = mem_zalloc(
+		    check->ops_count + 1, sizeof(const struct check_op *)),
 	};
 	for (size_t i = 0; i < check->ops_count; i++) {
-		if (check->ops[i].lease != 0 && !check->ops[i].again)
-			leases->ops[leases->count++] = &check->ops[i];
+		const struct check_op *op = &check->ops[i];
+
+		if (op->lease != 0 && !op->again)
+			leases->ops[leases->count++] = op;
+		if (op->kind == CHECK_TOUCH)
+			leases->touches[leases->touches_count++] = op;
 	}
 	qsort(
 	    leases->ops, leases->count, sizeof(leases->ops[0]), compare_leases);
+}
+
+static void
+leases_release(struct leases *leases)
+{
+	free(leases->ops);
+	free(leases->touches);
 }
 
 static size_t
@@ -132,8 +147,8 @@ bound_of(const struct leases *leases, const struct check_op *op, uint64_t now)
 static bool
 is_touch(const struct check_op *op, const struct check_change *put)
 {
-	return op->kind == CHECK_TOUCH && op->key == put->item.key &&
-	       op->status != CHECK_FAIL && op->done &&
+	return op->key == put->item.key && op->status != CHECK_FAIL &&
+	       op->done &&
 	       (op->status == CHECK_INFO || op->revision >= put->item.revision);
 }
 
@@ -145,12 +160,11 @@ static uint64_t
 bound_with_touches(
     const struct leases *leases, const struct check_change *put, uint64_t now)
 {
-	struct check *check = leases->check;
 	uint64_t bound = bound_of(leases, put->by, now);
 	uint64_t latest = 0; /* call of the last that is known */
 
-	for (size_t i = 0; i < check->ops_count; i++) {
-		const struct check_op *op = &check->ops[i];
+	for (size_t i = 0; i < leases->touches_count; i++) {
+		const struct check_op *op = leases->touches[i];
 
 		if (op->call > now)
 			break;
@@ -159,8 +173,8 @@ bound_with_touches(
 	}
 	if (put->by->ret < latest)
 		bound = CHECK_NEVER;
-	for (size_t i = 0; i < check->ops_count; i++) {
-		const struct check_op *op = &check->ops[i];
+	for (size_t i = 0; i < leases->touches_count; i++) {
+		const struct check_op *op = leases->touches[i];
 
 		if (op->call > now)
 			break;
@@ -206,7 +220,7 @@ check_lifetimes(struct check *check)
 		if (check->changes[i].type == CHECK_LINE_EXPIRE)
 			check_expired(&leases, &check->changes[i]);
 	}
-	free(leases.ops);
+	leases_release(&leases);
 }
 
 /* ---- Locks ---- */
@@ -340,5 +354,5 @@ check_locks(struct check *check)
 			check_holder(check, &check->ops[i], holdings, count);
 	}
 	free(holdings);
-	free(leases.ops);
+	leases_release(&leases);
 }

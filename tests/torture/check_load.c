@@ -17,7 +17,7 @@ check_json_u64(const json_t *object, const char *name)
 	return number > 0 ? (uint64_t)number : 0;
 }
 
-check_text
+static check_text
 check_json_text(struct check *check, const json_t *object, const char *name)
 {
 	json_t *value = json_object_get(object, name);

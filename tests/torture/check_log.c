@@ -300,6 +300,26 @@ check_state(const struct check *check, check_text key, uint64_t revision)
 }
 
 size_t
+check_keys_from(const struct check *check, check_text prefix)
+{
+	struct slice begin = check_text_get(&check->texts, prefix);
+	size_t low = 0;
+	size_t high = check->keys_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (slice_compare(
+			check_text_get(&check->texts, check->keys[middle]),
+			begin) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+size_t
 check_log_after(const struct check *check, uint64_t revision)
 {
 	size_t low = 0;

@@ -45,12 +45,13 @@ check_list(struct check *check, const struct check_op *op)
 	uint64_t limit = op->limit == 0 ? UINT64_MAX : op->limit;
 	size_t next = 0;
 
-	for (size_t i = 0; i < check->keys_count && next < limit; i++) {
+	for (size_t i = check_keys_from(check, op->key);
+	     i < check->keys_count && next < limit; i++) {
 		check_text key = check->keys[i];
 		const struct check_change *state;
 
 		if (!check_text_begins(&check->texts, key, op->key))
-			continue;
+			break;
 		state = check_state(check, key, revision_of(op));
 		if (state == NULL)
 			continue;

@@ -179,12 +179,13 @@ check_snapshot(struct stream *stream)
 	if (op->lines[count].type != CHECK_LINE_SYNCED ||
 	    revision > check->last_revision)
 		return; /* cut before; or of after the end */
-	for (size_t i = 0; i < check->keys_count && !stream->failed; i++) {
+	for (size_t i = check_keys_from(check, op->key);
+	     i < check->keys_count && !stream->failed; i++) {
 		check_text key = check->keys[i];
 		const struct check_change *state;
 
 		if (!is_about(check, op, key))
-			continue;
+			break;
 		state = check_state(check, key, revision);
 		if (state == NULL)
 			continue;

@@ -26,7 +26,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "proc")]
 from history import History
 from lib import http
 from session import Client, Session
-from steps import WORKLOADS, prepare
+from steps import ACCOUNTS, BALANCE, WORKLOADS, prepare
 from watching import Watcher
 
 
@@ -122,6 +122,7 @@ class Workload:
         return {"seed": self.seed, "commit": read_commit(),
                 "size": len(self.addresses), "workload": self.name,
                 "nemesis": "none", "prefix": self.root, "since": self.since,
+                "bank_sum": ACCOUNTS * BALANCE,
                 **self.header}
 
     def _find_revision(self):
