@@ -4,6 +4,7 @@
 #include "common/mem.h"
 #include "common/panic.h"
 #include "net/http_client_impl.h"
+#include "net/http_write.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -272,27 +273,6 @@ http_client_connect(struct http_client *client, const char *text)
 	return 0;
 }
 
-static void
-append_head(struct http_client *client, enum http_method method,
-    struct slice target, struct slice headers, uint64_t body_size)
-{
-	struct buf *output = &client->output;
-
-	buf_append_text(output, http_method_name(method));
-	buf_append(output, " ", 1);
-	buf_append_slice(output, target);
-	buf_append_text(output, " HTTP/1.1\r\nHost: ");
-	buf_append_slice(output, buf_slice(&client->host));
-	buf_append(output, "\r\n", 2);
-	buf_append_slice(output, headers);
-	if (method == HTTP_PUT || method == HTTP_POST || body_size > 0) {
-		buf_append_text(output, "Content-Length: ");
-		buf_append_u64(output, body_size);
-		buf_append(output, "\r\n", 2);
-	}
-	buf_append(output, "\r\n", 2);
-}
-
 void
 http_client_request(struct http_client *client, enum http_method method,
     struct slice target, struct slice headers, const struct slice *body,
@@ -312,7 +292,8 @@ http_client_request(struct http_client *client, enum http_method method,
 	size_before = client->output.size;
 	for (size_t i = 0; i < body_count; i++)
 		body_size += body[i].size;
-	append_head(client, method, target, headers, body_size);
+	http_write_request_head(&client->output, method, target,
+	    buf_slice(&client->host), headers, body_size);
 	for (size_t i = 0; i < body_count; i++)
 		buf_append_slice(&client->output, body[i]);
 	call->method = method;

@@ -1,17 +1,11 @@
 #include "common/clock.h"
 #include "common/panic.h"
 #include "net/http_server_impl.h"
-#include <stdio.h>
-#include <time.h>
+#include "net/http_write.h"
 
 /* Heads of usual answers fit without growing. */
 #define REPLY_SIZE_USUAL 512
 #define US_PER_S         UINT64_C(1000000)
-
-static const char *const day_names[] = { "Sun", "Mon", "Tue", "Wed", "Thu",
-	"Fri", "Sat" };
-static const char *const month_names[] = { "Jan", "Feb", "Mar", "Apr", "May",
-	"Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 
 struct slice
 http_request_header(const struct http_request *request, const char *name)
@@ -19,27 +13,19 @@ http_request_header(const struct http_request *request, const char *name)
 	return http_header_get(request->headers, name);
 }
 
-/* RFC 9110 section 5.6.7. Made once a second. */
+/* Made once a second. */
 static struct slice
 date_line(struct http_server *server)
 {
 	uint64_t now_us = loop_now(server->loop);
 	uint64_t wall_us;
-	time_t seconds;
-	struct tm tm;
 
 	if (now_us < server->date_until_us)
 		return buf_slice(&server->date_line);
 	wall_us = clock_wall_us();
-	seconds = (time_t)(wall_us / US_PER_S);
 	server->date_until_us = now_us + US_PER_S - wall_us % US_PER_S;
-	if (gmtime_r(&seconds, &tm) == NULL)
-		fatal("the wall clock is out of all bounds");
 	buf_reset(&server->date_line);
-	buf_printf(&server->date_line,
-	    "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
-	    day_names[tm.tm_wday], tm.tm_mday, month_names[tm.tm_mon],
-	    tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	http_write_date(&server->date_line, wall_us);
 	return buf_slice(&server->date_line);
 }
 
@@ -60,11 +46,7 @@ http_reply_begin(struct http_request *request, unsigned status)
 	exchange->target = target;
 	exchange->target_start = target->size;
 	(void)buf_reserve(target, REPLY_SIZE_USUAL); /* for what follows */
-	buf_append(target, "HTTP/1.1 ", 9);
-	buf_append_u64(target, status);
-	buf_append(target, " ", 1);
-	buf_append_text(target, http_status_phrase(status));
-	buf_append(target, "\r\n", 2);
+	http_write_status(target, status);
 	buf_append_slice(target, date_line(connection->server));
 }
 
@@ -77,10 +59,7 @@ http_reply_header(
 	ASSERT(exchange->status != 0);
 	ASSERT(http_text_is_clean(slice_from_text(name)));
 	ASSERT(http_text_is_clean(value));
-	buf_append_text(exchange->target, name);
-	buf_append(exchange->target, ": ", 2);
-	buf_append_slice(exchange->target, value);
-	buf_append(exchange->target, "\r\n", 2);
+	http_write_field(exchange->target, name, value);
 }
 
 void
@@ -90,10 +69,7 @@ http_reply_header_u64(
 	struct http_exchange *exchange = http_exchange_of(request);
 
 	ASSERT(exchange->status != 0);
-	buf_append_text(exchange->target, name);
-	buf_append(exchange->target, ": ", 2);
-	buf_append_u64(exchange->target, value);
-	buf_append(exchange->target, "\r\n", 2);
+	http_write_field_u64(exchange->target, name, value);
 }
 
 void

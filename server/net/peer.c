@@ -1,6 +1,5 @@
 #include "net/peer_impl.h"
 
-#include "common/hash.h"
 #include "common/mem.h"
 #include "common/panic.h"
 #include "common/text.h"
@@ -21,21 +20,6 @@ peers_find(const struct peers *peers, raft_id id)
 			return peers->peer[i];
 	}
 	return NULL;
-}
-
-void
-peer_crc_text(struct slice body, char ret_text[PEER_CRC_TEXT_SIZE])
-{
-	(void)snprintf(ret_text, PEER_CRC_TEXT_SIZE, "%08x", crc32c(0, body));
-}
-
-bool
-peer_crc_is_right(struct slice header, struct slice body)
-{
-	char text[PEER_CRC_TEXT_SIZE];
-
-	peer_crc_text(body, text);
-	return slice_equal(header, slice_from_text(text));
 }
 
 void

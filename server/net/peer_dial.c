@@ -110,7 +110,7 @@ send_proof(struct peer_dial *dial, struct slice server_hello)
 	buf_append_text(&headers, "\r\n");
 	dial->state = PEER_DIAL_PROOF;
 	http_client_request(dial->client, HTTP_POST,
-	    slice_from_text("/raft/proof"), buf_slice(&headers), NULL, 0,
+	    slice_from_text(PEER_PROOF_PATH), buf_slice(&headers), NULL, 0,
 	    loop_now(peers->loop) + dial->timeout_us, on_proof, dial);
 	http_client_flush(dial->client);
 	buf_release(&headers);
@@ -242,8 +242,8 @@ on_open(void *context)
 	dial->state = PEER_DIAL_HELLO;
 	body = buf_slice(&dial->hello);
 	http_client_request(dial->client, HTTP_POST,
-	    slice_from_text("/raft/hello"),
-	    slice_from_text("Content-Type: application/json\r\n"), &body, 1,
+	    slice_from_text(PEER_HELLO_PATH),
+	    slice_from_text(PEER_HELLO_FIELDS), &body, 1,
 	    loop_now(dial->peers->loop) + dial->timeout_us, on_hello, dial);
 	http_client_flush(dial->client);
 }

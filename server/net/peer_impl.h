@@ -14,6 +14,7 @@
  *	peer_probe.c    who answers at an address?
  *	peer_server.c   requests below /raft/
  *	peer_pending.c  requests that wait for the node's answer
+ *	peer_message.c  paths, fields and the CRC
  *	peer_proof.c    the HMAC
  */
 
@@ -21,6 +22,7 @@
 #include "common/metrics.h"
 #include "common/rng.h"
 #include "net/peer.h"
+#include "net/peer_message.h"
 #include "net/peer_proof.h"
 #include "net/wire.h"
 
@@ -68,9 +70,6 @@
 
 /* The members of now, and those that have just gone. */
 #define PEER_UNANSWERED_MAX (2 * NODE_MEMBERS_MAX)
-
-#define PEER_CRC_HEADER   "Luminous-Crc32c"
-#define PEER_PROOF_HEADER "Luminous-Proof"
 
 struct peer;
 
@@ -318,12 +317,6 @@ struct peers {
 
 /* NULL if there is none, or it is this node. */
 struct peer *peers_find(const struct peers *peers, raft_id id);
-
-/* "0123abcd", with its terminator. */
-#define PEER_CRC_TEXT_SIZE 9
-void peer_crc_text(struct slice body, char ret_text[PEER_CRC_TEXT_SIZE]);
-/* True if `header` is the CRC of `body`. */
-bool peer_crc_is_right(struct slice header, struct slice body);
 
 /*
  * Copies text that a peer sent, for logs and answers: cut to

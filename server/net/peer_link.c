@@ -4,7 +4,6 @@
 #include "common/panic.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 static const char *
 link_name(const struct peer_link *link)
@@ -126,24 +125,6 @@ on_reply(
 		link->lost = true;
 }
 
-static const char *
-message_path(enum raft_message_kind kind)
-{
-	switch (kind) {
-	case RAFT_PREVOTE_REQUEST: return "/raft/prevote";
-	case RAFT_VOTE_REQUEST: return "/raft/vote";
-	case RAFT_APPEND_REQUEST: return "/raft/append";
-	case RAFT_TIMEOUT_NOW: return "/raft/timeout-now";
-	case RAFT_READ_REQUEST: return "/raft/read";
-	case RAFT_PREVOTE_RESPONSE:
-	case RAFT_VOTE_RESPONSE:
-	case RAFT_APPEND_RESPONSE:
-	case RAFT_READ_RESPONSE: break;
-	}
-	ASSERT(false); /* responses are answers, not requests */
-	return "";
-}
-
 /*
  * Loop time at which a message of `size` must be answered. Large ones get the
  * time in which a slow network moves them and those before them.
@@ -165,12 +146,7 @@ void
 peer_link_send(struct peer_link *link, const struct raft_message *message,
     struct slice text)
 {
-	static const char type[] = "Content-Type: application/json\r\n"
-				   "Accept: application/json\r\n";
-	char headers[sizeof(type) + sizeof(PEER_CRC_HEADER) +
-		     PEER_CRC_TEXT_SIZE + sizeof(": \r\n")];
-	char crc[PEER_CRC_TEXT_SIZE];
-	int size;
+	char fields[PEER_MESSAGE_FIELDS_SIZE];
 
 	/*
 	 * A lost heartbeat or vote comes again by itself; that entries were
@@ -182,12 +158,9 @@ peer_link_send(struct peer_link *link, const struct raft_message *message,
 		link->dropped |= message->entries_count > 0;
 		return;
 	}
-	peer_crc_text(text, crc);
-	size = snprintf(headers, sizeof(headers), "%s%s: %s\r\n", type,
-	    PEER_CRC_HEADER, crc);
 	http_client_request(link->dial.client, HTTP_POST,
-	    slice_from_text(message_path(message->kind)),
-	    slice_of(headers, (size_t)size), &text, 1,
+	    slice_from_text(peer_message_path(message->kind)),
+	    peer_message_fields(text, fields), &text, 1,
 	    answer_deadline(link, text.size), on_reply, link);
 	link->under_way++;
 	link->unflushed = true;

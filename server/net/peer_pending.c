@@ -81,7 +81,7 @@ answer_message(struct peers *peers, struct pending *pending,
 	peer_crc_text(buf_slice(text), crc);
 	http_reply_begin(request, 200);
 	http_reply_header(
-	    request, "Content-Type", slice_from_text("application/json"));
+	    request, "Content-Type", slice_from_text(PEER_MESSAGE_TYPE));
 	http_reply_header(request, PEER_CRC_HEADER, slice_from_text(crc));
 	http_reply_end(request, buf_slice(text));
 	if (peer != NULL)

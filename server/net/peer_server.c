@@ -173,7 +173,7 @@ answer_hello(struct peers *peers, struct http_request *request,
 	http_connection_set_context(request->connection, session, free);
 	http_reply_begin(request, 200);
 	http_reply_header(
-	    request, "Content-Type", slice_from_text("application/json"));
+	    request, "Content-Type", slice_from_text(PEER_MESSAGE_TYPE));
 	http_reply_header(request, PEER_PROOF_HEADER, buf_slice(&proof_text));
 	http_reply_end(request, buf_slice(&body));
 	buf_release(&proof_text);
@@ -459,8 +459,8 @@ on_snapshot(struct peers *peers, struct http_request *request)
 	} else {
 		forget_refusal(peers, session);
 		http_reply_begin(request, 200);
-		http_reply_header(request, "Content-Type",
-		    slice_from_text("application/octet-stream"));
+		http_reply_header(
+		    request, "Content-Type", slice_from_text(PEER_PIECE_TYPE));
 		http_reply_end(request, buf_slice(&answer));
 	}
 	buf_release(&answer);
@@ -507,9 +507,9 @@ static const struct {
 	{ "/raft/prevote", on_prevote },
 	{ "/raft/read", on_read },
 	{ "/raft/timeout-now", on_timeout_now },
-	{ "/raft/snapshot", on_snapshot },
-	{ "/raft/hello", on_hello },
-	{ "/raft/proof", on_proof },
+	{ PEER_SNAPSHOT_PATH, on_snapshot },
+	{ PEER_HELLO_PATH, on_hello },
+	{ PEER_PROOF_PATH, on_proof },
 };
 
 bool

@@ -122,10 +122,9 @@ send_piece(struct peer_snapshot *snapshot, struct slice piece)
 
 	/* Its progress counts, however long the whole takes. */
 	http_client_request(client, HTTP_POST,
-	    slice_from_text("/raft/snapshot"),
-	    slice_from_text("Content-Type: application/octet-stream\r\n"
-			    "Accept: application/octet-stream\r\n"),
-	    &piece, 1, UINT64_MAX, on_reply, snapshot);
+	    slice_from_text(PEER_SNAPSHOT_PATH),
+	    slice_from_text(PEER_PIECE_FIELDS), &piece, 1, UINT64_MAX, on_reply,
+	    snapshot);
 	http_client_flush(client);
 	snapshot->state = PEER_SNAPSHOT_UNDER_WAY;
 	snapshot->moved_bytes = http_client_progress(client);
