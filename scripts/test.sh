@@ -73,6 +73,10 @@ fuzz_seconds=${FUZZ_SECONDS:-60}
 if step "gcc build" make "$jobs" programs; then
 	step "gcc units" build/unit
 	step "simulator" build/sim --seeds 50
+	step "simulator, messages as bytes" \
+		build/sim-real --messages bytes --seeds 20
+	step "simulator, planted defects" \
+		build/sim-real --messages bytes --seeds 5 --defect all
 	step "fuzz corpus" build/fuzz-replay
 	step "lint" make lint
 	step "real daemons" python3 tests/proc/run.py

@@ -36,6 +36,8 @@ static const char help[] =
     "  --messages KIND       structs, or bytes as the daemon sends them, "
     "which\n"
     "                        build/sim-real can\n"
+    "  --defect NAME         with bytes: finds a defect that is planted; crc,\n"
+    "                        proof, field, split, epoch, or all of them\n"
     "\n"
     "Instead of what the seed draws:\n"
     "  --nodes N             1 to 7 nodes\n"
@@ -72,6 +74,7 @@ struct arguments {
 	bool one_seed;
 	bool has_seeds;
 	bool shrinks;
+	const char *defect;      /* "all"; NULL: none */
 	const char *regressions; /* a file; NULL: none */
 	struct sim_campaign campaign;
 };
@@ -123,6 +126,7 @@ enum option_code {
 	OPTION_TIME,
 	OPTION_PROFILE,
 	OPTION_MESSAGES,
+	OPTION_DEFECT,
 	OPTION_CLIENTS,
 	OPTION_OPERATIONS,
 	OPTION_WITHOUT,
@@ -144,6 +148,7 @@ static const struct option options[] = {
 	{ "nodes", required_argument, NULL, OPTION_NODES },
 	{ "time", required_argument, NULL, OPTION_TIME },
 	{ "profile", required_argument, NULL, OPTION_PROFILE },
+	{ "defect", required_argument, NULL, OPTION_DEFECT },
 	{ "messages", required_argument, NULL, OPTION_MESSAGES },
 	{ "clients", required_argument, NULL, OPTION_CLIENTS },
 	{ "operations", required_argument, NULL, OPTION_OPERATIONS },
@@ -299,6 +304,7 @@ take_option(int option, struct arguments *arguments)
 	case OPTION_MESSAGES:
 		campaign->options.messages = parse_messages(optarg);
 		break;
+	case OPTION_DEFECT: arguments->defect = optarg; break;
 	case OPTION_COVERAGE: campaign->lists_coverage = true; break;
 	case OPTION_JOBS:
 		campaign->jobs_count =
@@ -366,6 +372,44 @@ run_one(const struct sim_campaign *campaign)
 	return STATUS_FAILED;
 }
 
+/* What fails there is what should. */
+static bool
+finds_defect(struct arguments *arguments, const char *defect)
+{
+	struct sim_campaign *campaign = &arguments->campaign;
+	bool found;
+
+	campaign->options.defect = defect;
+	found = arguments->one_seed ? run_one(campaign) == STATUS_FAILED
+				    : !sim_campaign_run(campaign);
+	printf("%sdefect '%s' is%s found\n", found ? "" : "FAILED: ", defect,
+	    found ? "" : " not");
+	return found;
+}
+
+static int
+find_defects(struct arguments *arguments)
+{
+	const char *name = arguments->defect;
+	bool all = strcmp(name, "all") == 0;
+	unsigned count = 0;
+	bool good = true;
+
+	if (arguments->campaign.options.messages != SIM_MESSAGES_BYTES)
+		usage("only with --messages bytes goes", "--defect");
+	for (unsigned i = 0; sim_media.streams->defects[i] != NULL; i++) {
+		const char *defect = sim_media.streams->defects[i];
+
+		if (!all && strcmp(name, defect) != 0)
+			continue;
+		good = finds_defect(arguments, defect) && good;
+		count++;
+	}
+	if (count == 0)
+		usage("there is no such defect", name);
+	return good ? STATUS_GOOD : STATUS_FAILED;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -379,6 +423,8 @@ main(int argc, char **argv)
 	    1)
 		usage(
 		    "give one of", "--seed, --seeds, --shrink, --regressions");
+	if (arguments.defect != NULL)
+		return find_defects(&arguments);
 	if (arguments.one_seed)
 		return run_one(campaign);
 	if (campaign->options.trace)

@@ -107,6 +107,7 @@ struct sim {
 	struct sim_net *net;
 	enum sim_messages messages;
 	struct sim_streams *streams; /* NULL: they are structs */
+	const char *defect;
 	struct sim_clients *clients;
 	struct sim_watchers *watchers;
 	struct sim_nemesis *nemesis;

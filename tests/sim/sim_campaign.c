@@ -18,6 +18,8 @@
 #define VACUOUS_PERCENT_MAX 10
 /* Of fewer runs a single one is too large a share. */
 #define JUDGED_RUNS_MIN 20
+/* So many runs have messages that come several at a time. */
+#define PIPELINED_PERCENT_MIN 20
 
 /* What a job's process tells its parent, in memory that both see. */
 struct job {
@@ -145,6 +147,8 @@ sim_print_repeat(uint64_t seed, const struct sim_options *options)
 		printf(" --profile %s", sim_profile_names[options->profile]);
 	if (options->messages == SIM_MESSAGES_BYTES)
 		printf(" --messages bytes");
+	if (options->defect != NULL)
+		printf(" --defect %s", options->defect);
 	if (options->nodes_count != 0)
 		printf(" --nodes %u", options->nodes_count);
 	if (options->clients_count != 0)
@@ -187,12 +191,32 @@ least_count(const struct sim_campaign *campaign, uint64_t runs_count)
 	return drawn && runs_count >= COVERED_RUNS_MIN ? 1 : 0;
 }
 
+/* Pipelining is to be seen in a good part of the runs. */
+static bool
+judge_streams(const struct sim_counters *counters, uint64_t runs_count)
+{
+	if (counters->streams_messages == 0) {
+		printf("FAILED: no message was bytes\n");
+		return false;
+	}
+	if (runs_count >= JUDGED_RUNS_MIN &&
+	    counters->streams_gathered_runs * 100 <
+		runs_count * PIPELINED_PERCENT_MIN) {
+		printf("FAILED: several messages came together in %" PRIu64
+		       " of %" PRIu64 " runs only\n",
+		    counters->streams_gathered_runs, runs_count);
+		return false;
+	}
+	return true;
+}
+
 static bool
 judge(const struct sim_campaign *campaign, const struct sim_counters *counters,
     uint64_t runs_count, uint64_t vacuous_count)
 {
 	uint64_t least = least_count(campaign, runs_count);
-	bool good = true;
+	bool streams = campaign->options.messages == SIM_MESSAGES_BYTES;
+	bool good = !streams || judge_streams(counters, runs_count);
 
 	if (vacuous_count * 100 > runs_count * VACUOUS_PERCENT_MAX &&
 	    runs_count >= JUDGED_RUNS_MIN) {
@@ -201,7 +225,7 @@ judge(const struct sim_campaign *campaign, const struct sim_counters *counters,
 		    vacuous_count, runs_count, VACUOUS_PERCENT_MAX);
 		good = false;
 	}
-	if (sim_counters_missing(counters, least) > 0) {
+	if (sim_counters_missing(counters, streams, least) > 0) {
 		printf("FAILED: the campaign does not cover what it should\n");
 		good = false;
 	}
@@ -238,6 +262,7 @@ static bool
 summarise(const struct sim_campaign *campaign, const struct shared *shared)
 {
 	struct sim_counters counters = { 0 };
+	bool streams = campaign->options.messages == SIM_MESSAGES_BYTES;
 	uint64_t runs_count = 0;
 	uint64_t vacuous_count = 0;
 	bool good = true;
@@ -248,9 +273,9 @@ summarise(const struct sim_campaign *campaign, const struct shared *shared)
 		vacuous_count += shared->jobs[i].vacuous_count;
 	}
 	if (campaign->lists_coverage)
-		sim_counters_list(&counters);
+		sim_counters_list(&counters, streams);
 	else
-		sim_counters_print(&counters);
+		sim_counters_print(&counters, streams);
 	for (unsigned i = 0; i < campaign->jobs_count; i++) {
 		if (shared->jobs[i].failed)
 			print_failure(campaign, &shared->jobs[i]);

@@ -67,6 +67,8 @@ enum sim_messages { SIM_MESSAGES_STRUCTS, SIM_MESSAGES_BYTES };
 struct sim_options {
 	enum sim_profile profile;
 	enum sim_messages messages;
+	/* The run gets a defect that it is to find: a proof that it would. */
+	const char *defect;
 	unsigned nodes_count;
 	unsigned clients_count;
 	uint64_t operations_max; /* that clients begin before the healing */

@@ -60,6 +60,8 @@ sim_net_dial(
 	packet->dialer = node->id;
 	packet->session = connection->session;
 	node_get_hello(node->node, member->id, packet->hello);
+	memcpy(packet->hello->to_address, member->address,
+	    sizeof(member->address));
 	sim_net_transmit(sim, packet, sim->now);
 	/* In case that no answer comes. */
 	plan_dial(sim, node->id, peer, sim->config.raft.election_timeout / 2);
@@ -241,6 +243,7 @@ sim_net_probe(
 	packet->session = ++sim->net->session;
 	packet->number = number;
 	node_get_hello(node->node, 0, packet->hello);
+	packet->hello->stage = NODE_HELLO_PROBE;
 	sim_net_transmit(sim, packet, node->turn_at);
 }
 

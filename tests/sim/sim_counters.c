@@ -13,15 +13,18 @@ static const struct {
 	const char *name;
 	size_t offset;
 	bool covered;
+	bool streams; /* only where messages are bytes */
 } table[] = {
-#define ROW(name, covered)                                                     \
-	{ #name, offsetof(struct sim_counters, name), covered },
-#define COUNTED(name) ROW(name, false)
-#define COVERED(name) ROW(name, true)
-	SIM_COUNTERS(COUNTED, COVERED)
+#define ROW(name, covered, streams)                                            \
+	{ #name, offsetof(struct sim_counters, name), covered, streams },
+#define COUNTED(name)  ROW(name, false, false)
+#define COVERED(name)  ROW(name, true, false)
+#define STREAMED(name) ROW(name, true, true)
+	SIM_COUNTERS(COUNTED, COVERED) SIM_STREAM_COUNTERS(STREAMED)
 #undef ROW
 #undef COUNTED
 #undef COVERED
+#undef STREAMED
 };
 
 uint64_t
@@ -55,16 +58,19 @@ sim_counters_add(struct sim_counters *to, const struct sim_counters *from)
 {
 #define COUNTER(name) to->name += from->name;
 	SIM_COUNTERS(COUNTER, COUNTER)
+	SIM_STREAM_COUNTERS(COUNTER)
 #undef COUNTER
 }
 
 void
-sim_counters_print(const struct sim_counters *counters)
+sim_counters_print(const struct sim_counters *counters, bool streams)
 {
 	unsigned place = 0;
 	char item[40];
 
 	for (unsigned i = 0; i < ARRAY_COUNT(table); i++) {
+		if (table[i].streams && !streams)
+			continue;
 		snprintf(item, sizeof(item), "%s %" PRIu64, table[i].name,
 		    sim_counters_get(counters, i));
 		printf("%-35s%s", item,
@@ -75,24 +81,26 @@ sim_counters_print(const struct sim_counters *counters)
 }
 
 void
-sim_counters_list(const struct sim_counters *counters)
+sim_counters_list(const struct sim_counters *counters, bool streams)
 {
 	for (unsigned i = 0; i < ARRAY_COUNT(table); i++) {
-		if (table[i].covered)
+		if (table[i].covered && (streams || !table[i].streams))
 			printf("%-28s %" PRIu64 "\n", table[i].name,
 			    sim_counters_get(counters, i));
 	}
 }
 
 unsigned
-sim_counters_missing(const struct sim_counters *counters, uint64_t least)
+sim_counters_missing(
+    const struct sim_counters *counters, bool streams, uint64_t least)
 {
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < ARRAY_COUNT(table); i++) {
 		uint64_t value = sim_counters_get(counters, i);
 
-		if (!table[i].covered || value >= least)
+		if (!table[i].covered || value >= least ||
+		    (table[i].streams && !streams))
 			continue;
 		count++;
 		printf("happened %" PRIu64 " times, not %" PRIu64 ": %s\n",

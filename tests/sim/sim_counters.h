@@ -6,6 +6,7 @@
  * campaign: else the simulator has lost a part of its power.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SIM_COUNTERS(COUNTED, COVERED)                                         \
@@ -190,20 +191,39 @@
 	COUNTED(histories_undecided)                                           \
 	COUNTED(healing_ms)
 
+/* Of messages as bytes, to be covered where messages are. */
+#define SIM_STREAM_COUNTERS(COVERED)                                           \
+	COVERED(streams_begun)                                                 \
+	COVERED(streams_messages)                                              \
+	COVERED(streams_hellos)                                                \
+	COVERED(streams_pieces)                                                \
+	COVERED(streams_split)                                                 \
+	COVERED(streams_gathered)                                              \
+	COVERED(streams_gathered_runs)                                         \
+	COVERED(streams_broken)                                                \
+	COVERED(streams_cut_short)                                             \
+	COVERED(flips)                                                         \
+	COVERED(flips_refused)                                                 \
+	COVERED(flips_refused_by_crc)                                          \
+	COVERED(flips_harmless)                                                \
+	COVERED(flips_of_hellos)                                               \
+	COVERED(flips_of_pieces)
+
 struct sim_counters {
 #define COUNTER(name) uint64_t name;
 	SIM_COUNTERS(COUNTER, COUNTER)
+	SIM_STREAM_COUNTERS(COUNTER)
 #undef COUNTER
 };
 
 void sim_counters_add(struct sim_counters *to, const struct sim_counters *from);
-/* Prints all, some a line, to stdout. */
-void sim_counters_print(const struct sim_counters *counters);
+/* Prints all, some a line, to stdout. `streams`: messages were bytes. */
+void sim_counters_print(const struct sim_counters *counters, bool streams);
 /* Those that are to be covered, one a line. */
-void sim_counters_list(const struct sim_counters *counters);
+void sim_counters_list(const struct sim_counters *counters, bool streams);
 /* Prints those to be covered that are below `least`; how many there are. */
-unsigned
-sim_counters_missing(const struct sim_counters *counters, uint64_t least);
+unsigned sim_counters_missing(
+    const struct sim_counters *counters, bool streams, uint64_t least);
 
 /* By number, in the order above; -1: there is none of that name. */
 int sim_counters_find(const char *name);

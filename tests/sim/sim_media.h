@@ -18,6 +18,7 @@
 /* Messages as bytes: each packet with content is a part of the stream of its
  * connection. */
 struct sim_streams_ops {
+	const char *const *defects; /* see struct sim_options; NULL ends them */
 	void (*init)(struct sim *sim); /* before the nodes start */
 	void (*release)(struct sim *sim);
 	/* Writes the packet, which is borrowed, so that it arrives at `at` or

@@ -40,6 +40,16 @@ copy_records(struct sim_packet *packet, const struct slice *records)
 	}
 }
 
+void
+sim_packet_fill(struct sim_packet *packet, const struct raft_message *message,
+    const struct slice *records)
+{
+	packet->message = *message;
+	packet->message.entries = NULL;
+	if (message->entries_count != 0)
+		copy_records(packet, records);
+}
+
 struct sim_packet *
 sim_packet_message(raft_id from, const struct raft_message *message,
     struct node_entry *const *entries)
@@ -47,16 +57,11 @@ sim_packet_message(raft_id from, const struct raft_message *message,
 	struct sim_packet *packet =
 	    sim_packet_new(SIM_PACKET_MESSAGE, from, message->to);
 	uint32_t count = message->entries_count;
-	struct slice *records;
+	struct slice *records = mem_zalloc(count + 1, sizeof(*records));
 
-	packet->message = *message;
-	packet->message.entries = NULL;
-	if (count == 0)
-		return packet;
-	records = mem_zalloc(count, sizeof(*records));
 	for (uint32_t i = 0; i < count; i++)
 		records[i] = entries[i]->record;
-	copy_records(packet, records);
+	sim_packet_fill(packet, message, records);
 	free(records);
 	return packet;
 }

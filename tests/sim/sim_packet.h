@@ -45,6 +45,9 @@ sim_packet_new(enum sim_packet_kind kind, raft_id from, raft_id to);
 /* A deep copy of a message with the records of its entries. */
 struct sim_packet *sim_packet_message(raft_id from,
     const struct raft_message *message, struct node_entry *const *entries);
+/* Makes a MESSAGE of `message` with its records, all copied. */
+void sim_packet_fill(struct sim_packet *packet,
+    const struct raft_message *message, const struct slice *records);
 /* PIECE and PIECE_ANSWER; `piece` is copied. */
 struct sim_packet *sim_packet_piece(
     enum sim_packet_kind kind, raft_id from, raft_id to, struct slice piece);

@@ -291,6 +291,7 @@ setup(struct sim *sim, uint64_t seed, const struct sim_options *options)
 	sim_config_draw(&sim->config, seed, options);
 	sim->trace = options->trace;
 	sim->messages = options->messages;
+	sim->defect = options->defect;
 	rng_init(&rng, ~seed);
 	for (unsigned i = 0; i < SIM_RNG_COUNT; i++)
 		rng_init(&sim->rng[i], rng_next(&rng));

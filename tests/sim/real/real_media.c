@@ -1,5 +1,8 @@
 /* The media of build/sim-real. */
 
-#include "tests/sim/sim_media.h"
+#include "tests/sim/real/real_stream.h"
 
-const struct sim_media sim_media = { .program = "build/sim-real" };
+const struct sim_media sim_media = {
+	.program = "build/sim-real",
+	.streams = &real_streams_ops,
+};
