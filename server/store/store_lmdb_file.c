@@ -29,6 +29,18 @@ lmdb_path_of(const struct store_lmdb_params *params, const char *name)
 	return (char *)buf_detach(&path, &size);
 }
 
+/* What cannot be told is not taken for absent. */
+static int
+lmdb_exists(const char *path, bool *ret_exists)
+{
+	bool exists = access(path, F_OK) == 0;
+
+	if (!exists && errno != ENOENT)
+		return store_dir_error(errno);
+	*ret_exists = exists;
+	return 0;
+}
+
 static int
 lmdb_remove(const char *path)
 {
@@ -52,11 +64,15 @@ store_lmdb_begin_file(const struct store_lmdb_params *params)
 {
 	char *data = lmdb_path_of(params, DATA_NAME);
 	char *note = lmdb_path_of(params, NOTE_NAME);
-	int code = 0;
+	bool noted = false;
+	bool exists = false;
+	int code = lmdb_exists(note, &noted);
 
-	if (access(note, F_OK) == 0) {
+	if (code == 0)
+		code = lmdb_exists(data, &exists);
+	if (code == 0 && noted) {
 		code = lmdb_remove(data);
-	} else if (access(data, F_OK) != 0) {
+	} else if (code == 0 && !exists) {
 		code = lmdb_make_note(note);
 		if (code == 0)
 			code = store_dir_sync(params->path);
