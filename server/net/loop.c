@@ -1,11 +1,13 @@
 #include "net/loop.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "common/panic.h"
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * libevent waits in whole milliseconds, and a wait of days is as good as one
@@ -76,6 +78,20 @@ timer_cb(evutil_socket_t fd, short what, void *context)
 	loop_awake(loop);
 }
 
+/*
+ * The kernel refuses an fd to its event queue only for want of memory. With the
+ * change list that is found out in a later pass, and told in this way alone.
+ */
+static void
+libevent_log_cb(int severity, const char *message)
+{
+	if (severity < EVENT_LOG_WARN)
+		return;
+	if (strncmp(message, "Epoll ", strlen("Epoll ")) == 0)
+		fatal("the event loop: %s", message);
+	log_warning("libevent: %s", message);
+}
+
 /* The change list saves an epoll_ctl whenever an fd goes on and off in a
  * pass. It asks that no fd is watched twice through dup(2); none is. */
 static struct event_base *
@@ -100,9 +116,11 @@ loop_open_base(void)
 int
 loop_new(struct loop **ret_loop)
 {
-	struct event_base *base = loop_open_base();
+	struct event_base *base;
 	struct loop *loop;
 
+	event_set_log_callback(libevent_log_cb);
+	base = loop_open_base();
 	if (base == NULL)
 		return ERR_IO;
 	loop = mem_zalloc(1, sizeof(*loop));
@@ -157,7 +175,6 @@ io_cb(evutil_socket_t fd, short what, void *context)
 	io->fn(io->context, ready);
 }
 
-/* The kernel refuses an fd to its event queue only for want of memory. */
 static void
 io_add(struct loop_io *io, unsigned interest)
 {

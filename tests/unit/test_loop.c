@@ -1,6 +1,8 @@
 #include "common/clock.h"
 #include "net/loop.h"
+#include "tests/lib/temp_dir.h"
 #include "tests/unit/suites.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -245,6 +247,22 @@ START_TEST(signal_runs_in_the_loop)
 }
 END_TEST
 
+/* As it does any fd when it has no memory: whoever waits for it would wait for
+ * ever. */
+START_TEST(io_that_the_kernel_refuses_is_fatal)
+{
+	char *path = temp_dir_make();
+	int fd = open(path, O_RDONLY | O_DIRECTORY);
+	struct loop *loop;
+
+	ck_assert_int_ge(fd, 0);
+	temp_dir_remove(path);
+	ck_assert_int_eq(loop_new(&loop), 0);
+	(void)loop_watch(loop, fd, LOOP_READ, on_ready, NULL);
+	loop_pass(loop, 0);
+}
+END_TEST
+
 Suite *
 loop_suite(void)
 {
@@ -261,6 +279,7 @@ loop_suite(void)
 	tcase_add_test(tests, time_is_read_when_the_wait_ends);
 	tcase_add_test(tests, time_goes_on_by_limited_steps_if_asked_to);
 	tcase_add_test(tests, signal_runs_in_the_loop);
+	tcase_add_exit_test(tests, io_that_the_kernel_refuses_is_fatal, 70);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
