@@ -37,6 +37,8 @@ complain(struct check *check, const char *format, ...)
 static void
 check_repairs(struct check *check)
 {
+	if (check->made.damaged)
+		return;
 	for (int i = 0; i < NODE_REPAIRS_COUNT; i++) {
 		const char *text =
 		    node_get_repair(check->server->node, (enum node_repair)i);

@@ -9,13 +9,20 @@
 
 #define WORDS_MAX 5
 
-enum said_kind { SAID_REVISION, SAID_VOTE, SAID_ENTRIES, SAID_LIFE };
+enum said_kind {
+	SAID_REVISION,
+	SAID_VOTE,
+	SAID_ENTRIES,
+	SAID_LIFE,
+	SAID_NOTHING
+};
 
 static const char *const said_kinds[] = {
 	[SAID_REVISION] = "revision",
 	[SAID_VOTE] = "vote",
 	[SAID_ENTRIES] = "entries",
 	[SAID_LIFE] = "life",
+	[SAID_NOTHING] = "nothing",
 };
 
 struct said {
@@ -189,6 +196,10 @@ add_said(struct promises_made *made, const struct said *said)
 	case SAID_LIFE:
 		made->lives_count = MAX(made->lives_count, said->number);
 		made->directory = said->directory;
+		break;
+	case SAID_NOTHING:
+		*made = (struct promises_made){ .count = made->count,
+			.damaged = true };
 		break;
 	}
 }

@@ -12,6 +12,7 @@
  *	said POSITION vote TERM ID             ID 0: the term alone
  *	said POSITION entries INDEX            they are in its log
  *	said POSITION life DIRECTORY COUNT     in a hello
+ *	said POSITION nothing 0                damage came: it may be another now
  *
  * Positions count records of the trace; lines of one kind come in their order.
  */
@@ -34,6 +35,7 @@ struct promises_made {
 	uint64_t last_index;
 	uint64_t lives_count;
 	const char *directory; /* hexadecimal; NULL: not told */
+	bool damaged;          /* what was said before does not count */
 };
 
 /* By so many records of the trace. */

@@ -140,7 +140,7 @@ disk_model_rename(struct disk_model *model, const char *from, const char *to)
 	const char *from_name;
 
 	operation.node = find_parent(&model->live, to, &name);
-	ASSERT(operation.node == find_parent(&model->live, from, &from_name));
+	operation.from_node = find_parent(&model->live, from, &from_name);
 	operation.name = mem_strdup(name);
 	operation.from = mem_strdup(from_name);
 	disk_operation_apply(&operation, &model->live);
@@ -274,24 +274,52 @@ mark_pending(const struct disk_model *model, bool *marks)
 }
 
 /*
- * Ends the pending operations on those nodes: does them to the durable tree,
- * or drops them.
+ * A rename between two directories of which the new one is synced: the new name
+ * is durable, the old one may still be there.
  */
 static void
-end_pending(struct disk_model *model, const bool *nodes, bool apply)
+end_arrival(struct disk_model *model, struct disk_operation *rename)
+{
+	struct disk_operation arrival = *rename;
+
+	arrival.kind = DISK_LINK;
+	disk_operation_apply(&arrival, &model->durable);
+	free(rename->name);
+	rename->kind = DISK_UNLINK;
+	rename->node = rename->from_node;
+	rename->name = rename->from;
+	rename->from = NULL;
+}
+
+/* What a sync of a node does to a pending operation. False: it is still so. */
+static bool
+sync_operation(
+    struct disk_model *model, struct disk_operation *operation, unsigned node)
+{
+	bool leaves = operation->kind == DISK_RENAME &&
+		      operation->from_node != operation->node;
+
+	if (leaves && operation->node == node) {
+		end_arrival(model, operation);
+		return false;
+	}
+	if ((leaves ? operation->from_node : operation->node) != node)
+		return false;
+	disk_operation_apply(operation, &model->durable);
+	return true;
+}
+
+/* Drops the pending operations on nodes that are not marked. */
+static void
+drop_pending(struct disk_model *model, const bool *marks)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < model->pending_count; i++) {
-		struct disk_operation *each = &model->pending[i];
-
-		if (!nodes[each->node]) {
-			model->pending[kept++] = *each;
-			continue;
-		}
-		if (apply)
-			disk_operation_apply(each, &model->durable);
-		disk_operation_release(each);
+		if (marks[model->pending[i].node])
+			model->pending[kept++] = model->pending[i];
+		else
+			disk_operation_release(&model->pending[i]);
 	}
 	model->pending_count = kept;
 }
@@ -305,24 +333,27 @@ disk_model_collect(struct disk_model *model)
 	while (mark_pending(model, marks))
 		;
 	for (unsigned i = 0; i < model->live.count; i++) {
-		if (!marks[i]) {
-			disk_tree_empty(&model->live, i);
-			disk_tree_empty(&model->durable, i);
-		}
-		marks[i] = !marks[i];
+		if (marks[i])
+			continue;
+		disk_tree_empty(&model->live, i);
+		disk_tree_empty(&model->durable, i);
 	}
-	end_pending(model, marks, false);
+	drop_pending(model, marks);
 	free(marks);
 }
 
 void
 disk_model_sync_file(struct disk_model *model, unsigned file)
 {
-	bool *nodes = mem_zalloc(model->live.count, sizeof(*nodes));
+	size_t kept = 0;
 
-	nodes[file] = true;
-	end_pending(model, nodes, true);
-	free(nodes);
+	for (size_t i = 0; i < model->pending_count; i++) {
+		if (sync_operation(model, &model->pending[i], file))
+			disk_operation_release(&model->pending[i]);
+		else
+			model->pending[kept++] = model->pending[i];
+	}
+	model->pending_count = kept;
 	if (model->live.nodes[file].is_directory)
 		disk_model_collect(model);
 }

@@ -40,7 +40,10 @@ void disk_model_write(struct disk_model *model, const char *path,
     uint64_t offset, struct slice bytes);
 void
 disk_model_truncate(struct disk_model *model, const char *path, uint64_t size);
-/* Within one directory; replaces what has the name, as one operation. */
+/*
+ * Replaces what has the name, as one operation. Between two directories: with a
+ * sync of the new one the new name is durable, with one of the old one both.
+ */
 void
 disk_model_rename(struct disk_model *model, const char *from, const char *to);
 /* A file, or an empty directory. */

@@ -55,8 +55,9 @@ struct disk_operation {
 	uint64_t offset;  /* write; truncate: the size */
 	struct buf bytes; /* write: whole sectors, but for the end of a file */
 	char *name;
-	unsigned child; /* link, rename: what has the name */
-	char *from;     /* rename: the name it had */
+	unsigned child;     /* link, rename: what has the name */
+	char *from;         /* rename: the name it had */
+	unsigned from_node; /* and the directory of that */
 };
 
 void disk_operation_release(struct disk_operation *operation);

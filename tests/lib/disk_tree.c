@@ -176,7 +176,7 @@ disk_operation_apply(
 		break;
 	case DISK_UNLINK: remove_entry(tree, node, operation->name); break;
 	case DISK_RENAME:
-		remove_entry(tree, node, operation->from);
+		remove_entry(tree, operation->from_node, operation->from);
 		add_entry(tree, node, operation->name, operation->child);
 		break;
 	}

@@ -103,7 +103,11 @@ def wanted_cases(arguments):
 def main():
     arguments = parse_arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
-    survey = survey_calls(arguments)
+    try:
+        survey = survey_calls(arguments)
+    except Failure as failure:
+        print(f"FAIL: {failure}")
+        return 1
     count = failed = 0
     for call, error in wanted_cases(arguments):
         more, bad = sweep(arguments, survey, call, error)

@@ -60,7 +60,6 @@ make_durable(const char *path, const char *text)
 	write_text(path, 0, text);
 	disk_model_sync(model, path);
 	disk_model_sync(model, "");
-	ck_assert_uint_eq(disk_model_pending_count(model), 0);
 }
 
 /* ---- What is durable ---- */
@@ -202,6 +201,36 @@ START_TEST(disk_model_renames_as_one)
 		if (!kept)
 			disk_model_remove(model, "new");
 		disk_model_sync(model, "");
+	}
+}
+END_TEST
+
+/* Before any sync it is in one of the two; then it is never nowhere. */
+START_TEST(disk_model_renames_between_directories)
+{
+	static const struct {
+		const char *synced;
+		bool in_old;
+		bool in_new;
+	} cases[] = { { NULL, true, false }, { "new", true, true },
+		{ "old", false, true } };
+
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		disk_model_free(model);
+		model = disk_model_new();
+		disk_model_mkdir(model, "old");
+		disk_model_mkdir(model, "new");
+		make_durable("old/file", "bytes");
+		disk_model_sync(model, "old");
+		disk_model_rename(model, "old/file", "new/name");
+		ck_assert_uint_eq(disk_model_pending_count(model), 1);
+		if (cases[i].synced != NULL)
+			disk_model_sync(model, cases[i].synced);
+		crash(DISK_MODEL_NONE, 0);
+		ck_assert_int_eq(
+		    disk_model_exists(model, "old/file"), cases[i].in_old);
+		ck_assert_int_eq(
+		    disk_model_exists(model, "new/name"), cases[i].in_new);
 	}
 }
 END_TEST
@@ -462,6 +491,7 @@ disk_model_suite(void)
 	tcase_add_test(core, disk_model_writes_to_files_without_names);
 	tcase_add_test(core, disk_model_syncs_a_range_alone);
 	tcase_add_test(core, disk_model_renames_as_one);
+	tcase_add_test(core, disk_model_renames_between_directories);
 	tcase_add_test(core, disk_model_forgets_a_removed_directory);
 	tcase_add_test(core, disk_model_loses_or_keeps_one);
 	tcase_add_test(core, disk_model_takes_any_subset);

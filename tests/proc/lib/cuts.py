@@ -47,6 +47,7 @@ class Recording:
         self.cluster.write_config(self.node)
         self.trace = self.memory / "trace"
         self.history = promises.History()
+        self.damaged_at = None  # how many records there were before
         self.random = random.Random(test.random.random())
         self.count = 0
         self.keys = set()
@@ -115,6 +116,17 @@ class Recording:
             else:
                 self.put(via, key, self.random.randrange(10, size_max))
 
+    def damage(self, name, offset):
+        """Overwrites bytes of a file of the stopped node."""
+        file = self.root / name
+        if self.damaged_at is None:
+            self.damaged_at = len(self.read_trace())
+        with open(file, "r+b") as out:
+            out.seek(offset)
+            out.write(b"damaged!")
+        trace.append_write(self.trace, file.stat().st_ino, name, offset,
+                           b"damaged!")
+
     # ---- Cuts ----
 
     def read_trace(self):
@@ -137,7 +149,8 @@ class Recording:
     def write_promises(self):
         path = self.memory / "promises"
         alone = self.cluster.size == 1
-        lines = promises.said(self.read_trace(), clients=alone)
+        lines = promises.said(
+            self.read_trace(), clients=alone, damaged_at=self.damaged_at)
         expect(lines, "the node said nothing")
         self.history.check_whole()
         promises.write(path, self.history, lines)
@@ -253,6 +266,29 @@ def record_snapshot(test):
     return recording
 
 
+def record_damage(test):
+    """
+    The log of one of three is damaged: it is set aside, the node begins again
+    and is put in its former place, and then what was aside is removed.
+    """
+    recording = Recording(test, size=3)
+    recording.start_all()
+    cluster = recording.cluster
+    recording.write(cluster.leader(), 10)
+    cluster.wait_converged()
+    recording.node.stop()
+    recording.damage("n1/log/data.mdb", 16)
+    recording.damage("n1/log/data.mdb", 4096 + 16)
+    recording.start()
+    aside = recording.node.data / "damaged"
+    wait_for("it is whole again", lambda: recording.node.is_ready() and
+             not aside.exists(), timeout=30)
+    recording.write(cluster.leader(), 10)
+    cluster.wait_converged()
+    recording.node.kill()
+    return recording
+
+
 def record_late_member(recording, tracer):
     """One of three is stopped until the log that it lacks is cut."""
     recording.start_all(tracer)
@@ -287,6 +323,7 @@ WORKLOADS = {
     "compaction": (record_compaction, 3),
     "votes": (record_votes, 3),
     "snapshot": (record_snapshot, 2),
+    "damage": (record_damage, 2),
 }
 CHECKED = re.compile(r"^(\d+) images:", re.M)
 

@@ -122,16 +122,22 @@ class _Listener:
             self._add(f"life {match.group(2).decode()} {self.life}")
 
 
-def said(records, clients):
+def said(records, clients, damaged_at=None):
     """
     The lines for what was sent. `clients`: an answer to a client is a promise of
-    this node alone, as it is all of the cluster.
+    this node alone, as it is all of the cluster. `damaged_at`: from that record
+    on it may be another, which has said nothing yet.
     """
     listener = _Listener(clients)
+    lines = []
     for position, record in enumerate(records):
+        if position == damaged_at:
+            # Before it, as a cut may come in the middle of that record.
+            lines = [*listener.lines, f"said {position - 1} nothing 0"]
+            listener = _Listener(clients)
         if record.kind == "send":
             listener.hear(position, record.file, record.data)
-    return listener.lines
+    return lines + listener.lines
 
 
 def write(path, history, lines):
