@@ -27,6 +27,7 @@
  * sim_partition   those that cut links
  * sim_damage      damage to disks, and who is whole again
  * sim_copy        old copies of disks
+ * sim_swap        disks of another node, or of another cluster
  * sim_recover     one member is left, and a new cluster grows from it
  * sim_moment      faults at the worst of moments
  * sim_operator    changes of the members and of the leadership
@@ -97,6 +98,7 @@ struct sim {
 	raft_usec now;
 	enum sim_phase phase;
 	raft_usec healed_at;
+	raft_term healed_term; /* the newest there was then */
 	struct sim_rest rest;
 	/* See sim_recover.h. */
 	bool recovered;

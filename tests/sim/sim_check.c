@@ -303,6 +303,7 @@ sim_check_turn(struct sim *sim, struct sim_node *node)
 	check_life_state(sim, node, &status.raft);
 	check_applied(sim, node, &status.raft);
 	check_acknowledged(sim, node);
+	sim_check_roles(sim, node, &status.raft);
 	watch->role = status.raft.role;
 	watch->members_index = status.raft.members_index;
 	count_events(sim, node, &status);
@@ -330,6 +331,8 @@ sim_check_start(struct sim *sim, struct sim_node *node)
 	watch->acknowledged_index = 0;
 	watch->state = NODE_FORMING;
 	memset(watch->sent_last, 0, sizeof(watch->sent_last));
+	memset(watch->heard_at, 0, sizeof(watch->heard_at));
+	memset(watch->matched, 0, sizeof(watch->matched));
 	sim_check_turn(sim, node);
 	kv_get_stats(node_kv(node->node), &stats);
 	sim->counters.replays_at_boot +=
@@ -432,6 +435,7 @@ sim_check_promise(
 		return;
 	sim_image_load(&watch_of(sim, node)->image, node);
 	sim->counters.promises_checked++;
+	sim_check_sender(sim, node, message);
 	switch (message->kind) {
 	case RAFT_PREVOTE_REQUEST: break;
 	case RAFT_PREVOTE_RESPONSE:

@@ -23,7 +23,8 @@ struct sim_watch {
 	struct sim_log log; /* of the durable image, with what was cut */
 	/* The newest in that log; NULL: it holds nothing yet. */
 	const struct raft_members *members;
-	raft_term term; /* durable */
+	raft_index newest_members; /* where that is; 0: before the log */
+	raft_term term;            /* durable */
 	raft_id vote;
 	raft_term promised_term; /* the newest vote that was told anyone */
 	raft_id promised_vote;
@@ -45,6 +46,10 @@ struct sim_watch {
 	raft_index commit_before;      /* at the end of the last turn */
 	raft_index acknowledged_index; /* the last write that was, this turn */
 	raft_index sent_last[SIM_NODES_MAX + 1]; /* in appends, to each peer */
+	/* Of a leader: when it heard each peer, and what it believes of it. */
+	raft_usec leads_since;
+	raft_usec heard_at[SIM_NODES_MAX + 1];
+	raft_index matched[SIM_NODES_MAX + 1];
 };
 
 struct sim_leader {
@@ -146,6 +151,21 @@ void sim_check_leader(struct sim *sim, struct sim_node *node, raft_term term);
 /* Nobody but `node` does, and not in another life. */
 void
 sim_check_one_leader(struct sim *sim, struct sim_node *node, raft_term term);
+
+/* The membership that `index` brought to the node's log, which need not be on
+ * its own disk yet; NULL: that entry is none. */
+const struct raft_members *sim_check_members_of(
+    struct sim *sim, const struct sim_node *node, raft_index index);
+
+/* ---- sim_check_roles.c ---- */
+
+/* After a turn of a member, before it is known what role it had before. */
+void sim_check_roles(struct sim *sim, const struct sim_node *node,
+    const struct raft_status *raft);
+bool sim_check_may_campaign(struct sim *sim, const struct sim_node *node);
+/* A message is about to leave: may it be sent by whom it comes from? */
+void sim_check_sender(struct sim *sim, const struct sim_node *node,
+    const struct raft_message *message);
 
 /* ---- sim_check_disjoint.c ---- */
 

@@ -29,10 +29,9 @@ holds(struct sim *sim, struct sim_node *node, const void *context)
 	       entry.term == held->term;
 }
 
-/* The membership that `index` brought to the node's log, which need not be on
- * its own disk yet; NULL: that entry is none. */
-static const struct raft_members *
-membership_of(struct sim *sim, const struct sim_node *node, raft_index index)
+const struct raft_members *
+sim_check_members_of(
+    struct sim *sim, const struct sim_node *node, raft_index index)
 {
 	struct sim_log *log = &sim->checks->watches[node->id].log;
 	const struct node_membership *membership = NULL;
@@ -61,7 +60,7 @@ sim_check_is_joint(struct sim *sim, struct sim_node *node)
 
 	node_get_status(
 	    node->node, sim_node_clock(node, node->turn_at), &status);
-	members = membership_of(sim, node, status.raft.members_index);
+	members = sim_check_members_of(sim, node, status.raft.members_index);
 	return members != NULL && members->joint;
 }
 
@@ -78,7 +77,7 @@ is_held(struct sim *sim, const struct sim_node *node,
 
 	for (raft_index i = from; i <= raft->members_index; i++) {
 		const struct raft_members *members =
-		    membership_of(sim, node, i);
+		    sim_check_members_of(sim, node, i);
 
 		if (members != NULL &&
 		    sim_check_quorum(sim, members, holds, held))
@@ -134,6 +133,22 @@ check_own_term(struct sim *sim, const struct sim_node *node,
 		    node->id, raft->term, term);
 }
 
+/* Section 5.4.2 at work: on a quorum of disks, but of an older term. */
+static void
+count_held_back(struct sim *sim, const struct sim_node *node,
+    const struct raft_status *raft)
+{
+	struct sim_log *log = &sim->checks->watches[node->id].log;
+	struct held held = { .index = raft->commit_index + 1 };
+
+	if (raft->role != RAFT_LEADER || held.index > log->last_index)
+		return;
+	held.term = sim_log_at(log, held.index)->term;
+	if (held.term < raft->term)
+		sim->counters.old_terms_held_back +=
+		    is_held(sim, node, raft, &held);
+}
+
 static void
 commit_more(struct sim *sim, const struct sim_node *node, struct sim_log *log,
     raft_index until, const struct raft_status *raft)
@@ -174,6 +189,7 @@ sim_check_commit(
 		    "commit index of node %" PRIu64 " falls to %" PRIu64,
 		    node->id, raft->commit_index);
 	watch->commit_index = raft->commit_index;
+	count_held_back(sim, node, raft);
 	commit_more(sim, node, &watch->log, until, raft);
 	for (raft_index i = watch->compared_index + 1; i <= until; i++) {
 		if (sim_log_at(&watch->log, i)->hash ==

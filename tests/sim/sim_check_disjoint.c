@@ -89,22 +89,10 @@ disjoint(struct sim *sim, const struct raft_members *a, uint64_t set_a,
 static const struct raft_members *
 candidacy(struct sim *sim, const struct sim_node *node)
 {
-	struct sim_watch *watch = &sim->checks->watches[node->id];
-	const struct raft_members *members = watch->members;
-
-	if (members == NULL || node->wiped || node->broken || node->removed ||
-	    node->member_id == 0)
+	if (node->wiped || node->broken || node->removed ||
+	    node->member_id == 0 || !sim_check_may_campaign(sim, node))
 		return NULL;
-	for (unsigned i = 0; i < members->count; i++) {
-		const struct raft_member *member = &members->member[i];
-
-		if (member->id == node->member_id)
-			return member->role_old == RAFT_MEMBER_VOTER ||
-				       member->role_new == RAFT_MEMBER_VOTER
-				   ? members
-				   : NULL;
-	}
-	return NULL;
+	return sim->checks->watches[node->id].members;
 }
 
 /* The quorums of one membership overlap, that is what they are. */

@@ -213,8 +213,11 @@ follow_image(struct sim *sim, struct sim_node *node, struct sim_watch *watch)
 
 	if (first <= image->last_index && first <= last)
 		(void)sim_image_entry(sim, image, first, &entry);
-	for (raft_index i = first; i <= last; i++)
+	for (raft_index i = first; i <= last; i++) {
 		check_cut(sim, node, i, entry.term);
+		sim->counters.truncations_of_members +=
+		    sim_log_at(log, i)->membership != NULL;
+	}
 	for (raft_index i = MAX(first, image->compacted_index + 1);
 	     i <= image->last_index; i++) {
 		if (!sim_image_entry(sim, image, i, &entry))
@@ -238,10 +241,13 @@ follow_members(struct sim *sim, struct sim_watch *watch, raft_index same)
 		if (entry->membership == NULL)
 			continue;
 		watch->members = &entry->membership->roles;
+		watch->newest_members = i;
 		return;
 	}
-	if (same == 0)
-		watch->members = &sim->checks->founders;
+	if (same != 0)
+		return;
+	watch->members = &sim->checks->founders;
+	watch->newest_members = 0;
 }
 
 /* How many entries that had been on the disk before are there no more. */

@@ -28,6 +28,7 @@ const char *const sim_part_names[SIM_PARTS_COUNT] = {
 	[SIM_FAULT_CHANGE] = "change",
 	[SIM_FAULT_TRANSFER] = "transfer",
 	[SIM_FAULT_SNAPSHOT] = "snapshot",
+	[SIM_FAULT_SWAP] = "swap",
 	[SIM_PART_NOISE] = "noise",
 	[SIM_PART_WATCHERS] = "watchers",
 };
@@ -58,6 +59,7 @@ static const struct {
 	[SIM_FAULT_CHANGE] = { 40, 3, 20 },
 	[SIM_FAULT_TRANSFER] = { 30, 4, 30 },
 	[SIM_FAULT_SNAPSHOT] = { 30, 2, 10 },
+	[SIM_FAULT_SWAP] = { 15, 6, 30 },
 };
 
 static bool

@@ -35,6 +35,7 @@ enum sim_fault {
 	SIM_FAULT_CHANGE,   /* an operator changes the members */
 	SIM_FAULT_TRANSFER, /* an operator moves the leadership */
 	SIM_FAULT_SNAPSHOT, /* breaks a transfer of a snapshot, or an end */
+	SIM_FAULT_SWAP,     /* a node is started on disks of somebody else */
 	SIM_FAULTS_COUNT
 };
 

@@ -80,6 +80,8 @@
 	COVERED(appends_refused)                                               \
 	COVERED(truncations)                                                   \
 	COVERED(truncations_of_many)                                           \
+	COVERED(truncations_of_members)                                        \
+	COVERED(old_terms_held_back)                                           \
 	COVERED(log_trims)                                                     \
 	COVERED(checkpoints)                                                   \
 	COVERED(replays_at_boot)                                               \
@@ -142,6 +144,9 @@
 	COVERED(damages_of_log)                                                \
 	COVERED(damages_of_data)                                               \
 	COVERED(damages_of_memory)                                             \
+	COVERED(damages_misdirected)                                           \
+	COVERED(damages_stale)                                                 \
+	COVERED(damages_old_data)                                              \
 	COVERED(states_falsified)                                              \
 	COVERED(states_exposed)                                                \
 	COVERED(states_mended)                                                 \
@@ -158,6 +163,8 @@
 	COVERED(copies_refused)                                                \
 	COVERED(copies_outdated)                                               \
 	COVERED(copies_taken_away)                                             \
+	COVERED(directories_of_members)                                        \
+	COVERED(directories_of_clusters)                                       \
 	COVERED(recoveries)                                                    \
 	COVERED(recoveries_done)                                               \
 	COVERED(pauses)                                                        \
@@ -165,6 +172,9 @@
 	COVERED(partitions)                                                    \
 	COVERED(partitions_one_way)                                            \
 	COVERED(partitions_bridge)                                             \
+	COVERED(partitions_ring)                                               \
+	COVERED(partitions_swizzle)                                            \
+	COVERED(partitions_of_some)                                            \
 	COVERED(partitions_flapping)                                           \
 	COVERED(leaders_isolated)                                              \
 	COVERED(clock_changes)                                                 \
@@ -180,6 +190,11 @@
 	/* the checkers */                                                     \
 	COVERED(records_compared)                                              \
 	COVERED(promises_checked)                                              \
+	COVERED(senders_checked)                                               \
+	COVERED(memberships_checked)                                           \
+	COVERED(quorums_checked)                                               \
+	COVERED(matches_checked)                                               \
+	COVERED(late_ignored)                                                  \
 	COVERED(disjoint_checked)                                              \
 	COVERED(acknowledgements_checked)                                      \
 	COVERED(acknowledgements_held)                                         \
@@ -189,6 +204,7 @@
 	COVERED(states_compared)                                               \
 	COVERED(histories_checked)                                             \
 	COUNTED(histories_undecided)                                           \
+	COUNTED(healing_terms)                                                 \
 	COUNTED(healing_ms)
 
 /* Of messages as bytes, to be covered where messages are. */

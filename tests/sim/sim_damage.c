@@ -17,6 +17,9 @@ enum wound {
 	WOUND_STATE,    /* it is sound, but another than that of the others */
 	WOUND_HARD,     /* a bit of term, vote, and the log's ends */
 	WOUND_IDENTITY, /* a bit of who it is */
+	WOUND_MISDIRECTED, /* a record of another key, whole, under a key */
+	WOUND_STALE,       /* a record of the state as it was once */
+	WOUND_OLD_DATA,    /* all of the state as it was once */
 	WOUNDS_COUNT
 };
 
@@ -29,20 +32,37 @@ static const char *const wound_names[WOUNDS_COUNT] = {
 	[WOUND_STATE] = "the revision of the state",
 	[WOUND_HARD] = "a bit of the hard state",
 	[WOUND_IDENTITY] = "a bit of the identity",
+	[WOUND_MISDIRECTED] = "where a record was written",
+	[WOUND_STALE] = "a record, which was written and is not there,",
+	[WOUND_OLD_DATA] = "the newest of the state",
 };
 
 /* ---- What can be borne ---- */
 
+/* A leader's own may be on no disk yet. */
 static bool
-is_change_under_way(struct sim *sim)
+has_change(struct sim_node *node)
+{
+	struct node_status status;
+
+	if (node->change != NULL && node->change->waiting)
+		return true;
+	if (node->node == NULL || node->state != NODE_MEMBER)
+		return false;
+	node_get_status(node->node, 0, &status);
+	return status.raft.role == RAFT_LEADER &&
+	       !status.raft.members_committed;
+}
+
+bool
+sim_damage_change_under_way(struct sim *sim)
 {
 	struct sim_log *committed = &sim->checks->committed;
 
 	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
-		struct sim_node *node = sim_node_get(sim, id);
 		struct sim_watch *watch = &sim->checks->watches[id];
 
-		if (node->change != NULL && node->change->waiting)
+		if (has_change(sim_node_get(sim, id)))
 			return true;
 		for (raft_index i = committed->last_index + 1;
 		     i <= watch->log.last_index; i++) {
@@ -81,7 +101,8 @@ sim_damage_allows(struct sim *sim, const struct sim_node *victim)
 	}
 	return votes && !members->joint && 2 * (lost + 1) < voters &&
 	       !victim->broken && victim->state == NODE_MEMBER &&
-	       !victim->wiped && !victim->removed && !is_change_under_way(sim);
+	       !victim->wiped && !victim->removed &&
+	       !sim_damage_change_under_way(sim);
 }
 
 /* ---- Wounds ---- */
@@ -111,6 +132,78 @@ lose(struct store_mem_disk *disk, store_table table, uint64_t random)
 
 	buf_release(&key);
 	buf_release(&value);
+	return done;
+}
+
+/* The record of one key is found under another one. */
+static bool
+misdirect(struct store_mem_disk *disk, store_table table, uint64_t random)
+{
+	struct buf key = { 0 };
+	struct buf value = { 0 };
+	struct buf other = { 0 };
+	struct buf lost = { 0 };
+	bool done =
+	    store_mem_pick(disk, table, random >> 32, &key, &lost) &&
+	    store_mem_pick(disk, table, random, &other, &value) &&
+	    !slice_equal(buf_slice(&lost), buf_slice(&value)) &&
+	    store_mem_replace(disk, table, buf_slice(&key), buf_slice(&value));
+
+	buf_release(&key);
+	buf_release(&value);
+	buf_release(&other);
+	buf_release(&lost);
+	return done;
+}
+
+/* False if `past` has no such key, or the same. */
+static bool
+put_back_value(struct store_mem_disk *disk, struct store_mem_disk *past,
+    store_table table, struct slice key, struct slice now)
+{
+	struct store *store = store_mem_open(past);
+	struct store_txn *txn;
+	struct slice value;
+	bool done = false;
+
+	if (store_begin(store, false, &txn) == 0) {
+		done = store_get(txn, table, key, &value) == 0 &&
+		       !slice_equal(value, now) &&
+		       store_mem_replace(disk, table, key, value);
+		store_abort(txn);
+	}
+	store_close(store);
+	return done;
+}
+
+/* A value that was there when the data was copied. */
+static bool
+make_stale(struct sim_node *node, struct store_mem_disk *disk,
+    store_table table, uint64_t random)
+{
+	struct buf key = { 0 };
+	struct buf value = { 0 };
+	bool done = false;
+
+	for (unsigned i = 0; i < 32 && !done && node->past != NULL; i++) {
+		buf_reset(&key);
+		buf_reset(&value);
+		done = store_mem_pick(disk, table, random + i, &key, &value) &&
+		       put_back_value(disk, node->past, table, buf_slice(&key),
+			   buf_slice(&value));
+	}
+	buf_release(&key);
+	buf_release(&value);
+	return done;
+}
+
+static bool
+roll_back_data(struct sim_node *node)
+{
+	bool done = sim_disks_put_back_data(
+	    &node->disks, node->past, node->past_generation);
+
+	node->commits_count = sim_disks_commits_count(&node->disks);
 	return done;
 }
 
@@ -168,7 +261,10 @@ hurt(struct sim *sim, struct sim_node *node, enum wound wound, uint64_t random)
 {
 	struct store_mem_disk *log = node->disks.log;
 	struct store_mem_disk *data = sim_disks_data(&node->disks);
-	store_table table = random >> 60 == 0 ? 0 : 1;
+	store_table table = KV_TABLE_KV;
+
+	if (random >> 61 < 3)
+		table = (store_table)(random >> 32) % KV_TABLES_COUNT;
 
 	switch (wound) {
 	case WOUND_ENTRY: return flip(log, NODE_TABLE_LOG, random);
@@ -179,6 +275,13 @@ hurt(struct sim *sim, struct sim_node *node, enum wound wound, uint64_t random)
 	case WOUND_STATE: return data != NULL && falsify_state(data);
 	case WOUND_HARD: return flip(log, NODE_TABLE_STATE, random);
 	case WOUND_IDENTITY: return flip(log, NODE_TABLE_IDENTITY, random);
+	case WOUND_MISDIRECTED:
+		return random >> 63 == 0
+			   ? misdirect(log, NODE_TABLE_LOG, random)
+			   : data != NULL && misdirect(data, table, random);
+	case WOUND_STALE:
+		return data != NULL && make_stale(node, data, table, random);
+	case WOUND_OLD_DATA: return roll_back_data(node);
 	case WOUNDS_COUNT: break;
 	}
 	return false;
@@ -191,7 +294,7 @@ static bool
 is_found_while_running(enum wound wound)
 {
 	return wound == WOUND_ENTRY || wound == WOUND_GAP ||
-	       wound == WOUND_DATA;
+	       wound == WOUND_DATA || wound == WOUND_MISDIRECTED;
 }
 
 static void
@@ -210,6 +313,9 @@ count_wound(struct sim *sim, const struct sim_node *node, enum wound wound)
 	case WOUND_STATE: counters->states_falsified++; break;
 	case WOUND_HARD:
 	case WOUND_IDENTITY: counters->damages_of_memory++; break;
+	case WOUND_MISDIRECTED: counters->damages_misdirected++; break;
+	case WOUND_STALE: counters->damages_stale++; break;
+	case WOUND_OLD_DATA: counters->damages_old_data++; break;
 	case WOUNDS_COUNT: break;
 	}
 }
@@ -250,6 +356,21 @@ hide_others(struct sim *sim, struct rng *rng, const struct sim_node *victim)
 	}
 }
 
+/* What may come back one day. */
+static void
+copy_data(struct sim *sim)
+{
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
+		struct sim_node *node = sim_node_get(sim, id);
+
+		if (node->broken || sim_disks_data(&node->disks) == NULL)
+			continue;
+		store_mem_disk_free(node->past);
+		node->past = store_mem_disk_clone(sim_disks_data(&node->disks));
+		node->past_generation = sim_disks_data_generation(&node->disks);
+	}
+}
+
 void
 sim_damage_strike(struct sim *sim, struct rng *rng)
 {
@@ -262,6 +383,8 @@ sim_damage_strike(struct sim *sim, struct rng *rng)
 	struct sim_node *node = sim_node_get(sim, id);
 	bool leads;
 
+	if (rng_below(rng, 3) == 0)
+		copy_data(sim);
 	if (!sim_damage_allows(sim, node) || sim->now < node->busy_until ||
 	    (runs_on && node->node == NULL))
 		return;

@@ -15,6 +15,10 @@ void sim_damage_strike(struct sim *sim, struct rng *rng);
 /* Can the others do without the node, and what it has promised, for a while? */
 bool sim_damage_allows(struct sim *sim, const struct sim_node *node);
 
+/* Somebody may count members that others do not: on a disk, or by a leader
+ * alone, there is a membership that is not committed. */
+bool sim_damage_change_under_way(struct sim *sim);
+
 /*
  * A node could not open its disks, or must stop, with this error: true if
  * damage is the reason, and it was done what the server would do about it. Then

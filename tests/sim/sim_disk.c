@@ -167,6 +167,22 @@ sim_disks_data_generation(const struct sim_disks *disks)
 	return newest == NULL ? 0 : newest->generation;
 }
 
+bool
+sim_disks_put_back_data(struct sim_disks *disks,
+    const struct store_mem_disk *past, uint64_t generation)
+{
+	struct sim_data_disk *data;
+
+	if (past == NULL || newest_of(disks) == NULL ||
+	    sim_disks_data_generation(disks) != generation)
+		return false;
+	data = find(disks, generation);
+	drop(disks, data);
+	data->generation = generation;
+	data->disk = store_mem_disk_clone(past);
+	return true;
+}
+
 void
 sim_disks_break(
     struct sim_disks *disks, bool log, uint64_t seed, uint64_t n, int code)

@@ -43,6 +43,10 @@ void sim_disks_remove_data_but(struct sim_disks *disks, uint64_t generation);
 /* That of the data in use, or being filled; NULL: there is none. */
 struct store_mem_disk *sim_disks_data(const struct sim_disks *disks);
 uint64_t sim_disks_data_generation(const struct sim_disks *disks);
+/* A copy of `past` takes its place, if it is of that generation; nothing may be
+ * open. */
+bool sim_disks_put_back_data(struct sim_disks *disks,
+    const struct store_mem_disk *past, uint64_t generation);
 
 /* Of all disks, since the first was made. */
 uint64_t sim_disks_commits_count(const struct sim_disks *disks);

@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "common/panic.h"
+#include "tests/sim/sim_check.h"
 #include "tests/sim/sim_net_impl.h"
 #include <inttypes.h>
 
@@ -175,11 +176,47 @@ sim_net_is_expected(
 	return false;
 }
 
+static bool
+is_same(const struct raft_status *a, const struct raft_status *b)
+{
+	return a->term == b->term && a->vote == b->vote && a->role == b->role &&
+	       a->leader == b->leader && a->last_index == b->last_index &&
+	       a->commit_index == b->commit_index;
+}
+
+/* A message of a past term changes nothing, but that a candidate may give up
+ * whom voters refuse that do not heed its term; and who only asks whether it would
+ * be elected moves neither term nor vote. */
+static void
+check_late(struct sim *sim, struct sim_node *node,
+    const struct raft_message *message, const struct node_status *before)
+{
+	struct node_status after;
+
+	if (before->state != NODE_MEMBER ||
+	    (message->term >= before->raft.term &&
+		message->kind != RAFT_PREVOTE_REQUEST))
+		return;
+	node_get_status(node->node, 0, &after);
+	if (after.raft.term != before->raft.term ||
+	    after.raft.vote != before->raft.vote ||
+	    (message->term < before->raft.term &&
+		message->kind != RAFT_VOTE_RESPONSE &&
+		message->kind != RAFT_PREVOTE_RESPONSE &&
+		!is_same(&before->raft, &after.raft)))
+		sim_fail(sim,
+		    "node %" PRIu64 " in term %" PRIu64
+		    " is changed by a message of term %" PRIu64,
+		    node->id, before->raft.term, message->term);
+	sim->counters.late_ignored += message->term < before->raft.term;
+}
+
 void
 sim_net_receive_message(
     struct sim *sim, struct sim_node *node, const struct sim_packet *packet)
 {
 	raft_usec now = sim_node_clock(node, node->turn_at);
+	struct node_status status;
 	uint64_t before = 0;
 	char text[200];
 	int error;
@@ -190,6 +227,9 @@ sim_net_receive_message(
 		node->append_at = node->turn_at;
 	if (packet->damaged)
 		before = node_digest(node->node);
+	node_get_status(node->node, 0, &status);
+	/* An old message that comes again counts as well as one that was late. */
+	sim->checks->watches[node->id].heard_at[packet->from] = sim->now;
 	error =
 	    node_receive(node->node, now, &packet->message, packet->records);
 	trace_message(sim, node,
@@ -197,6 +237,8 @@ sim_net_receive_message(
 	    : packet->replayed ? "hears again"
 			       : "hears",
 	    &packet->message, error);
+	if (error == 0)
+		check_late(sim, node, &packet->message, &status);
 	if (error == ERR_AGAIN)
 		sim_net_hang_up_on(sim, node, packet);
 	/* After a disk error, or damage that a client's read or this message

@@ -9,6 +9,7 @@
 #include "tests/sim/sim_net.h"
 #include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_pieces.h"
+#include "tests/sim/sim_swap.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -166,17 +167,9 @@ may_lose(struct sim *sim, const struct sim_node *victim)
 		    members->member[i].role_new == RAFT_MEMBER_JOINING)
 			return false;
 	}
-	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
-		struct sim_watch *watch = &sim->checks->watches[id];
-
-		for (raft_index i = committed->last_index + 1;
-		     i <= watch->log.last_index; i++) {
-			if (sim_log_at(&watch->log, i)->membership != NULL)
-				return false;
-		}
-	}
 	return voters >= 3 && !members->joint && victim->state == NODE_MEMBER &&
-	       sim_check_is_member(sim, victim);
+	       sim_check_is_member(sim, victim) &&
+	       !sim_damage_change_under_way(sim);
 }
 
 static void
@@ -209,6 +202,12 @@ static void
 strike_copy(struct sim *sim)
 {
 	sim_copy_strike(sim, sim_nemesis_rng(sim));
+}
+
+static void
+strike_swap(struct sim *sim)
+{
+	sim_swap_strike(sim, sim_nemesis_rng(sim), sim_nemesis_choose(sim));
 }
 
 static void
@@ -408,6 +407,7 @@ static const struct {
 	[SIM_FAULT_CHANGE] = { strike_change, NULL },
 	[SIM_FAULT_TRANSFER] = { strike_transfer, NULL },
 	[SIM_FAULT_SNAPSHOT] = { strike_snapshot, break_seen },
+	[SIM_FAULT_SWAP] = { strike_swap, NULL },
 };
 
 void

@@ -14,6 +14,9 @@ enum partition_kind {
 	PARTITION_ONE_WAY, /* one node cannot be heard, or cannot hear */
 	PARTITION_BRIDGE,  /* halves, and one node that sees both */
 	PARTITION_LINKS,   /* some directions of some pairs */
+	PARTITION_RING,    /* all see their neighbours, no two see the same */
+	PARTITION_SWIZZLE, /* some go one by one, and come in another order */
+	PARTITION_ALL,     /* for some classes of packets only */
 	PARTITION_KINDS_COUNT
 };
 
@@ -26,6 +29,10 @@ struct sim_nemesis {
 	uint64_t partition_random; /* decides what kind it is exactly */
 	bool partition_flaps;
 	bool partition_up;
+	uint32_t partition_classes; /* of packets that are cut off; 0: all */
+	/* Of a swizzle: when each node goes, and when it comes back. */
+	raft_usec gone_from[SIM_NODES_MAX + 1];
+	raft_usec gone_until[SIM_NODES_MAX + 1];
 	raft_usec partition_until;
 	bool has_wiped;
 };

@@ -80,8 +80,11 @@ schedule_packet(struct sim *sim, struct sim_packet *packet, raft_usec at)
 static bool
 is_cut(const struct sim *sim, const struct sim_packet *packet)
 {
+	uint32_t classes = sim->net->cut_classes;
+
 	return sim->net->cut[packet->from][packet->to] && !packet->replayed &&
-	       packet->session != 0;
+	       packet->session != 0 &&
+	       (classes == 0 || (classes >> sim_packet_class(packet) & 1) != 0);
 }
 
 static void
@@ -191,9 +194,16 @@ sim_net_cut(struct sim *sim, raft_id from, raft_id to)
 }
 
 void
+sim_net_cut_classes(struct sim *sim, uint32_t classes)
+{
+	sim->net->cut_classes = classes;
+}
+
+void
 sim_net_mend_all(struct sim *sim)
 {
 	memset(sim->net->cut, 0, sizeof(sim->net->cut));
+	sim->net->cut_classes = 0;
 	sim->net->cuts_count = 0;
 }
 

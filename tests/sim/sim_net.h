@@ -49,6 +49,9 @@ void sim_net_arrive(struct sim *sim, const struct sim_event *event);
 /* ---- Faults ---- */
 
 void sim_net_cut(struct sim *sim, raft_id from, raft_id to);
+/* Where it is cut, only packets of these classes are lost, a bit for each; 0:
+ * all are. */
+void sim_net_cut_classes(struct sim *sim, uint32_t classes);
 void sim_net_mend_all(struct sim *sim);
 bool sim_net_is_cut(const struct sim *sim);
 /* Additional loss, or delay, on all links; 0: none. */

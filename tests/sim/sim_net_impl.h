@@ -39,6 +39,7 @@ struct sim_net {
 	uint64_t piece_number; /* the last one given */
 	struct sim_connection connections[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1];
 	bool cut[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1];
+	uint32_t cut_classes;                                    /* 0: all */
 	raft_usec arrival[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1]; /* the last */
 	unsigned cuts_count;
 	uint64_t session; /* the last one given */

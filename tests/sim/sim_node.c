@@ -184,6 +184,7 @@ sim_nodes_release(struct sim *sim)
 		close_stores(node);
 		sim_disks_release(&node->disks);
 		sim_copy_release(node);
+		store_mem_disk_free(node->past);
 	}
 	sim_copy_stop(sim);
 	for (raft_id id = 1; id <= sim->config.hosts_count + 1; id++) {

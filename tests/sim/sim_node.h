@@ -42,6 +42,9 @@ struct sim_node {
 	struct sim_disks copy; /* log NULL: none */
 	uint64_t copy_life;    /* in which it was taken */
 	unsigned copy_renewals;
+	/* An older copy of the data alone, of that generation; NULL: none. */
+	struct store_mem_disk *past;
+	uint64_t past_generation;
 	bool rolled_back;
 	raft_id beside; /* whose copy runs here, if any */
 	bool retired;   /* it is not started any more */

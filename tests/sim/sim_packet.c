@@ -125,6 +125,31 @@ sim_packet_unref(struct sim_packet *packet)
 	free(packet);
 }
 
+enum sim_packet_class
+sim_packet_class(const struct sim_packet *packet)
+{
+	static const enum sim_packet_class classes[] = {
+		[RAFT_PREVOTE_REQUEST] = SIM_CLASS_PREVOTES,
+		[RAFT_PREVOTE_RESPONSE] = SIM_CLASS_PREVOTES,
+		[RAFT_VOTE_REQUEST] = SIM_CLASS_VOTES,
+		[RAFT_VOTE_RESPONSE] = SIM_CLASS_VOTES,
+		[RAFT_APPEND_REQUEST] = SIM_CLASS_HEARTBEATS,
+		[RAFT_APPEND_RESPONSE] = SIM_CLASS_APPEND_ANSWERS,
+		[RAFT_TIMEOUT_NOW] = SIM_CLASS_TIMEOUT_NOW,
+		[RAFT_READ_REQUEST] = SIM_CLASS_READS,
+		[RAFT_READ_RESPONSE] = SIM_CLASS_READS,
+	};
+
+	if (packet->kind == SIM_PACKET_PIECE ||
+	    packet->kind == SIM_PACKET_PIECE_ANSWER)
+		return SIM_CLASS_SNAPSHOTS;
+	if (packet->kind != SIM_PACKET_MESSAGE)
+		return SIM_CLASS_OTHER;
+	if (packet->message.entries_count > 0)
+		return SIM_CLASS_ENTRIES;
+	return classes[packet->message.kind];
+}
+
 static const char *const kind_names[] = {
 	[RAFT_PREVOTE_REQUEST] = "prevote?",
 	[RAFT_PREVOTE_RESPONSE] = "prevote!",

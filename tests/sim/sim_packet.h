@@ -21,6 +21,20 @@ enum sim_packet_kind {
 	SIM_PACKET_SEGMENT
 };
 
+/* What a link may let pass while it loses the rest. */
+enum sim_packet_class {
+	SIM_CLASS_OTHER, /* of the connection itself, and what is asked there */
+	SIM_CLASS_PREVOTES,
+	SIM_CLASS_VOTES,
+	SIM_CLASS_HEARTBEATS,
+	SIM_CLASS_ENTRIES,
+	SIM_CLASS_APPEND_ANSWERS,
+	SIM_CLASS_READS,
+	SIM_CLASS_TIMEOUT_NOW,
+	SIM_CLASS_SNAPSHOTS,
+	SIM_CLASSES_COUNT
+};
+
 struct sim_packet {
 	unsigned references;
 	enum sim_packet_kind kind;
@@ -58,6 +72,8 @@ sim_packet_damaged(const struct sim_packet *packet, uint64_t random);
 
 struct sim_packet *sim_packet_ref(struct sim_packet *packet);
 void sim_packet_unref(struct sim_packet *packet); /* NULL is fine */
+
+enum sim_packet_class sim_packet_class(const struct sim_packet *packet);
 
 /* A short description of a message. */
 void

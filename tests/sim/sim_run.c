@@ -105,12 +105,26 @@ plan_phase(struct sim *sim, raft_usec at)
 	sim_schedule(sim, at, SIM_EVENT_PHASE, 0, 0, NULL);
 }
 
+static raft_term
+newest_term(struct sim *sim)
+{
+	raft_term term = 0;
+
+	for (raft_id id = 1; id <= sim->config.hosts_count; id++) {
+		const struct sim_watch *watch = &sim->checks->watches[id];
+
+		term = MAX(term, MAX(watch->term, watch->life_term));
+	}
+	return term;
+}
+
 static void
 begin_healing(struct sim *sim)
 {
 	sim_trace(sim, 0, "healing");
 	sim->phase = SIM_HEAL;
 	sim->healed_at = sim->now;
+	sim->healed_term = newest_term(sim);
 	sim_nemesis_heal(sim);
 }
 
@@ -123,6 +137,8 @@ look_whether_healed(struct sim *sim)
 	if (sim_clients_idle(sim) && sim_check_converged(sim, &leader)) {
 		sim_trace(sim, 0, "healed");
 		sim->counters.healing_ms += (sim->now - sim->healed_at) / 1000;
+		sim->counters.healing_terms +=
+		    newest_term(sim) - sim->healed_term;
 		sim->phase = SIM_FINAL;
 		sim_clients_begin_final(sim, leader);
 		return;
