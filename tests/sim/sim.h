@@ -29,6 +29,7 @@
  * sim_copy        old copies of disks
  * sim_swap        disks of another node, or of another cluster
  * sim_recover     one member is left, and a new cluster grows from it
+ * sim_quirks      rare paths, made common
  * sim_moment      faults at the worst of moments
  * sim_operator    changes of the members and of the leadership
  * sim_check       invariants after each event: of nodes, logs, commits and members
@@ -61,6 +62,7 @@ enum sim_purpose {
 	SIM_RNG_NEMESIS,
 	SIM_RNG_NODE,
 	SIM_RNG_MEDIA,
+	SIM_RNG_QUIRK,
 	SIM_RNG_COUNT
 };
 
@@ -80,6 +82,7 @@ struct sim_clients;
 struct sim_watchers;
 struct sim_nemesis;
 struct sim_checks;
+struct sim_lapse;
 
 /* See sim_rest.h. */
 struct sim_rest {
@@ -114,6 +117,8 @@ struct sim {
 	struct sim_watchers *watchers;
 	struct sim_nemesis *nemesis;
 	struct sim_checks *checks;
+	struct sim_lapse *lapses; /* see sim_pace.h */
+	size_t lapses_count;
 	struct sim_counters counters;
 	uint64_t hash; /* of all events so far */
 	bool trace;

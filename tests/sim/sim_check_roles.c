@@ -119,7 +119,9 @@ check_heard(struct sim *sim, const struct sim_node *node,
 	struct sim_watch *watch = watch_of(sim, node);
 	const struct raft_members *members;
 
-	if (watch->role != RAFT_LEADER || watch->life_term != raft->term) {
+	/* By another membership it may need one whom it has not needed yet. */
+	if (watch->role != RAFT_LEADER || watch->life_term != raft->term ||
+	    watch->members_index != raft->members_index) {
 		watch->leads_since = sim->now;
 		return;
 	}

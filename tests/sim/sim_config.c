@@ -31,6 +31,7 @@ const char *const sim_part_names[SIM_PARTS_COUNT] = {
 	[SIM_FAULT_SWAP] = "swap",
 	[SIM_PART_NOISE] = "noise",
 	[SIM_PART_WATCHERS] = "watchers",
+	[SIM_PART_QUIRKS] = "quirks",
 };
 
 /* How many in a hundred runs have a fault, and how often it strikes there:
@@ -309,7 +310,7 @@ bend_to_profile(struct sim_config *config, struct rng *rng)
 		    &own, fault_draws[i].mean_low, fault_draws[i].mean_high);
 		if (profiles[profile].sure >> i & 1)
 			config->fault_mean[i] =
-			    MIN(mean * timeout, config->duration / 4);
+			    MIN(mean * timeout, config->duration / 6);
 		if (profiles[profile].never >> i & 1)
 			config->fault_mean[i] = 0;
 	}
@@ -358,6 +359,23 @@ draw_scrub(struct sim_config *config, struct rng *rng)
 	config->scrub_pause = scale(rng, 12) * MS;
 }
 
+static void
+draw_oddities(struct sim_config *config, struct rng *rng)
+{
+	for (unsigned i = 0; i < SIM_QUIRKS_COUNT; i++) {
+		if (percent(rng, 25))
+			config->quirks |= 1u << i;
+	}
+	/* Leases trust that no clock does. */
+	config->clocks_jump =
+	    percent(
+		rng, config->options.profile == SIM_PROFILE_CLOCK ? 70 : 25) &&
+	    !config->raft.lease_reads;
+	/* Where nothing goes wrong, no message is late either. */
+	if (config->calm)
+		config->quirks &= ~(1u << SIM_QUIRK_QUORUM_SENDS);
+}
+
 /* Before the hosts are drawn: without changes, nobody waits to be added. */
 static void
 leave_out(struct sim_config *config, uint32_t without)
@@ -389,6 +407,8 @@ apply_options(struct sim_config *config, const struct sim_options *options)
 		config->duration = options->duration;
 	if ((options->without >> SIM_PART_WATCHERS & 1) != 0)
 		config->watchers_count = 0;
+	if ((options->without >> SIM_PART_QUIRKS & 1) != 0)
+		config->quirks = 0;
 }
 
 /* In this order: some look at what others have drawn. */
@@ -405,6 +425,7 @@ static void (*const draws[])(struct sim_config *config, struct rng *rng) = {
 	draw_hosts,
 	draw_scrub,
 	draw_history,
+	draw_oddities,
 };
 
 void
@@ -434,11 +455,13 @@ sim_config_print(const struct sim_config *config, char *to, size_t size)
 
 	used = snprintf(to, size,
 	    "nodes=%u+%u election=%" PRIu64 "ms batch=%" PRIu32 "/%" PRIu32
-	    "B window=%" PRIu32 " lease=%d clients=%u keys=%u faults=",
+	    "B window=%" PRIu32 " lease=%d clients=%u keys=%u quirks=%" PRIx32
+	    " faults=",
 	    config->nodes_count, config->hosts_count - config->nodes_count,
 	    raft->election_timeout / MS, raft->append_entries_max,
 	    raft->append_bytes_max, raft->inflight_appends_max,
-	    raft->lease_reads, config->clients_count, config->keys_count);
+	    raft->lease_reads, config->clients_count, config->keys_count,
+	    config->quirks);
 	for (unsigned i = 0; i < SIM_FAULTS_COUNT; i++) {
 		if (config->fault_mean[i] == 0)
 			continue;

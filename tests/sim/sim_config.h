@@ -52,10 +52,31 @@ enum sim_profile {
 
 extern const char *const sim_profile_names[SIM_PROFILES_COUNT];
 
+/* See sim_quirks.h. */
+enum sim_quirk {
+	SIM_QUIRK_ONE_ENTRY,    /* in an append */
+	SIM_QUIRK_ONE_BYTE,     /* which is less than any entry: one by one */
+	SIM_QUIRK_ONE_APPEND,   /* under way to a peer, and one round */
+	SIM_QUIRK_ONE_PROPOSAL, /* that is not committed, of the largest size */
+	SIM_QUIRK_ONE_READ,     /* that waits */
+	SIM_QUIRK_CHECKPOINTS,  /* after nearly each change */
+	SIM_QUIRK_NO_CACHE,     /* of entries that are applied */
+	SIM_QUIRK_NO_TRAIL,     /* whoever lacks an entry gets a snapshot */
+	SIM_QUIRK_PIECES,       /* of snapshots are tiny */
+	SIM_QUIRK_NO_HISTORY,
+	SIM_QUIRK_SCRUB,        /* all the time */
+	SIM_QUIRK_QUORUM_SENDS, /* entries go to a bare majority */
+	SIM_QUIRK_RESENT,       /* answers come twice */
+	SIM_QUIRK_EARLY,        /* turns before anything is due */
+	SIM_QUIRK_RETUNED,      /* other parameters at a later start */
+	SIM_QUIRKS_COUNT
+};
+
 /* What can be left out of a run: the faults, by their numbers, and these. */
 enum sim_part {
 	SIM_PART_NOISE = SIM_FAULTS_COUNT, /* lost, doubled, damaged messages */
 	SIM_PART_WATCHERS,
+	SIM_PART_QUIRKS,
 	SIM_PARTS_COUNT
 };
 
@@ -137,6 +158,9 @@ struct sim_config {
 	raft_usec commit_min;
 	raft_usec commit_mean; /* on top of that */
 	uint32_t drift_ppm;    /* of clocks, either way */
+	bool clocks_jump;      /* ahead, or stand still while their host does */
+
+	uint32_t quirks; /* a bit for each */
 
 	raft_usec fault_mean[SIM_FAULTS_COUNT]; /* between two; 0: not at all */
 };

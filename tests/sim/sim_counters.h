@@ -167,6 +167,10 @@
 	COVERED(directories_of_clusters)                                       \
 	COVERED(recoveries)                                                    \
 	COVERED(recoveries_done)                                               \
+	COVERED(quirks_held_back)                                              \
+	COVERED(quirks_resent)                                                 \
+	COVERED(quirks_early)                                                  \
+	COVERED(quirks_retuned)                                                \
 	COVERED(pauses)                                                        \
 	COVERED(disk_stalls)                                                   \
 	COVERED(partitions)                                                    \
@@ -178,6 +182,8 @@
 	COVERED(partitions_flapping)                                           \
 	COVERED(leaders_isolated)                                              \
 	COVERED(clock_changes)                                                 \
+	COVERED(clock_jumps)                                                   \
+	COVERED(clock_stops)                                                   \
 	COVERED(packets_lost)                                                  \
 	COVERED(packets_doubled)                                               \
 	COVERED(packets_overtaken)                                             \

@@ -4,6 +4,7 @@
 #include "common/panic.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_net_impl.h"
+#include "tests/sim/sim_quirks.h"
 #include <inttypes.h>
 
 static bool
@@ -101,9 +102,12 @@ address_packet(
 static void
 flush_packet(struct sim *sim, struct sim_node *node, struct sim_packet *packet)
 {
-	if (!address_packet(sim, node, packet))
+	if (!address_packet(sim, node, packet) ||
+	    sim_quirks_hold_back(sim, node, &packet->message))
 		return;
 	remember(sim, packet);
+	if (is_response(&packet->message) && sim_quirks_repeat(sim))
+		sim_net_transmit(sim, sim_packet_ref(packet), node->turn_at);
 	sim_net_transmit(sim, maybe_damage(sim, packet), node->turn_at);
 }
 

@@ -219,6 +219,24 @@ strike_pause(struct sim *sim)
 	sim_trace(sim, node->id, "stands still until %" PRIu64, until);
 	sim->counters.pauses++;
 	sim_node_pause(sim, node, until);
+	/* As of a host that is suspended, or moved to another. */
+	if (!sim->config.clocks_jump || rng_below(sim_nemesis_rng(sim), 2) == 0)
+		return;
+	sim->counters.clock_stops++;
+	sim_node_stop_clock(node, until);
+}
+
+/* A few election timeouts, or an hour. */
+static void
+jump(struct sim *sim, struct sim_node *node)
+{
+	raft_usec by = sim_nemesis_timeouts(sim, 1, 60);
+
+	if (rng_below(sim_nemesis_rng(sim), 8) == 0)
+		by = UINT64_C(3600000000);
+	sim_trace(sim, node->id, "its clock jumps by %" PRIu64, by);
+	sim->counters.clock_jumps++;
+	sim_node_jump(node, by);
 }
 
 static void
@@ -247,6 +265,11 @@ strike_clock(struct sim *sim)
 	int32_t rate;
 
 	sim->counters.clock_changes++;
+	if (sim->config.clocks_jump && node->node != NULL &&
+	    rng_below(sim_nemesis_rng(sim), 3) == 0) {
+		jump(sim, node);
+		return;
+	}
 	switch (rng_below(sim_nemesis_rng(sim), 3)) {
 	case 0: rate = drift; break;
 	case 1: rate = -drift; break;

@@ -10,7 +10,9 @@
 #include "tests/sim/sim_moment.h"
 #include "tests/sim/sim_net.h"
 #include "tests/sim/sim_operator.h"
+#include "tests/sim/sim_pace.h"
 #include "tests/sim/sim_pieces.h"
+#include "tests/sim/sim_quirks.h"
 #include "tests/sim/sim_watcher.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,7 +27,7 @@ raft_usec
 sim_node_clock(const struct sim_node *node, raft_usec at)
 {
 	const struct sim_clock *clock = &node->clock;
-	int64_t passed = (int64_t)(at - clock->real);
+	int64_t passed = (int64_t)(MAX(at, clock->real) - clock->real);
 
 	return clock->shown + (uint64_t)passed +
 	       (uint64_t)(passed * clock->rate_ppm / 1000000);
@@ -41,6 +43,19 @@ sim_node_set_rate(struct sim_node *node, int32_t rate_ppm)
 		.shown = sim_node_clock(node, now),
 		.rate_ppm = rate_ppm,
 	};
+}
+
+void
+sim_node_stop_clock(struct sim_node *node, raft_usec until)
+{
+	struct sim_lapse lapse = { .at = node->sim->now };
+
+	sim_node_set_rate(node, node->clock.rate_ppm);
+	if (node->clock.real >= until)
+		return;
+	lapse.stood = until - lapse.at;
+	node->clock.real = until;
+	sim_pace_lapse(node->sim, &lapse);
 }
 
 /* When the clock shows `shown`. */
@@ -66,22 +81,7 @@ fill_params(struct sim *sim, struct sim_node *node)
 	struct node_params *params = &node->params;
 	struct node_members *members = &params->members;
 
-	*params = (struct node_params){
-		.raft = sim->config.raft,
-		.cluster = "simulated",
-		.checkpoint_bytes = sim->config.checkpoint_bytes,
-		.checkpoint_interval = sim->config.checkpoint_interval,
-		.cache_bytes_max = sim->config.cache_bytes_max,
-		.trailing_bytes_min = sim->config.trailing_bytes_min,
-		.trailing_bytes_max = sim->config.trailing_bytes_max,
-		.snapshot_piece_bytes = sim->config.snapshot_piece_bytes,
-		.snapshot_rate = sim->config.snapshot_rate,
-		.snapshot_age_max = sim->config.snapshot_age_max,
-		.history_age_us = sim->config.history_age_us,
-		.history_bytes_max = sim->config.history_bytes_max,
-		.scrub_rate = sim->config.scrub_rate,
-		.scrub_pause = sim->config.scrub_pause,
-	};
+	*params = (struct node_params){ .cluster = "simulated" };
 	snprintf(params->address, sizeof(params->address),
 	    "192.0.2.%" PRIu64 ":5864", node->id);
 	snprintf(params->name, sizeof(params->name),
@@ -228,6 +228,22 @@ plan_wake(struct sim *sim, struct sim_node *node, raft_usec at)
 		    sim, at, SIM_EVENT_WAKE, node->id, node->wake_number, NULL);
 }
 
+void
+sim_node_jump(struct sim_node *node, raft_usec by)
+{
+	const struct sim_lapse lapse = {
+		.at = node->sim->now,
+		.jumped = by,
+	};
+
+	sim_node_set_rate(node, node->clock.rate_ppm);
+	node->clock.shown += by;
+	sim_pace_lapse(node->sim, &lapse);
+	/* Whatever that makes due is so at once. */
+	if (node->node != NULL)
+		plan_wake(node->sim, node, node->sim->now);
+}
+
 /* Nothing is left of the process; true if the disk had been told to fail. */
 static bool
 bury(struct sim *sim, struct sim_node *node)
@@ -293,6 +309,7 @@ start(struct sim *sim, struct sim_node *node)
 	node->life++;
 	start_clock(sim, node);
 	memset(node->heard, 0, sizeof(node->heard));
+	sim_quirks_tune(sim, node);
 	node->params.boot_id = rng_next(rng) | 1;
 	draw_nonce(rng, node->params.directory_nonce);
 	draw_nonce(rng, node->params.cluster_id);
@@ -537,7 +554,8 @@ turn(struct sim *sim, struct sim_node *node)
 		sim_operator_hurry(sim, node);
 	sim_net_members_changed(sim, node);
 	sim_mix(sim, node_digest(node->node));
-	plan_wake(sim, node, real_time(node, node_deadline(node->node)));
+	plan_wake(sim, node,
+	    sim_quirks_wake(sim, real_time(node, node_deadline(node->node))));
 	sim_moment_turned(sim, node);
 }
 

@@ -11,7 +11,7 @@
 #include "tests/sim/sim.h"
 #include "tests/sim/sim_disk.h"
 
-/* Shows `shown` at `real` and goes on at (1 + rate / 10^6) the real pace. */
+/* Shows `shown` until `real` and goes on from there at (1 + rate / 10^6) the real pace. */
 struct sim_clock {
 	raft_usec real;
 	raft_usec shown;
@@ -94,6 +94,9 @@ struct sim_node *sim_node_at(struct sim *sim, const char *address);
 /* The time that its clock shows at `at`. */
 raft_usec sim_node_clock(const struct sim_node *node, raft_usec at);
 void sim_node_set_rate(struct sim_node *node, int32_t rate_ppm);
+/* It jumps ahead, or stands still until a time. */
+void sim_node_jump(struct sim_node *node, raft_usec by);
+void sim_node_stop_clock(struct sim_node *node, raft_usec until);
 
 /* SIM_EVENT_RESTART: starts the process, if it is down. */
 void sim_node_restart(struct sim *sim, const struct sim_event *event);

@@ -1,5 +1,6 @@
 #include "tests/sim/sim_pace.h"
 
+#include "common/mem.h"
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -9,6 +10,46 @@
 
 /* ---- Pace ---- */
 
+void
+sim_pace_lapse(struct sim *sim, const struct sim_lapse *lapse)
+{
+	sim->lapses = mem_realloc(
+	    sim->lapses, sim->lapses_count + 1, sizeof(*sim->lapses));
+	sim->lapses[sim->lapses_count++] = *lapse;
+}
+
+/* By how much the fastest clock was ahead of its rate, by all jumps. */
+static int64_t
+jumped_until(const struct sim *sim, raft_usec at)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < sim->lapses_count; i++)
+		sum += sim->lapses[i].at <= at ? (int64_t)sim->lapses[i].jumped
+					       : 0;
+	return sum;
+}
+
+/* For how long some clock stood still; the lapses are there in order. */
+static int64_t
+stood_until(const struct sim *sim, raft_usec at)
+{
+	raft_usec until = 0;
+	raft_usec sum = 0;
+
+	for (size_t i = 0; i < sim->lapses_count; i++) {
+		const struct sim_lapse *lapse = &sim->lapses[i];
+		raft_usec from = MAX(lapse->at, until);
+		raft_usec to = MIN(lapse->at + lapse->stood, at);
+
+		if (to <= from)
+			continue;
+		sum += to - from;
+		until = to;
+	}
+	return (int64_t)sum;
+}
+
 /* Both times in millionths of microseconds, the true one by such a clock. */
 static int64_t
 ahead(const struct sim_stamp *stamp, raft_usec at, int64_t rate_ppm)
@@ -17,22 +58,39 @@ ahead(const struct sim_stamp *stamp, raft_usec at, int64_t rate_ppm)
 	       (int64_t)at * (MILLION + rate_ppm);
 }
 
+static int64_t
+ahead_of_fastest(
+    const struct sim *sim, const struct sim_stamp *stamp, raft_usec at)
+{
+	return ahead(stamp, at, sim->config.drift_ppm) -
+	       jumped_until(sim, at) * MILLION;
+}
+
+static int64_t
+ahead_of_slowest(
+    const struct sim *sim, const struct sim_stamp *stamp, raft_usec at)
+{
+	int64_t drift = -(int64_t)sim->config.drift_ppm;
+
+	return ahead(stamp, at, drift) +
+	       stood_until(sim, at) * (MILLION + drift);
+}
+
 static void
 check_early(
     struct sim *sim, struct sim_pace *pace, const struct sim_stamp *stamp)
 {
-	int64_t drift = sim->config.drift_ppm;
-
-	if (pace->known &&
-	    ahead(stamp, stamp->seen_at, drift) > pace->early + ROUNDING)
+	if (pace->known && ahead_of_fastest(sim, stamp, stamp->seen_at) >
+			       pace->early + ROUNDING)
 		sim_fail(sim,
 		    "cluster time %" PRIu64 " of entry %" PRIu64
 		    " is there too early",
 		    stamp->time_us, stamp->index);
 	if (stamp->called_at == 0)
 		return;
-	if (!pace->known || ahead(stamp, stamp->called_at, drift) < pace->early)
-		pace->early = ahead(stamp, stamp->called_at, drift);
+	if (!pace->known ||
+	    ahead_of_fastest(sim, stamp, stamp->called_at) < pace->early)
+		pace->early = ahead_of_fastest(sim, stamp, stamp->called_at);
 	pace->known = true;
 }
 
@@ -40,20 +98,19 @@ static void
 check_late(
     struct sim *sim, struct sim_pace *pace, const struct sim_stamp *stamp)
 {
-	int64_t drift = -(int64_t)sim->config.drift_ppm;
 	bool same = pace->term == stamp->term;
 
 	if (same && stamp->called_at != 0) {
 		sim->counters.stamps_checked++;
-		if (ahead(stamp, stamp->called_at, drift) <
+		if (ahead_of_slowest(sim, stamp, stamp->called_at) <
 		    pace->late - ROUNDING)
 			sim_fail(sim,
 			    "cluster time %" PRIu64 " of entry %" PRIu64
 			    " is there too late",
 			    stamp->time_us, stamp->index);
 	}
-	if (!same || ahead(stamp, stamp->seen_at, drift) > pace->late)
-		pace->late = ahead(stamp, stamp->seen_at, drift);
+	if (!same || ahead_of_slowest(sim, stamp, stamp->seen_at) > pace->late)
+		pace->late = ahead_of_slowest(sim, stamp, stamp->seen_at);
 	pace->term = stamp->term;
 }
 

@@ -3,7 +3,7 @@
 
 /*
  * Cluster time against true time, and what hangs on it, entry by entry of the
- * committed log. It never runs faster than the fastest clock, whoever leads: so
+ * committed log. But for clocks that jump, it never runs faster than the fastest clock, whoever leads: so
  * nothing ends before its time. While one leads, it does not run slower than the
  * slowest: so nothing ends late but for changes of leaders. Nothing expires but
  * by an EXPIRE, no lock is held twice, and fences grow.
@@ -12,6 +12,16 @@
 #include "raft/raft.h"
 #include "tests/lib/kv_model.h"
 #include "tests/sim/sim.h"
+
+/* Some clock jumped ahead, or stood still, at that time: that much more, or
+ * less, may have passed for the cluster. */
+struct sim_lapse {
+	raft_usec at;
+	raft_usec jumped;
+	raft_usec stood;
+};
+
+void sim_pace_lapse(struct sim *sim, const struct sim_lapse *lapse);
 
 struct sim_stamp {
 	raft_index index;

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* A healthy cluster agrees within so many election timeouts, or hangs. */
 #define HEALING_TIMEOUTS_MAX 200
@@ -334,6 +335,7 @@ teardown(struct sim *sim)
 	sim_watchers_release(sim);
 	sim_nemesis_release(sim);
 	sim_checks_release(sim);
+	free(sim->lapses);
 }
 
 /* What a profile is there for. */
