@@ -143,6 +143,8 @@ $(B)/command:
 check: programs
 	$(B)/unit
 	$(B)/sim --seeds 50
+	$(B)/sim --regressions tests/sim/regressions
+	tests/sim/selftest.sh $(B)/sim
 	$(B)/fuzz-replay
 	@$(MAKE) --no-print-directory lint
 

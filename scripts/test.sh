@@ -77,6 +77,9 @@ if step "gcc build" make "$jobs" programs; then
 		build/sim-real --messages bytes --seeds 20
 	step "simulator, planted defects" \
 		build/sim-real --messages bytes --seeds 5 --defect all
+	step "simulator's old failures" build/sim --regressions \
+		tests/sim/regressions
+	step "simulator's checks" tests/sim/selftest.sh
 	step "fuzz corpus" build/fuzz-replay
 	step "lint" make lint
 	step "real daemons" python3 tests/proc/run.py

@@ -46,7 +46,8 @@ struct sim_watch {
 	raft_index commit_before;      /* at the end of the last turn */
 	raft_index acknowledged_index; /* the last write that was, this turn */
 	raft_index sent_last[SIM_NODES_MAX + 1]; /* in appends, to each peer */
-	/* Of a leader: when it heard each peer, and what it believes of it. */
+	/* Of a leader: when it heard each peer, by its clock, and what it
+	 * believes of it. */
 	raft_usec leads_since;
 	raft_usec heard_at[SIM_NODES_MAX + 1];
 	raft_index matched[SIM_NODES_MAX + 1];

@@ -3,7 +3,7 @@
 #include "tests/sim/sim_check.h"
 #include <inttypes.h>
 
-/* By clocks that may run slow, and a little late. */
+/* By its own clock, and a little late. */
 #define UNHEARD_TIMEOUTS_MAX 2
 
 static struct sim_watch *
@@ -107,7 +107,7 @@ is_heard(struct sim *sim, struct sim_node *node, const void *context)
 	raft_usec since = MAX(watch->heard_at[node->id], watch->leads_since);
 
 	return node == leader ||
-	       sim->now - since <=
+	       sim_node_clock(leader, sim->now) - since <=
 		   UNHEARD_TIMEOUTS_MAX * sim->config.raft.election_timeout;
 }
 
@@ -122,7 +122,7 @@ check_heard(struct sim *sim, const struct sim_node *node,
 	/* By another membership it may need one whom it has not needed yet. */
 	if (watch->role != RAFT_LEADER || watch->life_term != raft->term ||
 	    watch->members_index != raft->members_index) {
-		watch->leads_since = sim->now;
+		watch->leads_since = sim_node_clock(node, sim->now);
 		return;
 	}
 	members = sim_check_members_of(sim, node, raft->members_index);

@@ -233,7 +233,8 @@ sim_net_receive_message(
 		before = node_digest(node->node);
 	node_get_status(node->node, 0, &status);
 	/* An old message that comes again counts as well as one that was late. */
-	sim->checks->watches[node->id].heard_at[packet->from] = sim->now;
+	sim->checks->watches[node->id].heard_at[packet->from] =
+	    sim_node_clock(node, sim->now);
 	error =
 	    node_receive(node->node, now, &packet->message, packet->records);
 	trace_message(sim, node,
