@@ -322,6 +322,7 @@ sim_check_start(struct sim *sim, struct sim_node *node)
 	watch->commit_index = 0;
 	watch->compared_index = 0;
 	watch->members_index = 0;
+	watch->covered_index = 0;
 	watch->applied_index = 0;
 	watch->revision = 0;
 	watch->elections = 0;

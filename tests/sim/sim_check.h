@@ -4,6 +4,62 @@
 /*
  * Invariants of the whole cluster, judged after each turn and at each message,
  * from the durable images and from what the nodes say of themselves.
+ *
+ * What must hold, and who looks at it. Without a file: sim_check.c. "core" is
+ * raft_check and "node" node_check, after each turn; "unit" and "proc" are
+ * tests/unit and tests/proc, for what this simulator has not.
+ *
+ *  1 one leader in a term               sim_check_one_leader, _commit.c
+ *  2 terms never fall, over starts      check_hard_state, check_life_state
+ *  3 one vote in a term, over starts    check_vote, check_hard_state
+ *  4 promises are on disk when told     check_vote, check_match
+ *  5 a leader cuts nothing of its own   sim_check_log, _log.c
+ *  6 log matching                       check_matching, _log.c
+ *  7 leader completeness, elections     sim_check_leader, check_election
+ *  8 the same entry applied by all      sim_check_commit; check_state_hash
+ *  9 commit and applied index           sim_check_commit, check_applied; core
+ * 10 what is committed is not cut       check_cut, _log.c
+ * 11 old terms by an own entry          check_own_term, _commit.c
+ * 12 applied in order, once             check_state_hash, sim_replay.c; core
+ * 13 applied index with its effects     check_applied after each start
+ * 14 no gap in a log, or before it      sim_image_entry, check_covered, _log.c
+ * 15 match and next index               check_match, _roles.c; core
+ * 16 quorums overlap, one change        _disjoint.c; check_one_change, _roles.c
+ * 17 the newest membership counts       check_in_effect, _roles.c
+ * 18 only voters count and lead         check_election, is_held, _commit.c;
+ *                                       check_candidate, _roles.c
+ * 19 the removed do nothing             check_not_gone, _roles.c; check_removed
+ * 20 wrong cluster, receiver, life,     sim_swap.c, sim_recover.c, sim_copy.c;
+ *    or term: nothing changes           check_late, sim_message.c; unit hello
+ * 21 malformed: nothing changes         sim_message.c, sim_pieces.c; fuzz, unit
+ * 22 nothing while a snapshot installs  follow_reset, _log.c; core; unit
+ *                                       raft_snapshot
+ * 23 a pre-vote changes nothing durable check_late, sim_message.c
+ * 24 check quorum                       check_heard, _roles.c; stale reads: 25
+ * 25 reads see what was acknowledged    sim_order.c, sim_replay.c
+ * 26 a read that is tried again is new  sim_order.c; unit raft_read_remote
+ * 27 acknowledged: on a quorum of disks sim_check_acknowledged, _commit.c
+ * 28 what failed is nowhere             check_entry, sim_replay.c
+ * 29 an identity is applied once        check_write, sim_replay.c (the model)
+ * 30 answers go to who asked            check_write, sim_replay.c; unit peer_*,
+ *                                       http_server_pipeline
+ * 31 revisions grow by one              check_op, sim_replay.c (the model)
+ * 32 created, modified, version         check_get, check_list, sim_replay.c
+ * 33 memory within its bounds           core (windows, quota); proc memory
+ * 34 the loop is not blocked            a loop alone: count_wake, sim_node.c;
+ *                                       proc turn
+ * 35 equal states at equal entries      check_state_hash; sim_replay.c
+ * 36 snapshot and log lead to the same  check_state_hash after each install
+ * 37 pages of the store                 not here: unit store_lmdb, sim-real
+ * 38 records are sound, damage found    sim_check_contents, sim_damage_explains
+ * 39 damage is made good, or refused    sim_damage_look; unit node_repair
+ * 40 it heals: answers, one leader      look_whether_healed, sim_run.c
+ * 41 no election without a reason       check_calm, sim_run.c
+ * 42 the deaf and mute depose nobody    check_calm of bothered runs, sim_run.c
+ * 43 linearizable; watches complete     sim_order.c; check_batch, sim_replay.c
+ * 44 nothing ends early, or never       sim_pace.c, sim_rest.c
+ * 45 compaction                         check_list, check_batch, sim_replay.c
+ * 46 a start succeeds, or says why not  start_failed, sim_node.c; sim_swap.c
  */
 
 #include "node/node_record.h"
@@ -36,6 +92,7 @@ struct sim_watch {
 	raft_index compared_index; /* to the committed log */
 	raft_index applied_index;
 	raft_index compacted_index;
+	raft_index covered_index; /* the cut that the data on disk makes good */
 	raft_index members_index; /* of the membership in effect */
 	uint64_t revision;
 	uint64_t elections;

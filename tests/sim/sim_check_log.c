@@ -2,6 +2,7 @@
 
 #include "common/mem.h"
 #include "common/panic.h"
+#include "kv/kv_impl.h"
 #include "tests/sim/sim_check.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -285,6 +286,51 @@ sim_check_died(struct sim *sim, struct sim_node *node)
 		(void)follow_log(sim, node);
 }
 
+/* What the data on the disk of the node has applied. */
+static raft_index
+applied_on_disk(const struct sim_node *node)
+{
+	struct store_mem_disk *disk;
+	struct store *store;
+	struct store_txn *txn;
+	struct slice bytes;
+	struct kv_state state = { 0 };
+
+	disk = store_mem_disk_clone(sim_disks_data(&node->disks));
+	store = store_mem_open(disk);
+	if (store_begin(store, false, &txn) == 0) {
+		if (store_get(txn, KV_TABLE_META, kv_state_key(), &bytes) ==
+			0 &&
+		    kv_state_decode(bytes, &state) != 0)
+			state.applied_index = 0;
+		store_abort(txn);
+	}
+	store_close(store);
+	store_mem_disk_free(disk);
+	return state.applied_index;
+}
+
+/* What is cut from the front of a log is in the state, both on disk. */
+static void
+check_covered(struct sim *sim, const struct sim_node *node,
+    const struct raft_status *raft)
+{
+	struct sim_watch *watch = &sim->checks->watches[node->id];
+	raft_index cut = watch->image.compacted_index;
+
+	if (cut == watch->covered_index || node->broken || raft->state_lost ||
+	    sim_disks_data(&node->disks) == NULL ||
+	    sim_disks_data_generation(&node->disks) != node->generation)
+		return;
+	watch->covered_index = cut;
+	sim->counters.cuts_checked++;
+	if (applied_on_disk(node) < cut)
+		sim_fail(sim,
+		    "the log of node %" PRIu64 " is cut up to entry %" PRIu64
+		    ", and its data goes up to %" PRIu64,
+		    node->id, cut, applied_on_disk(node));
+}
+
 void
 sim_check_log(
     struct sim *sim, struct sim_node *node, const struct raft_status *raft)
@@ -292,6 +338,7 @@ sim_check_log(
 	struct sim_watch *watch = &sim->checks->watches[node->id];
 	uint64_t cut = follow_log(sim, node);
 
+	check_covered(sim, node, raft);
 	sim->counters.truncations += cut > 0;
 	sim->counters.truncations_of_many += cut > 1;
 	if (cut > 0 && watch->role == RAFT_LEADER &&

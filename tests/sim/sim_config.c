@@ -376,6 +376,21 @@ draw_oddities(struct sim_config *config, struct rng *rng)
 		config->quirks &= ~(1u << SIM_QUIRK_QUORUM_SENDS);
 }
 
+/* Who does not lead, and is deaf, mute or cut off, deposes nobody. */
+static void
+draw_bother(struct sim_config *config, struct rng *rng)
+{
+	raft_usec timeout = config->raft.election_timeout;
+
+	config->bothered =
+	    config->calm && config->nodes_count >= 3 && percent(rng, 60) &&
+	    (config->options.without >> SIM_FAULT_PARTITION & 1) == 0;
+	if (!config->bothered)
+		return;
+	config->fault_mean[SIM_FAULT_PARTITION] = 4 * timeout;
+	config->warm_up = 6 * timeout;
+}
+
 /* Before the hosts are drawn: without changes, nobody waits to be added. */
 static void
 leave_out(struct sim_config *config, uint32_t without)
@@ -426,6 +441,7 @@ static void (*const draws[])(struct sim_config *config, struct rng *rng) = {
 	draw_scrub,
 	draw_history,
 	draw_oddities,
+	draw_bother,
 };
 
 void

@@ -110,6 +110,7 @@ struct sim_config {
 	bool recovers;        /* one member is left at the end */
 	bool churns;          /* the members change */
 	bool calm;            /* no faults, and no message is lost or late */
+	bool bothered;        /* but for one node at a time, that is cut off */
 	raft_usec warm_up;    /* no faults before */
 	raft_usec duration;   /* of warm-up and faults */
 	raft_usec faults_until;

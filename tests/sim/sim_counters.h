@@ -181,6 +181,7 @@
 	COVERED(partitions_of_some)                                            \
 	COVERED(partitions_flapping)                                           \
 	COVERED(leaders_isolated)                                              \
+	COVERED(bothers)                                                       \
 	COVERED(clock_changes)                                                 \
 	COVERED(clock_jumps)                                                   \
 	COVERED(clock_stops)                                                   \
@@ -200,6 +201,7 @@
 	COVERED(memberships_checked)                                           \
 	COVERED(quorums_checked)                                               \
 	COVERED(matches_checked)                                               \
+	COVERED(cuts_checked)                                                  \
 	COVERED(late_ignored)                                                  \
 	COVERED(disjoint_checked)                                              \
 	COVERED(acknowledgements_checked)                                      \

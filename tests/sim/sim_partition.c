@@ -185,6 +185,26 @@ draw_partition(struct sim *sim)
 	}
 }
 
+/* Not the leader, who hears and is heard by all the others. */
+static bool
+draw_bother(struct sim *sim)
+{
+	struct sim_nemesis *nemesis = sim->nemesis;
+	raft_id leader = sim_nemesis_leader(sim);
+
+	if (leader == 0)
+		return false;
+	nemesis->partition = rng_below(sim_nemesis_rng(sim), 3) == 0
+				 ? PARTITION_NODE
+				 : PARTITION_ONE_WAY;
+	nemesis->partition_node = (leader + rng_between(sim_nemesis_rng(sim), 0,
+						sim->config.hosts_count - 2)) %
+				      sim->config.hosts_count +
+				  1;
+	sim->counters.bothers++;
+	return true;
+}
+
 static void
 count_partition(struct sim *sim)
 {
@@ -211,6 +231,8 @@ sim_partition_strike(struct sim *sim)
 	if (sim->now < nemesis->partition_until)
 		return;
 	draw_partition(sim);
+	if (sim->config.bothered && !draw_bother(sim))
+		return;
 	count_partition(sim);
 	set_partition(sim, true);
 	if (nemesis->partition == PARTITION_LEADER &&
