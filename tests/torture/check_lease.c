@@ -143,13 +143,16 @@ bound_of(const struct leases *leases, const struct check_op *op, uint64_t now)
 	return op->ttl_ns == 0 ? CHECK_NEVER : op->call + op->ttl_ns;
 }
 
-/* May it have come behind this put? */
+/* May it have come behind this put, and before another? Its answer tells which
+ * version it found. */
 static bool
 is_touch(const struct check_op *op, const struct check_change *put)
 {
-	return op->key == put->item.key && op->status != CHECK_FAIL &&
-	       op->done &&
-	       (op->status == CHECK_INFO || op->revision >= put->item.revision);
+	return op->key == put->item.key &&
+	       (op->status == CHECK_INFO ||
+		   (op->status == CHECK_OK && op->done &&
+		       op->created == put->item.created &&
+		       op->version == put->item.version));
 }
 
 /*

@@ -91,26 +91,31 @@ check_bank(struct check *check, const struct check_op *op)
 	buf_release(&prefix);
 }
 
+/* Would the answer be what it is, if the key was this? */
+static bool
+answer_fits(const struct check_op *op, const struct check_change *state)
+{
+	uint64_t current = state == NULL ? 0 : state->item.revision;
+
+	if (op->kind != CHECK_TOUCH)
+		return current == op->current && current != op->expect_revision;
+	if (!op->done || state == NULL)
+		return op->done == (state != NULL);
+	return op->version == state->item.version &&
+	       op->created == state->item.created;
+}
+
 /*
- * A condition failed at some revision between what was seen before the call
- * and the one that its answer came with. `current`: what the key was there.
+ * Of what failed by a condition, and of a touch, the revision is not known: it
+ * lies between what was seen before the call, and what its answer came with.
  */
 static bool
-could_fail(struct check *check, const struct check_op *op)
+fits_somewhere(struct check *check, const struct check_op *op)
 {
 	uint64_t revision = op->seen;
-	const struct check_change *state =
-	    check_state(check, op->key, revision);
 	size_t i = check_log_after(check, revision);
 
-	for (;; i++) {
-		uint64_t current = state == NULL ? 0 : state->item.revision;
-
-		if (op->kind == CHECK_TOUCH
-			? state == NULL
-			: current == op->current &&
-			      (current != op->expect_revision))
-			return true;
+	while (!answer_fits(op, check_state(check, op->key, revision))) {
 		while (i < check->changes_count &&
 		       check->changes[i].item.revision <= op->revision &&
 		       check->changes[i].item.key != op->key)
@@ -118,9 +123,9 @@ could_fail(struct check *check, const struct check_op *op)
 		if (i == check->changes_count ||
 		    check->changes[i].item.revision > op->revision)
 			return false;
-		state = check_state(
-		    check, op->key, check->changes[i].item.revision);
+		revision = check->changes[i++].item.revision;
 	}
+	return true;
 }
 
 void
@@ -136,11 +141,11 @@ check_reads(struct check *check)
 		} else if (op->kind == CHECK_LIST) {
 			check_list(check, op);
 			check_bank(check, op);
-		} else if (!op->done &&
-			   (op->conditional || op->kind == CHECK_TOUCH) &&
-			   !could_fail(check, op)) {
+		} else if ((op->kind == CHECK_TOUCH ||
+			       (op->conditional && !op->done)) &&
+			   !fits_somewhere(check, op)) {
 			check_fail(check, op, op->seen_by,
-			    "nothing was there that made it fail");
+			    "the key was never so that it is answered so");
 		}
 	}
 }

@@ -104,6 +104,9 @@ static const char *const good[] = {
 	"{'client':1,'op':'put','key':'t/e','value':'e1','ttl':1,"
 	"'call':640~,'ret':650~,'status':'ok','rev':27,'version':1,"
 	"'created':27}",
+	"{'client':2,'op':'touch','key':'t/e','ttl':1,'call':655~,"
+	"'ret':658~,'status':'ok','rev':27,'done':true,'version':1,"
+	"'created':27}",
 	"{'client':2,'op':'renew','lease':'L2','call':660~,'ret':670~,"
 	"'status':'ok','done':true,'rev':27}",
 	"{'client':1,'op':'get','key':'t/e','call':700~,'ret':705~,"
@@ -111,6 +114,8 @@ static const char *const good[] = {
 	"'created':27}",
 	"{'client':1,'op':'get','key':'t/e','call':760~,'ret':770~,"
 	"'status':'ok','rev':28,'out':null,'mod':0}",
+	"{'client':2,'op':'touch','key':'t/e','ttl':1,'call':772~,"
+	"'ret':776~,'status':'ok','rev':28,'done':false}",
 	/* The past. */
 	"{'client':1,'op':'get','key':'t/a','at':11,'call':780~,"
 	"'ret':790~,'status':'ok','rev':28,'out':'v1','mod':11,'version':1,"
@@ -158,7 +163,7 @@ static const char *const good[] = {
 	"'revision':25}],",
 	"[645~,{'type':'put','key':'t/e','value':'e1','revision':27,"
 	"'version':1,'created':27}],",
-	"[745~,{'type':'expire','key':'t/e','revision':28}],",
+	"[757~,{'type':'expire','key':'t/e','revision':28}],",
 	"[940~,{'type':'progress','revision':30}]]}",
 	"{'client':8,'op':'watch','form':'poll','prefix':'t/x/',"
 	"'since':10,'call':600~,'ret':610~,'status':'ok','end':'closed',"
@@ -268,7 +273,7 @@ START_TEST(a_good_history_passes)
 	ck_assert_msg(
 	    judge(none, "", &report) == CHECK_GOOD, "%s", report.data);
 	ck_assert_ptr_nonnull(strstr((char *)report.data,
-	    "33 ok, 1 failed, 1 unknown, of which 1 were done; 18 changes"));
+	    "35 ok, 1 failed, 1 unknown, of which 1 were done; 18 changes"));
 	ck_assert_ptr_nonnull(
 	    strstr((char *)report.data, "9 passed, 0 failed"));
 	buf_release(&report);
@@ -435,11 +440,21 @@ static const struct defect defects[] = {
 	{ "fence of another write", "locks",
 	    { { "'lease':'L2','rev':26", "'lease':'L2','rev':27" } } },
 	{ "early expiry", "ttl",
-	    { { "[745~,{'type':'expire'", "[735~,{'type':'expire'" } } },
+	    { { "[757~,{'type':'expire'", "[735~,{'type':'expire'" } } },
+	{ "early expiry, but for a touch", "ttl",
+	    { { "[757~,{'type':'expire'", "[745~,{'type':'expire'" } } },
+	{ "touch of what was not", "reads",
+	    { { "'rev':27,'done':true,'version':1,'created':27}",
+		"'rev':27,'done':true,'version':2,'created':27}" } } },
+	{ "touch of what was gone", "reads",
+	    { { "'rev':28,'done':false", "'rev':28,'done':true,"
+					 "'version':1,'created':27" } } },
 	{ "early expiry, seen by a read", "ttl",
 	    { { "'call':760~,'ret':770~", "'call':706~,'ret':710~" } } },
 	{ "expiry of what has no lifetime", "ttl",
-	    { { "'value':'e1','ttl':1", "'value':'e1'" } } },
+	    { { "'value':'e1','ttl':1", "'value':'e1'" },
+		{ "'ret':658~,'status':'ok'",
+		    "'ret':658~,'status':'fail'" } } },
 	{ "lease that is gone early", "ttl",
 	    { { "'call':660~,'ret':670~,'status':'ok','done':true",
 		"'call':660~,'ret':670~,'status':'ok','done':false" } } },
