@@ -137,6 +137,7 @@ struct check_op {
 	check_text out;
 	check_text expect;
 	check_text name;
+	check_text after;
 	check_text lease;
 	check_text req;
 	check_text node;
@@ -257,8 +258,10 @@ bool check_log_build(struct check *check);
 /* The last change of a key up to a revision, if it is a put; NULL: absent. */
 const struct check_change *
 check_state(const struct check *check, check_text key, uint64_t revision);
-/* The first key, in check->keys, that begins so; they lie together. */
-size_t check_keys_from(const struct check *check, check_text prefix);
+/* The first key, in check->keys, that begins so, and is behind `after`, unless
+ * that is 0; they lie together. */
+size_t
+check_keys_from(const struct check *check, check_text prefix, check_text after);
 /* The changes of one revision. */
 struct check_change *
 check_log_at(struct check *check, uint64_t revision, size_t *ret_count);

@@ -51,7 +51,7 @@
  *	append   key, value; out, version, created
  *	child    key (a prefix), value; name: the key that it made; version
  *	touch    key, ttl; version, created; done: false if there is no such key
- *	list     prefix, limit, at, final, gone; more;
+ *	list     prefix, after, limit, at, final, gone; more;
  *	         out: [[key, value, mod, version, created], ...]
  *	txn      if, then, else: as they were sent, of the conditions `value` and
  *	         `exists` and of put, get, delete; done: the conditions held;

@@ -66,6 +66,7 @@ static const struct {
 	{ "out", FIELD_TEXT, offsetof(struct check_op, out) },
 	{ "expect", FIELD_TEXT, offsetof(struct check_op, expect) },
 	{ "name", FIELD_TEXT, offsetof(struct check_op, name) },
+	{ "after", FIELD_TEXT, offsetof(struct check_op, after) },
 	{ "lease", FIELD_TEXT, offsetof(struct check_op, lease) },
 	{ "req", FIELD_TEXT, offsetof(struct check_op, req) },
 	{ "node", FIELD_TEXT, offsetof(struct check_op, node) },

@@ -300,18 +300,19 @@ check_state(const struct check *check, check_text key, uint64_t revision)
 }
 
 size_t
-check_keys_from(const struct check *check, check_text prefix)
+check_keys_from(const struct check *check, check_text prefix, check_text after)
 {
-	struct slice begin = check_text_get(&check->texts, prefix);
+	struct slice begin =
+	    check_text_get(&check->texts, after != 0 ? after : prefix);
 	size_t low = 0;
 	size_t high = check->keys_count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
+		int order = slice_compare(
+		    check_text_get(&check->texts, check->keys[middle]), begin);
 
-		if (slice_compare(
-			check_text_get(&check->texts, check->keys[middle]),
-			begin) < 0)
+		if (order < 0 || (order == 0 && after != 0))
 			low = middle + 1;
 		else
 			high = middle;

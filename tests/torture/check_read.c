@@ -39,14 +39,15 @@ check_get(struct check *check, const struct check_op *op)
 	    state == NULL ? 0 : state->item.revision);
 }
 
+/* A page may end before its limit, if it says that there is more. */
 static void
 check_list(struct check *check, const struct check_op *op)
 {
-	uint64_t limit = op->limit == 0 ? UINT64_MAX : op->limit;
+	bool more = false;
 	size_t next = 0;
 
-	for (size_t i = check_keys_from(check, op->key);
-	     i < check->keys_count && next < limit; i++) {
+	for (size_t i = check_keys_from(check, op->key, op->after);
+	     i < check->keys_count && !more; i++) {
 		check_text key = check->keys[i];
 		const struct check_change *state;
 
@@ -55,7 +56,10 @@ check_list(struct check *check, const struct check_op *op)
 		state = check_state(check, key, revision_of(op));
 		if (state == NULL)
 			continue;
-		if (next >= op->items_count || op->items[next].key != key ||
+		more = next == op->items_count && op->more;
+		if (more)
+			break;
+		if (next == op->items_count || op->items[next].key != key ||
 		    !is_item(state, &op->items[next])) {
 			check_fail(check, op, state->by,
 			    "it lacks %s of revision %" PRIu64,
@@ -67,6 +71,10 @@ check_list(struct check *check, const struct check_op *op)
 	if (next < op->items_count)
 		check_fail(check, op, NULL, "it has %s, which was not there",
 		    check_text_show(check, op->items[next].key));
+	else if (op->more != more)
+		check_fail(check, op, NULL, "there is no more");
+	if (op->limit != 0 && op->items_count > op->limit)
+		check_fail(check, op, NULL, "it has more than its limit");
 }
 
 /* Money that is sent from one account to another is never lost, nor seen

@@ -25,29 +25,44 @@ count_ops(const struct check *check, enum check_status status)
 
 /* ---- Final reads ---- */
 
-static bool
-lists_all(const struct check *check, const struct check_op *op)
+/* All keys of this page: those that it shows, and those that are gone. */
+static void
+mark_page(const struct check *check, const struct check_op *op, bool *read)
 {
-	return op->kind == CHECK_LIST && op->key == check->prefix && !op->more;
+	check_text last = op->more && op->items_count != 0
+			      ? op->items[op->items_count - 1].key
+			      : 0;
+
+	for (size_t i = check_keys_from(check, op->key, op->after);
+	     i < check->keys_count; i++) {
+		check_text key = check->keys[i];
+
+		if (!check_text_begins(&check->texts, key, op->key))
+			break;
+		read[key] = true;
+		if (key == last)
+			break;
+	}
 }
 
-/* Every key that ever changed, by itself or in a list of all. */
+/* Every key that ever changed, by itself or in a list. */
 static void
 check_final_reads(struct check *check)
 {
 	bool *read = mem_zalloc((size_t)check->texts.count, sizeof(bool));
-	bool all = false;
 	size_t missing = 0;
 
 	for (size_t i = 0; i < check->ops_count; i++) {
 		const struct check_op *op = &check->ops[i];
 
-		if (op->final && op->status == CHECK_OK) {
+		if (!op->final || op->status != CHECK_OK)
+			continue;
+		if (op->kind == CHECK_LIST)
+			mark_page(check, op, read);
+		else
 			read[op->key] = true;
-			all = all || lists_all(check, op);
-		}
 	}
-	for (size_t i = 0; i < check->keys_count && !all; i++)
+	for (size_t i = 0; i < check->keys_count; i++)
 		missing += !read[check->keys[i]];
 	if (missing != 0)
 		check_void(check, "%zu of %zu keys have no final read", missing,

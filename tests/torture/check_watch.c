@@ -179,7 +179,7 @@ check_snapshot(struct stream *stream)
 	if (op->lines[count].type != CHECK_LINE_SYNCED ||
 	    revision > check->last_revision)
 		return; /* cut before; or of after the end */
-	for (size_t i = check_keys_from(check, op->key);
+	for (size_t i = check_keys_from(check, op->key, 0);
 	     i < check->keys_count && !stream->failed; i++) {
 		check_text key = check->keys[i];
 		const struct check_change *state;

@@ -319,15 +319,18 @@ class Session:
         target = http.quote(key) + query(op="touch", ttl=f"{ttl}ms")
         return self.ask(record, "POST", target, self._take_written, b"")
 
-    def list(self, prefix, limit=None, at=None, final=False):
+    def list(self, prefix, limit=None, at=None, final=False, after=None):
         record = {"op": "list", "prefix": prefix}
+        if after is not None:
+            record["after"] = after
         if limit is not None:
             record["limit"] = limit
         if at is not None:
             record["at"] = at
         if final:
             record["final"] = True
-        target = "/kv" + query(prefix=prefix, limit=limit, at=at)
+        target = "/kv" + query(prefix=prefix, limit=limit, at=at,
+                                after=after)
         record = self.ask(record, "GET", target, self._take_list, writes=False)
         if record["status"] == "ok" and at is None:
             for key, value, modified, _, _ in record["out"]:

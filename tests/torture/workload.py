@@ -217,16 +217,21 @@ class Workload:
         return record
 
     def _read_all(self):
-        """The final reads: of every key, also of those that are gone."""
+        """The final reads: of every key, also of those that are gone; the last
+        revision that they were told."""
         session = Session(self, 0, random.Random(self.seed), pinned=False)
         for key in sorted(self.list_keys()):
             if self._until_ok(
                     lambda: session.get(key, final=True))["status"] != "ok":
                 break
-        record = self._until_ok(
-            lambda: session.list(self.root, limit=1000, final=True))
+        page = {"more": True}
+        after = None
+        while page.get("more"):
+            page = self._until_ok(lambda: session.list(
+                self.root, limit=1000, final=True, after=after))
+            after = page["out"][-1][0] if page.get("out") else None
         session.close()
-        return record.get("rev", 0)
+        return page.get("rev", 0)
 
     def list_keys(self):
         """All that may have been written one by one."""
