@@ -158,6 +158,14 @@ say_message(struct visit *visit, struct slice *input, uint32_t damage)
 	post(visit, take_path(input), headers, body);
 }
 
+static void
+say_bytes(struct visit *visit, struct slice *input)
+{
+	struct slice body = take_body(input);
+
+	post(visit, take_path(input), "", body);
+}
+
 /* One that could be of this connection. */
 static void
 say_good_message(struct visit *visit, struct slice *input)
@@ -199,7 +207,7 @@ say(struct visit *visit, struct slice *input, bool knows)
 			prove(visit);
 		break;
 	case 7: say_message(visit, input, 1); break;
-	case 8: post(visit, take_path(input), "", take_body(input)); break;
+	case 8: say_bytes(visit, input); break;
 	case 9:
 	case 10:
 	case 11: say_message(visit, input, 0); break;

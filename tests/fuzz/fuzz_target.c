@@ -109,9 +109,8 @@ fuzz_damage(struct slice *input, struct buf *bytes)
 	size_t size = MIN(bytes->size, damage_size(kind, choice / 4));
 	size_t step = size == 4096 ? 4096 : 1;
 	size_t places = (bytes->size - size) / step + 1;
-	size_t to =
-	    (fuzz_take_u16(input) * UINT64_C(257) + fuzz_take_u8(input)) %
-	    places * step;
+	size_t place = fuzz_take_u16(input) * UINT64_C(257);
+	size_t to = (place + fuzz_take_u8(input)) % places * step;
 	size_t from = fuzz_take_u16(input);
 	uint8_t *before;
 	bool changed;
