@@ -98,9 +98,14 @@ class Peer:
     def prove(self, secret=None):
         """Hello and proof; the answer to the proof."""
         self.take_life()
-        hello = json.dumps(self.make_hello(self.learn()),
-                           separators=(",", ":")).encode()
+        return self.prove_hello(self.make_hello(self.learn()), secret)
+
+    def prove_hello(self, hello, secret=None):
+        """This hello, and its proof; the answer to whichever is refused."""
+        hello = json.dumps(hello, separators=(",", ":")).encode()
         answer = self.post("/raft/hello", hello)
+        if answer.status != 200:
+            return answer
         if secret is None:
             secret = self.cluster.secret.read_bytes().rstrip(b"\n")
         proof = hmac.new(
