@@ -121,15 +121,20 @@ damage_record(struct slice *input, struct store_mem_disk *disk)
 	unsigned how = fuzz_take_u8(input);
 	struct buf bytes = { 0 };
 	bool sealed = how % 4 == 1;
+	struct node_record record;
+	bool changed;
 
 	get_record(disk, table, key, &bytes);
 	if (how % 4 == 2)
 		bytes.size = MIN(bytes.size, how / 4);
 	else if (how % 4 == 3)
 		buf_append_slice(&bytes, fuzz_take(input, how / 4));
-	(void)fuzz_damage(input, &bytes);
+	changed = fuzz_damage(input, &bytes) && how % 4 == 0;
 	if (sealed)
 		seal(&bytes);
+	if (changed && table == NODE_TABLE_LOG)
+		ASSERT(node_record_decode(buf_slice(&bytes), &record) ==
+		       ERR_CORRUPT);
 	if (how == 255)
 		(void)store_mem_replace(disk, table, key, slice_of(NULL, 0));
 	else if (bytes.size != 0)

@@ -90,6 +90,8 @@ fuzz_take_below(struct slice *input, unsigned bound)
 
 /* ---- Damage ---- */
 
+#define PAGE_SIZE 4096
+
 enum { DAMAGE_STORE, DAMAGE_FLIP, DAMAGE_COPY, DAMAGE_ZERO, DAMAGE_KINDS };
 
 /* Copies are of pages as often as of a few bytes. */
@@ -98,7 +100,21 @@ damage_size(unsigned kind, unsigned choice)
 {
 	if (kind < DAMAGE_COPY)
 		return 1;
-	return choice % 2 == 0 ? 4096 : choice % 64 + 1;
+	return choice % 2 == 0 ? PAGE_SIZE : choice % 64 + 1;
+}
+
+/* One of `places`: half of them where pages begin, for there is what says how
+ * the rest is read. */
+static size_t
+take_place(struct slice *input, size_t places, unsigned choice)
+{
+	size_t high = fuzz_take_u16(input);
+	size_t low = fuzz_take_u8(input);
+
+	if (choice < 128 || places <= PAGE_SIZE)
+		return (high * 257 + low) % places;
+	return MIN(
+	    high % (places / PAGE_SIZE + 1) * PAGE_SIZE + low, places - 1);
 }
 
 bool
@@ -107,10 +123,9 @@ fuzz_damage(struct slice *input, struct buf *bytes)
 	unsigned choice = fuzz_take_u8(input);
 	unsigned kind = choice % DAMAGE_KINDS;
 	size_t size = MIN(bytes->size, damage_size(kind, choice / 4));
-	size_t step = size == 4096 ? 4096 : 1;
+	size_t step = size == PAGE_SIZE ? PAGE_SIZE : 1;
 	size_t places = (bytes->size - size) / step + 1;
-	size_t place = fuzz_take_u16(input) * UINT64_C(257);
-	size_t to = (place + fuzz_take_u8(input)) % places * step;
+	size_t to = take_place(input, places, choice) * step;
 	size_t from = fuzz_take_u16(input);
 	uint8_t *before;
 	bool changed;
