@@ -59,7 +59,7 @@ FUZZLIB = $(filter-out %/fuzz_entry.o %/fuzz_replay.o, \
 
 # Each can be made by its name alone, and all of them as `programs`.
 PROGRAMS = luminousd unit sim sim-real check-history power-cut fuzz-replay \
-	fanout
+	fanout fnet
 PRELOADS = record fail_malloc
 
 all: luminousd
@@ -102,6 +102,10 @@ $(PRELOADS:%=$(B)/%.so): $(B)/%.so: $(O)/tests/preload/%.o
 	@$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^
 
 $(B)/fanout: $(O)/tests/bench/fanout.o $(call objects,common/*.c)
+	@echo "LD $@"
+	@$(LINK) -o $@ $^ $(DAEMON_LIBS)
+
+$(B)/fnet: $(call objects,tests/torture/fnet*.c common/*.c)
 	@echo "LD $@"
 	@$(LINK) -o $@ $^ $(DAEMON_LIBS)
 
