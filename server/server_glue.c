@@ -102,7 +102,7 @@ http_on_request(void *context, struct http_request *request)
 
 	if (peers_owns(request))
 		peers_request(glue->peers, request);
-	else
+	else if (!peers_refuse_damaged(glue->peers, request))
 		api_request(glue->api, request);
 }
 

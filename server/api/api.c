@@ -322,6 +322,8 @@ api_refused(struct api *api, struct http_request *request,
 	struct api_call *call = api_call_new(api, request);
 	unsigned allowed = 0;
 
+	call->unread = refusal != HTTP_REFUSE_TOO_MANY_CONNECTIONS &&
+		       refusal != HTTP_REFUSE_TOO_MUCH_INPUT;
 	if (refusal != HTTP_REFUSE_BODY_TOO_LARGE || peers_owns(request)) {
 		api_fail_refusal(call, refusal, detail, limit, option);
 		return;

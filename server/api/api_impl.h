@@ -316,7 +316,8 @@ struct api_call {
 	bool replayed;   /* the answer is that of an earlier request */
 	bool uncertain;  /* it was sent to a leader that may have done it */
 	enum kv_branch branch; /* where the operation is; see api_condition.c */
-	bool local; /* served here or not at all, as one that was forwarded */
+	bool unread; /* refused for its form, which may not be the sender's */
+	bool local;  /* served here or not at all, as one that was forwarded */
 	enum api_way way;
 	uint64_t deadline_us;
 	size_t place; /* in api->deadlines, from 1 on; 0: not there */

@@ -103,6 +103,8 @@ api_reply_end(struct api_call *call, struct slice body)
 	struct http_request *request = call->request;
 	struct api *api = call->api;
 
+	if (!call->unread)
+		peers_seal(request, body);
 	api_observe_reply(call);
 	api_call_free(call);
 	http_reply_end(request, body);

@@ -174,6 +174,8 @@ void http_reply_header(
     struct http_request *request, const char *name, struct slice value);
 void http_reply_header_u64(
     struct http_request *request, const char *name, uint64_t value);
+/* Status line and headers so far; valid until the next header. */
+struct slice http_reply_head(struct http_request *request);
 /* The request is gone afterwards. `body` is copied. */
 void http_reply_end(struct http_request *request, struct slice body);
 

@@ -72,6 +72,16 @@ http_reply_header_u64(
 	http_write_field_u64(exchange->target, name, value);
 }
 
+struct slice
+http_reply_head(struct http_request *request)
+{
+	const struct http_exchange *exchange = http_exchange_of(request);
+
+	ASSERT(exchange->status != 0);
+	return slice_of(exchange->target->data + exchange->target_start,
+	    exchange->target->size - exchange->target_start);
+}
+
 void
 http_request_abandon_early(struct http_request *request)
 {

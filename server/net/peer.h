@@ -15,7 +15,8 @@
  * connections for appends and votes, for appends with large bodies and for
  * snapshots (so that a heartbeat never queues behind them), and a bounded pool
  * for forwarded requests of clients.
- * Broken ones are dialled again, with back-off and jitter.
+ * Broken ones are dialled again, with back-off and jitter. Messages, forwarded
+ * requests and their answers carry a CRC, pieces of snapshots their own.
  *
  * An answer that waits for our disk is a pending HTTP request: messages the
  * node sends as responses are matched to it by (peer, sequence). A response
@@ -144,6 +145,13 @@ void peers_abandoned(struct peers *peers, struct http_request *request);
  */
 raft_id peers_proved(const struct http_request *request);
 
+/* Before a request that is not below /raft/ is served. True: another node
+ * forwarded it, it was damaged on its way, and it is answered. */
+bool peers_refuse_damaged(struct peers *peers, struct http_request *request);
+/* The last header before http_reply_end with this body, for whatever was not
+ * refused for its form. Does nothing but for a node that forwards. */
+void peers_seal(struct http_request *request, struct slice body);
+
 /* ---- Forwarding clients' requests ---- */
 
 /*
@@ -154,7 +162,7 @@ raft_id peers_proved(const struct http_request *request);
  * member cannot be reached now.
  * Neither calls `fn`. Otherwise fn is called once, as of http_client_request,
  * within loop_pass() or peers_expire(); `sent` false means that nothing was
- * sent. `ret_forward` is for peers_cancel until then.
+ * sent, ERR_INVALID also that the answer was damaged on its way. `ret_forward` is for peers_cancel until then.
  */
 struct peers_forward;
 int peers_forward(struct peers *peers, raft_id to, enum http_method method,

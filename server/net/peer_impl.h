@@ -16,6 +16,7 @@
  *	peer_pending.c  requests that wait for the node's answer
  *	peer_message.c  paths, fields and the CRC
  *	peer_proof.c    the HMAC
+ *	peer_seal.c     the CRC of forwarded requests and their answers
  */
 
 #include "common/list.h"
@@ -244,6 +245,7 @@ enum peer_refusal {
 	PEER_REFUSE_VERSION,       /* 421: of the protocol */
 	PEER_REFUSE_MALFORMED,     /* 400 */
 	PEER_REFUSE_DAMAGED,       /* 400: the CRC */
+	PEER_REFUSE_UNSEALED,      /* 503: the same of a forwarded request */
 	PEER_REFUSE_FORGED,        /* 400: not what the hello said */
 	PEER_REFUSE_NOT_READY,     /* 503 */
 	PEER_REFUSE_BUSY,          /* 503 */
@@ -317,6 +319,19 @@ struct peers {
 
 /* NULL if there is none, or it is this node. */
 struct peer *peers_find(const struct peers *peers, raft_id id);
+
+/* ---- peer_seal.c ---- */
+
+/* Adds the seal to a forwarded request's headers, as their last. */
+void peer_seal_request(struct buf *headers, enum http_method method,
+    struct slice target, struct slice body);
+bool peer_request_is_sealed(const struct http_request *request);
+/* Between http_reply_begin and http_reply_end, as the last header. `body` is
+ * all that follows. */
+void peer_seal_answer(struct http_request *request, struct slice body);
+bool peer_answer_is_sealed(const struct http_client_reply *reply);
+
+/* ---- */
 
 /*
  * Copies text that a peer sent, for logs and answers: cut to

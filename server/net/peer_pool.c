@@ -1,5 +1,6 @@
 #include "net/peer_impl.h"
 
+#include "common/err.h"
 #include "common/mem.h"
 #include "common/panic.h"
 
@@ -103,6 +104,11 @@ on_reply(
 	struct peers_forward *forward = pooled->forward;
 	struct peers *peers = pooled->dial.peers;
 
+	if (error == 0 && !peer_answer_is_sealed(reply)) {
+		error = ERR_INVALID;
+		reply = NULL;
+		peer_dial_fail(&pooled->dial, error, "its answer was damaged");
+	}
 	if (forward->fn != NULL)
 		forward->fn(forward->context, error, sent, reply);
 	/* Only now the connection is free for what `fn` may have asked. */
@@ -236,6 +242,7 @@ peers_forward(struct peers *peers, raft_id to, enum http_method method,
 	buf_append_text(&forward->headers, "Luminous-Forwarded-By: ");
 	buf_append_u64(&forward->headers, peers->self);
 	buf_append_text(&forward->headers, "\r\n");
+	peer_seal_request(&forward->headers, method, target, body);
 	buf_append_slice(&forward->body, body);
 	forward->is_patient = waits;
 	forward->deadline_us = deadline_us;

@@ -34,6 +34,8 @@ static const struct {
 	[PEER_REFUSE_VERSION] = { 421, true, PEER_VERSION_CODE },
 	[PEER_REFUSE_MALFORMED] = { 400, true, "malformed_message" },
 	[PEER_REFUSE_DAMAGED] = { 400, true, "damaged_message" },
+	/* It was not done, so it is sent again. */
+	[PEER_REFUSE_UNSEALED] = { 503, true, "damaged_request" },
 	[PEER_REFUSE_FORGED] = { 400, true, "forged_message" },
 	/* The sender logs it, and this node says why it is so. */
 	[PEER_REFUSE_NOT_READY] = { 503, false, "not_ready" },
@@ -129,6 +131,7 @@ refuse(struct peers *peers, const struct session *session,
 	if (refusal == PEER_REFUSE_METHOD)
 		http_reply_header(request, "Allow", slice_from_text("POST"));
 	http_reply_close(request);
+	peers_seal(request, buf_slice(&body));
 	http_reply_end(request, buf_slice(&body));
 	buf_release(&body);
 }
@@ -331,6 +334,33 @@ peers_proved(const struct http_request *request)
 	const struct session *session = proved_session(request);
 
 	return session == NULL ? 0 : session->hello.node.from;
+}
+
+/* ---- Forwarded requests ---- */
+
+static bool
+is_forwarding(const struct http_request *request)
+{
+	const struct session *session = proved_session(request);
+
+	return session != NULL && session->hello.purpose == WIRE_FORWARD;
+}
+
+bool
+peers_refuse_damaged(struct peers *peers, struct http_request *request)
+{
+	if (!is_forwarding(request) || peer_request_is_sealed(request))
+		return false;
+	refuse(peers, proved_session(request), request, PEER_REFUSE_UNSEALED,
+	    "the request was damaged on its way");
+	return true;
+}
+
+void
+peers_seal(struct http_request *request, struct slice body)
+{
+	if (is_forwarding(request))
+		peer_seal_answer(request, body);
 }
 
 /* ---- Messages ---- */

@@ -21,7 +21,7 @@
 #include "node/transport.h"
 
 /* Both sides of a connection must speak the same one: it is in the hello. */
-#define WIRE_VERSION    3
+#define WIRE_VERSION    4
 #define WIRE_NONCE_SIZE 32
 /* The largest text of a hello. */
 #define WIRE_HELLO_SIZE_MAX 8192

@@ -7,6 +7,7 @@
 
 #include <check.h>
 #include <stdio.h>
+#include <string.h>
 
 #define WAIT_US UINT64_C(5000000)
 
@@ -90,6 +91,7 @@ static void
 answer(unsigned place, unsigned status, const char *body)
 {
 	http_reply_begin(two->request[place], status);
+	peers_seal(two->request[place], slice_from_text(body));
 	http_reply_end(two->request[place], slice_from_text(body));
 }
 
@@ -135,6 +137,119 @@ START_TEST(forward_reuses_connections)
 		PEER_NET_WAIT(&net, outcome.count == 1);
 	}
 	ck_assert_uint_eq(one->peers->peer[0]->pool.connections_count, 1);
+}
+END_TEST
+
+/* ---- Damage that TCP does not find ---- */
+
+/* An answer, sealed, of which something else arrives. */
+static void
+answer_damaged(const char *sealed, const char *sent)
+{
+	struct http_request *request = two->request[0];
+
+	http_reply_begin(request, 201);
+	if (sealed != NULL)
+		peers_seal(request, slice_from_text(sealed));
+	http_reply_end(request, slice_from_text(sent));
+}
+
+/* What was done is not known then. */
+START_TEST(damaged_answer_is_none)
+{
+	static const struct {
+		const char *sealed;
+		const char *sent;
+	} answers[] = { { NULL, "stored" }, { "stored", "stoned" },
+		{ "stored", "store" }, { "", "stored" } };
+
+	for (size_t i = 0; i < ARRAY_COUNT(answers); i++) {
+		struct outcome outcome;
+
+		two->requests_count = 0;
+		(void)forward(&outcome);
+		PEER_NET_WAIT(&net, two->requests_count == 1);
+		answer_damaged(answers[i].sealed, answers[i].sent);
+		PEER_NET_WAIT(&net, outcome.count == 1);
+		ck_assert_int_eq(outcome.error, ERR_INVALID);
+		ck_assert(outcome.sent);
+		PEER_NET_WAIT(
+		    &net, one->peers->peer[0]->pool.connections_count == 0);
+	}
+}
+END_TEST
+
+static struct http_headers
+headers_of(const char *name, const char *value, const char *crc)
+{
+	return (struct http_headers){ 3,
+		{ { slice_from_text("Host"), slice_from_text("two") },
+		    { slice_from_text(name), slice_from_text(value) },
+		    { slice_from_text("Luminous-Crc32c"),
+			slice_from_text(crc) } } };
+}
+
+/* Every part of a request counts. */
+START_TEST(damaged_request_is_seen)
+{
+	struct slice body = slice_from_text("value");
+	struct buf text = { 0 };
+	struct http_headers headers;
+	struct http_request request = { .method = HTTP_PUT,
+		.path = slice_from_text("/kv/a"),
+		.query = slice_from_text("x=1"),
+		.headers = &headers,
+		.body = body };
+	char crc[PEER_CRC_TEXT_SIZE] = "";
+
+	buf_append_text(&text, "If-Match: 7\r\n");
+	peer_seal_request(&text, HTTP_PUT, slice_from_text("/kv/a?x=1"), body);
+	ck_assert_uint_gt(text.size, 10);
+	memcpy(crc, text.data + text.size - 10, 8);
+	headers = headers_of("If-Match", "7", crc);
+	ck_assert(peer_request_is_sealed(&request));
+	headers = headers_of("If-Match", "8", crc);
+	ck_assert(!peer_request_is_sealed(&request));
+	headers = headers_of("If-Watch", "7", crc);
+	ck_assert(!peer_request_is_sealed(&request));
+	headers = headers_of("If-Match", "7", "");
+	ck_assert(!peer_request_is_sealed(&request));
+	headers = headers_of("If-Match", "7", crc);
+	request.body = slice_from_text("valve");
+	ck_assert(!peer_request_is_sealed(&request));
+	request.body = body;
+	request.query = slice_from_text("x=2");
+	ck_assert(!peer_request_is_sealed(&request));
+	request.query = slice_of(NULL, 0);
+	ck_assert(!peer_request_is_sealed(&request));
+	request.query = slice_from_text("x=1");
+	request.path = slice_from_text("/kv/b");
+	ck_assert(!peer_request_is_sealed(&request));
+	request.path = slice_from_text("/kv/a");
+	request.method = HTTP_POST;
+	ck_assert(!peer_request_is_sealed(&request));
+	buf_release(&text);
+}
+END_TEST
+
+/* It is refused as surely not done, under a seal of its own. */
+START_TEST(unsealed_request_is_refused)
+{
+	struct stranger stranger;
+
+	stranger_init(&stranger, &net, 1);
+	ck_assert_uint_eq(stranger_hello(&stranger, 2, 1, WIRE_FORWARD), 200);
+	ck_assert_uint_eq(stranger_prove(&stranger, "the cluster secret"), 204);
+	stranger_send(&stranger, "/kv/a", "Luminous-Forwarded-By: 2\r\n",
+	    slice_from_text("value"));
+	PEER_NET_WAIT(&net, one->requests_count == 1);
+	ck_assert(peers_refuse_damaged(one->peers, one->request[0]));
+	PEER_NET_WAIT(&net, stranger.replies_count == 3);
+	ck_assert_uint_eq(stranger.status[2], 503);
+	buf_append(&stranger.body, "", 1);
+	ck_assert_ptr_nonnull(
+	    strstr((const char *)stranger.body.data, "damaged_request"));
+	stranger_release(&stranger);
 }
 END_TEST
 
@@ -420,6 +535,7 @@ forward_for_answer(size_t size, struct outcome *outcome)
 	(void)forward(outcome);
 	PEER_NET_WAIT(&net, two->requests_count == 1);
 	http_reply_begin(two->request[0], 200);
+	peers_seal(two->request[0], buf_slice(&body));
 	http_reply_end(two->request[0], buf_slice(&body));
 	PEER_NET_WAIT(&net, outcome->count == 1);
 	ck_assert(outcome->sent);
@@ -483,6 +599,9 @@ peer_forward_suite(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, forward_and_answer);
 	tcase_add_test(tcase, forward_reuses_connections);
+	tcase_add_test(tcase, damaged_answer_is_none);
+	tcase_add_test(tcase, damaged_request_is_seen);
+	tcase_add_test(tcase, unsealed_request_is_refused);
 	tcase_add_test(tcase, forward_in_parallel);
 	tcase_add_test(tcase, forward_to_unreachable_member);
 	tcase_add_test(tcase, forward_to_no_member);

@@ -376,6 +376,7 @@ START_TEST(forwarded_request_outlives_its_member)
 	ck_assert(!waits.sent);
 	ck_assert_uint_eq(sent.count, 0);
 	http_reply_begin(two->request[0], 200);
+	peers_seal(two->request[0], slice_of(NULL, 0));
 	http_reply_end(two->request[0], slice_of(NULL, 0));
 	PEER_NET_WAIT(&net, sent.count == 1);
 	ck_assert_int_eq(sent.error, 0);

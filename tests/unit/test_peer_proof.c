@@ -318,7 +318,7 @@ START_TEST(hello_of_other_version)
 	ck_assert_uint_eq(stranger_post(&stranger, "/raft/hello", "",
 			      slice_from_text("{\"version\":1}")),
 	    421);
-	ck_assert(body_contains("speaks version 3"));
+	ck_assert(body_contains("speaks version 4"));
 }
 END_TEST
 

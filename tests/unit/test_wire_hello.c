@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const char golden_hello[] =
-    "{\"version\":3,\"purpose\":\"bulk\",\"nonce\":"
+    "{\"version\":4,\"purpose\":\"bulk\",\"nonce\":"
     "\"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\","
     "\"stage\":\"member\",\"from\":2,\"to\":1,"
     "\"to_address\":\"127.0.0.1:5864\",\"boot\":\"00000000deadbeef\","
@@ -31,7 +31,7 @@ static const char golden_hello[] =
     "\"to_votes\":true}";
 
 static const char golden_joining[] =
-    "{\"version\":3,\"purpose\":\"probe\",\"nonce\":"
+    "{\"version\":4,\"purpose\":\"probe\",\"nonce\":"
     "\"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\","
     "\"stage\":\"joining\",\"from\":0,\"to\":2,\"to_address\":\"\","
     "\"boot\":\"00000000deadbeef\",\"incarnation\":0,"

@@ -52,7 +52,7 @@ class Peer:
         nothing = "00" * 16
         known = answer or {}
         return {
-            "version": 3, "purpose": "append", "nonce": secrets.token_hex(32),
+            "version": 4, "purpose": "append", "nonce": secrets.token_hex(32),
             "stage": "member" if answer else "founding",
             "from": self.sender, "to": self.receiver,
             "to_address": self.node.member_address, "boot": self.boot,
