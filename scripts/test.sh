@@ -84,6 +84,7 @@ if step "gcc build" make "$jobs" programs; then
 	step "lint" make lint
 	step "real daemons" python3 tests/proc/run.py
 	step "HTTP API by curl" python3 tests/proc/conformance.py
+	step "several faults at once" scripts/torture.sh --smoke
 fi
 if step "sanitizer build" make "$jobs" SAN=$san unit fuzz-replay; then
 	step "sanitizer units" build/san/unit

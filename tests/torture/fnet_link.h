@@ -36,7 +36,7 @@ struct fnet_link {
 	uint64_t counts[FNET_COUNTS_COUNT];
 };
 
-#define FNET_REORDER_US UINT64_C(30000)
+#define FNET_REORDER_US UINT64_C(10000)
 #define FNET_QUEUE      (64 * 1024)
 #define FNET_CHANCE_MAX 1000
 
