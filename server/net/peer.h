@@ -162,7 +162,8 @@ void peers_seal(struct http_request *request, struct slice body);
  * member cannot be reached now.
  * Neither calls `fn`. Otherwise fn is called once, as of http_client_request,
  * within loop_pass() or peers_expire(); `sent` false means that nothing was
- * sent, ERR_INVALID also that the answer was damaged on its way. `ret_forward` is for peers_cancel until then.
+ * sent, ERR_INVALID also that the answer was damaged on its way. `ret_forward`
+ * is for peers_cancel until then.
  */
 struct peers_forward;
 int peers_forward(struct peers *peers, raft_id to, enum http_method method,
