@@ -4,6 +4,7 @@ build/check-history; and that it says no to the same with one thing changed."""
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import time
@@ -79,7 +80,8 @@ def test_history_of_a_leaders_death(test):
     header = {"ok_min": 300, "intervals_min": 1, "nemesis": "kill"}
     path = test.directory / "history"
     faults = test.directory / "faults"
-    workload = Workload(path, "mixed", header=header)
+    workload = Workload(path, "mixed", header=header,
+                        connect=socket.create_connection)
     faults.write_text(run_with_a_kill(cluster, workload))
     expect_verdict(judge(path, faults), 0, "9 passed, 0 failed", "the run")
     test.note(f"{workload.history.count('ok')} operations, "

@@ -63,6 +63,7 @@ enum check_kind {
 	CHECK_HOLDER,
 	CHECK_WATCH
 };
+#define CHECK_KINDS_COUNT (CHECK_WATCH + 1)
 
 enum check_status { CHECK_OK, CHECK_FAIL, CHECK_INFO, CHECK_ODD };
 
@@ -206,6 +207,8 @@ struct check {
 	uint64_t together_min;
 	uint64_t undecided_max;
 	uint64_t bank_sum;
+	uint64_t expired_min;
+	uint64_t kinds_min[CHECK_KINDS_COUNT];
 	struct check_op *ops; /* by call */
 	size_t ops_count;
 	struct check_fault *faults;
@@ -241,6 +244,8 @@ void check_fail(struct check *check, const struct check_op *op,
 ATTR_PRINTF(2, 3)
 void check_void(struct check *check, const char *format, ...);
 const char *check_text_show(const struct check *check, check_text text);
+
+const char *check_kind_name(enum check_kind kind);
 
 /* check_load.c; false: it cannot be read, which was said. */
 bool check_load(struct check *check, struct slice history);

@@ -16,6 +16,8 @@
  *
  *	ok_min         so many operations have to have succeeded
  *	info_min       of so many the outcome has to be unknown
+ *	kinds_min      {"put":3,...}: so many of these have to have been done
+ *	expired_min    so many keys have to have expired
  *	intervals_min  so many faults have to have been there, each of them
  *	               during traffic,
  *	together_min   and so many of them at one moment

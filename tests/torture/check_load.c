@@ -205,7 +205,7 @@ load_transaction(struct check *check, struct check_op *op, json_t *object)
 
 /* ---- Operations ---- */
 
-static const char *const kinds[] = {
+static const char *const kinds[CHECK_KINDS_COUNT] = {
 	[CHECK_GET] = "get",
 	[CHECK_PUT] = "put",
 	[CHECK_CAS] = "cas",
@@ -295,9 +295,20 @@ load_op(struct check *check, json_t *object, size_t line)
 
 /* ---- The file ---- */
 
+const char *
+check_kind_name(enum check_kind kind)
+{
+	return kinds[kind];
+}
+
 static bool
 load_header(struct check *check, const json_t *object)
 {
+	const json_t *kinds_min = json_object_get(object, "kinds_min");
+
+	for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
+		check->kinds_min[i] = check_json_u64(kinds_min, kinds[i]);
+	check->expired_min = check_json_u64(object, "expired_min");
 	check->has_header = check_json_u64(object, "history") == 1;
 	check->prefix = check_json_text(check, object, "prefix");
 	check->since = check_json_u64(object, "since");

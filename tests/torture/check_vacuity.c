@@ -23,6 +23,20 @@ count_ops(const struct check *check, enum check_status status)
 	return count;
 }
 
+/* What was refused by a condition does not count. */
+static void
+check_kinds(struct check *check)
+{
+	uint64_t counts[CHECK_KINDS_COUNT] = { 0 };
+
+	for (size_t i = 0; i < check->ops_count; i++)
+		counts[check->ops[i].kind] +=
+		    check->ops[i].status == CHECK_OK && check->ops[i].done;
+	for (size_t i = 0; i < CHECK_KINDS_COUNT; i++)
+		expect_min(check, counts[i], check->kinds_min[i],
+		    check_kind_name((enum check_kind)i));
+}
+
 /* ---- Final reads ---- */
 
 /* All keys of this page: those that it shows, and those that are gone. */
@@ -121,6 +135,8 @@ check_vacuity(struct check *check)
 	expect_min(check, check->faults_count, check->intervals_min, "faults");
 	expect_min(check, count_together(check), check->together_min,
 	    "faults at one moment");
+	expect_min(check, check->expired, check->expired_min, "keys expired");
+	check_kinds(check);
 	check_final_reads(check);
 	for (size_t i = 0; i < check->faults_count; i++)
 		check_traffic(check, &check->faults[i]);

@@ -217,3 +217,17 @@ WORKLOADS = {
                                    (TTL, 3))
               for step, weight in steps],
 }
+
+# What has to succeed at least once, or a run is vacuous.
+KINDS = {
+    "register": ("get", "put", "del", "cas"),
+    "txn": ("txn", "list"),
+    "counter": ("incr", "append", "get"),
+    "list": ("list", "put", "txn"),
+    "queue": ("child", "del", "list"),
+    "watch": ("watch", "put", "txn", "child"),
+    "lock": ("lock", "unlock", "renew"),
+    "ttl": ("put", "touch", "lease"),
+    "mixed": ("get", "put", "del", "cas", "txn", "incr", "append", "child",
+              "list", "watch"),
+}

@@ -26,7 +26,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "proc")]
 from history import History
 from lib import http
 from session import Client, Session
-from steps import ACCOUNTS, BALANCE, WORKLOADS, prepare
+from steps import ACCOUNTS, BALANCE, KINDS, WORKLOADS, prepare
 from watching import Watcher
 
 
@@ -123,6 +123,8 @@ class Workload:
                 "size": len(self.addresses), "workload": self.name,
                 "nemesis": "none", "prefix": self.root, "since": self.since,
                 "bank_sum": ACCOUNTS * BALANCE,
+                "kinds_min": {kind: 1 for kind in KINDS[self.name]},
+                "expired_min": 1 if self.name == "ttl" else 0,
                 **self.header}
 
     def _find_revision(self):
