@@ -31,7 +31,7 @@ from network import REPOSITORY, Network, enter
 WARM_UP_SECONDS = 1.0
 SETTLE_SECONDS = 45.0
 # Of the time with faults, at least so much with enough of them at once.
-OVERLAP_SHARE = 0.2
+OVERLAP_SHARE = 0.1
 CLIENT_TIMEOUT = 2.0
 OPTIONS = {
     "raft.election-timeout": "500ms",
@@ -184,7 +184,7 @@ def strike_for(run, seconds):
 # ---- The verdict ----
 
 def export(node):
-    """All that a node holds by itself."""
+    """All that a node holds by itself, as text."""
     url = f"http://{node.address}/export?prefix=&consistency=stale"
     try:
         with urllib.request.urlopen(url, timeout=30) as answer:
@@ -245,7 +245,8 @@ def run_cell(test, cell, arguments, result):
                   gap=figures.longest_gap)
     expect(not cluster.odd_ends, f"daemons ended: {cluster.odd_ends}")
     revision, digest = compare_states(cluster)
-    result.update(revision=revision, digest=digest, packets=run.network.stats())
+    result.update(revision=revision, digest=digest,
+                  packets=run.network.stats())
     result["overlap"] = expect_not_vacuous(run, figures, arguments.seconds)
     result["checked"] = check_history(traffic.history, run.intervals.path)
 

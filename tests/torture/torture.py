@@ -135,7 +135,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(
         prog="torture.sh", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    what = parser.add_mutually_exclusive_group(required=True)
+    what = parser.add_mutually_exclusive_group()
     what.add_argument("--cells", metavar="NAME,...",
                       help="these, or patterns as of files: 'mixed.*.3'")
     what.add_argument("--smoke", action="store_true",
@@ -143,6 +143,8 @@ def parse_arguments():
     what.add_argument("--all", action="store_true")
     what.add_argument("--list", action="store_true",
                       help="print the names, run nothing")
+    parser.add_argument("--count", type=int,
+                        help="so many of them only, drawn by the seed")
     parser.add_argument("--seconds", type=float,
                         help="with faults, of each cell (60)")
     parser.add_argument("--seed", type=int,
@@ -152,17 +154,23 @@ def parse_arguments():
     parser.add_argument("--keep", action="store_true",
                         help="the directories of cells that passed, too")
     arguments = parser.parse_args()
+    if not (arguments.cells or arguments.smoke or arguments.all or
+            arguments.list or arguments.count):
+        parser.error("which cells? --list tells their names")
     if arguments.seconds is None:
         arguments.seconds = SMOKE_SECONDS if arguments.smoke else 60.0
     return arguments
 
 
 def choose(arguments):
+    names = cells.names()
     if arguments.smoke:
-        return list(cells.SMOKE)
-    if arguments.cells:
-        return cells.match(arguments.cells.split(","))
-    return cells.names()
+        names = list(cells.SMOKE)
+    elif arguments.cells:
+        names = cells.match(arguments.cells.split(","))
+    if arguments.count is not None and arguments.count < len(names):
+        names = random.Random(arguments.seed).sample(names, arguments.count)
+    return names
 
 
 def main():
