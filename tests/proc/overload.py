@@ -45,14 +45,20 @@ def overload(nodes, arguments, capacity):
 
 
 def recover(nodes, arguments, capacity):
-    """Seconds until half a second gives nearly as much as before."""
+    """Seconds until half a second gives nearly as much as before; None:
+    never."""
     began = time.monotonic()
-    while time.monotonic() < began + 3 * RECOVERY_SECONDS_MAX:
+    recovery = None
+    rates = []
+    while recovery is None and \
+            time.monotonic() < began + 3 * RECOVERY_SECONDS_MAX:
         at = time.monotonic()
-        if measure(nodes, arguments.waiting, 0.5) >= \
-                capacity * GOODPUT_PERCENT_MIN / 100:
-            return at - began
-    return None
+        rates.append(measure(nodes, arguments.waiting, 0.5))
+        if rates[-1] >= capacity * GOODPUT_PERCENT_MIN / 100:
+            recovery = round(at - began, 2)
+    print("afterwards, in halves of a second: " +
+          " ".join(f"{rate:.0f}" for rate in rates))
+    return recovery
 
 
 def run(test, arguments):
