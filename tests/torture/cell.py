@@ -29,9 +29,10 @@ from lib.testing import Failure, Test, expect, wait_for
 from network import REPOSITORY, Network, enter
 
 WARM_UP_SECONDS = 1.0
+BEGIN_SECONDS_MAX = 15.0
 SETTLE_SECONDS = 45.0
 # Of the time with faults, at least so much with enough of them at once.
-OVERLAP_SHARE = 0.1
+OVERLAP_SHARE = 0.2
 CLIENT_TIMEOUT = 2.0
 OPTIONS = {
     "raft.election-timeout": "500ms",
@@ -140,31 +141,33 @@ class Traffic:
 
 # ---- The faults ----
 
-def hold_fault(run, name, begin_at, end_at, random):
-    """One fault, from a moment to another."""
-    time.sleep(max(0, begin_at - time.monotonic()))
+def hold_fault(run, name, random, delay, seconds, all_hold):
+    """Begins it after a delay, and ends it so long after all hold."""
     try:
+        time.sleep(delay)
         fault = nemesis.make(name, run, random)
         whom = fault.begin()
         began = time.monotonic_ns()
-        time.sleep(max(0, end_at - time.monotonic()))
+        all_hold.wait(BEGIN_SECONDS_MAX)
+        time.sleep(seconds)
         ended = time.monotonic_ns()
         fault.end()
         run.intervals.add(name, whom, began, ended)
     except Exception:  # the run fails by it, after all has been healed
+        all_hold.abort()
         run.problems.append(f"{name}: {traceback.format_exc()}")
 
 
 def strike(run, seconds):
     """All faults of the cell at once, begun and ended one after the other."""
     random = run.cell.random
-    now = time.monotonic()
-    threads = []
-    for name in run.cell.faults:
-        begin_at = now + random.uniform(0, 0.15) * seconds
-        end_at = now + random.uniform(0.85, 1) * seconds
-        threads.append(threading.Thread(target=hold_fault, args=(
-            run, name, begin_at, end_at, type(random)(random.random()))))
+    all_hold = threading.Barrier(len(run.cell.faults))
+    threads = [
+        threading.Thread(target=hold_fault, args=(
+            run, name, type(random)(random.random()),
+            random.uniform(0, 0.15) * seconds,
+            random.uniform(0.7, 0.85) * seconds, all_hold))
+        for name in run.cell.faults]
     for thread in threads:
         thread.start()
     for thread in threads:
