@@ -428,6 +428,15 @@ store_mem_disk_clone(const struct store_mem_disk *disk)
 	return clone;
 }
 
+void
+store_mem_take_back(
+    struct store_mem_disk *disk, const struct store_mem_disk *from)
+{
+	ASSERT(disk->tables_count == from->tables_count);
+	release_tables(disk->tables, disk->tables_count);
+	share_tables(disk->tables, from->tables, disk->tables_count);
+}
+
 struct store *
 store_mem_open(struct store_mem_disk *disk)
 {

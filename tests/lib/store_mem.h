@@ -29,6 +29,11 @@ void store_mem_disk_free(struct store_mem_disk *disk);
 /* A disk with the same committed contents, without faults. Costs little. */
 struct store_mem_disk *store_mem_disk_clone(const struct store_mem_disk *disk);
 
+/* Makes its committed contents those of `from`, a disk of the same tables; a
+ * store may be open, without transactions. */
+void store_mem_take_back(
+    struct store_mem_disk *disk, const struct store_mem_disk *from);
+
 /* Opens a store; one at a time. Never fails. */
 struct store *store_mem_open(struct store_mem_disk *disk);
 
