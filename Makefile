@@ -83,12 +83,22 @@ $(B)/check-history: $(O)/tests/torture/check_main.o $(CHECKER) \
 	@echo "LD $@"
 	@$(LINK) -o $@ $^ $(DAEMON_LIBS)
 
+# Calls that change files, or would: tests/sim/real/file_wrap.c has them all.
+FILE_CALLS = open openat close closedir mkdir unlink unlinkat rmdir pwrite \
+	writev ftruncate fsync fdatasync fstatvfs mmap write pwritev pwrite64 \
+	ftruncate64 fallocate posix_fallocate sync_file_range syncfs dup \
+	truncate creat link symlink rename renameat mkdirat
+comma = ,
+WRAPPED = $(FILE_CALLS:%=-Wl$(comma)--wrap=%)
+# Only what is linked in can be wrapped.
+REAL_LIBS = $(patsubst -llmdb,-l:liblmdb.a -lpthread,$(DAEMON_LIBS))
+
 # The same with the product's own ways to write and to read; see sim_media.h.
 $(B)/sim-real: $(filter-out $(O)/tests/sim/sim_media.o, \
 		$(call objects,tests/sim/*.c tests/sim/real/*.c)) \
 		$(TESTLIB) $(ALL_BUT_MAIN)
 	@echo "LD $@"
-	@$(LINK) -o $@ $^ $(DAEMON_LIBS)
+	@$(LINK) $(WRAPPED) -o $@ $^ $(REAL_LIBS)
 
 $(B)/power-cut: $(call objects,tests/cut/*.c) \
 		$(TESTLIB) $(ALL_BUT_MAIN)

@@ -63,6 +63,14 @@ step() {
 	return "$status"
 }
 
+# fails COMMAND...: what has to find something does.
+fails() {
+	local status=0
+
+	"$@" || status=$?
+	[ "$status" -eq 1 ]
+}
+
 install_packages build test || exit 1
 
 jobs=-j$(nproc)
@@ -80,6 +88,9 @@ if step "gcc build" make "$jobs" programs; then
 	step "simulator's old failures" build/sim --regressions \
 		tests/sim/regressions
 	step "simulator's checks" tests/sim/selftest.sh
+	step "simulator, real stores" build/sim-real --disks lmdb --seeds 30
+	step "simulator, lying disks" fails build/sim-real --disks lying \
+		--seeds 2
 	step "fuzz corpus" build/fuzz-replay
 	step "lint" make lint
 	step "real daemons" python3 tests/proc/run.py

@@ -38,6 +38,10 @@ static const char help[] =
     "                        build/sim-real can\n"
     "  --defect NAME         with bytes: finds a defect that is planted; crc,\n"
     "                        proof, field, split, epoch, or all of them\n"
+    "  --disks KIND          memory; or lmdb as the daemon has them, or "
+    "lying:\n"
+    "                        LMDB on disks that do not sync, with which no\n"
+    "                        seed can be good; build/sim-real can\n"
     "\n"
     "Instead of what the seed draws:\n"
     "  --nodes N             1 to 7 nodes\n"
@@ -127,6 +131,7 @@ enum option_code {
 	OPTION_PROFILE,
 	OPTION_MESSAGES,
 	OPTION_DEFECT,
+	OPTION_DISKS,
 	OPTION_CLIENTS,
 	OPTION_OPERATIONS,
 	OPTION_WITHOUT,
@@ -150,6 +155,7 @@ static const struct option options[] = {
 	{ "profile", required_argument, NULL, OPTION_PROFILE },
 	{ "defect", required_argument, NULL, OPTION_DEFECT },
 	{ "messages", required_argument, NULL, OPTION_MESSAGES },
+	{ "disks", required_argument, NULL, OPTION_DISKS },
 	{ "clients", required_argument, NULL, OPTION_CLIENTS },
 	{ "operations", required_argument, NULL, OPTION_OPERATIONS },
 	{ "without", required_argument, NULL, OPTION_WITHOUT },
@@ -192,6 +198,17 @@ parse_messages(const char *name)
 	if (strcmp(name, "bytes") != 0 || sim_media.streams == NULL)
 		usage("this program has no such messages", name);
 	return SIM_MESSAGES_BYTES;
+}
+
+static enum sim_disks_kind
+parse_disks(const char *name)
+{
+	for (unsigned i = 0; i < SIM_DISKS_COUNT; i++) {
+		if (strcmp(sim_disks_names[i], name) == 0 &&
+		    (i == SIM_DISKS_MEMORY || sim_media.files != NULL))
+			return (enum sim_disks_kind)i;
+	}
+	usage("this program has no such disks", name);
 }
 
 /* "3", "3.25": whole milliseconds. */
@@ -268,6 +285,7 @@ take_run_option(int option, struct sim_options *run)
 		return true;
 	case OPTION_TIME: run->duration = parse_seconds("--time"); return true;
 	case OPTION_PROFILE: run->profile = parse_profile(optarg); return true;
+	case OPTION_DISKS: run->disks = parse_disks(optarg); return true;
 	case OPTION_FAIL_IF: run->fail_if = parse_counter(optarg); return true;
 	default: return false;
 	}
@@ -410,11 +428,26 @@ find_defects(struct arguments *arguments)
 	return good ? STATUS_GOOD : STATUS_FAILED;
 }
 
+static bool
+run(struct arguments *arguments)
+{
+	const struct sim_campaign *campaign = &arguments->campaign;
+
+	if (arguments->defect != NULL)
+		return find_defects(arguments) == STATUS_GOOD;
+	if (arguments->one_seed)
+		return run_one(campaign) == STATUS_GOOD;
+	if (arguments->shrinks)
+		return sim_shrink(campaign->first, &campaign->options);
+	if (arguments->regressions != NULL)
+		return sim_regressions_run(arguments->regressions, run_again);
+	return sim_campaign_run(campaign);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct arguments arguments;
-	const struct sim_campaign *campaign = &arguments.campaign;
 	bool good;
 
 	parse_arguments(argc, argv, &arguments);
@@ -423,17 +456,12 @@ main(int argc, char **argv)
 	    1)
 		usage(
 		    "give one of", "--seed, --seeds, --shrink, --regressions");
-	if (arguments.defect != NULL)
-		return find_defects(&arguments);
-	if (arguments.one_seed)
-		return run_one(campaign);
-	if (campaign->options.trace)
+	if (arguments.campaign.options.trace && !arguments.one_seed)
 		usage("only with --seed goes", "--trace");
-	if (arguments.shrinks)
-		good = sim_shrink(campaign->first, &campaign->options);
-	else if (arguments.regressions != NULL)
-		good = sim_regressions_run(arguments.regressions, run_again);
-	else
-		good = sim_campaign_run(campaign);
+	if (sim_media.files != NULL)
+		sim_media.files->begin();
+	good = run(&arguments);
+	if (sim_media.files != NULL)
+		sim_media.files->end();
 	return good ? STATUS_GOOD : STATUS_FAILED;
 }

@@ -18,6 +18,7 @@
  * sim_node        a replica's process: clock, turns, crashes
  * sim_host        what it asks of its host
  * sim_disk        the disks of a node
+ * sim_files       as files
  * sim_client      clients and the history of what they saw
  * sim_serve       their operations at a node
  * sim_command     what they ask for, beyond puts and deletes
@@ -63,6 +64,7 @@ enum sim_purpose {
 	SIM_RNG_NODE,
 	SIM_RNG_MEDIA,
 	SIM_RNG_QUIRK,
+	SIM_RNG_FILES,
 	SIM_RNG_COUNT
 };
 

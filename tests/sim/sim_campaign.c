@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 /* From so many runs on, everything that can happen should have. */
-#define COVERED_RUNS_MIN 500
+#define COVERED_RUNS_MIN      500
+#define COVERED_FILE_RUNS_MIN 50
 /* More runs that show nothing mean that the configurations are wrong. */
 #define VACUOUS_PERCENT_MAX 10
 /* Of fewer runs a single one is too large a share. */
@@ -149,6 +150,8 @@ sim_print_repeat(uint64_t seed, const struct sim_options *options)
 		printf(" --messages bytes");
 	if (options->defect != NULL)
 		printf(" --defect %s", options->defect);
+	if (options->disks != SIM_DISKS_MEMORY)
+		printf(" --disks %s", sim_disks_names[options->disks]);
 	if (options->nodes_count != 0)
 		printf(" --nodes %u", options->nodes_count);
 	if (options->clients_count != 0)
@@ -185,10 +188,34 @@ least_count(const struct sim_campaign *campaign, uint64_t runs_count)
 		     options->nodes_count == 0 && options->clients_count == 0 &&
 		     options->operations_max == 0 && options->without == 0 &&
 		     options->faults_until == 0 && options->duration == 0;
+	uint64_t runs_min = options->disks == SIM_DISKS_MEMORY
+				? COVERED_RUNS_MIN
+				: COVERED_FILE_RUNS_MIN;
 
 	if (campaign->coverage != 0)
 		return campaign->coverage;
-	return drawn && runs_count >= COVERED_RUNS_MIN ? 1 : 0;
+	return drawn && runs_count >= runs_min ? 1 : 0;
+}
+
+/* What is counted in such a campaign ... */
+static unsigned
+counted_covers(const struct sim_campaign *campaign)
+{
+	const struct sim_options *options = &campaign->options;
+
+	return SIM_COVER_NEVER | SIM_COVER_ALWAYS |
+	       (options->messages == SIM_MESSAGES_BYTES ? SIM_COVER_BYTES : 0) |
+	       (options->disks == SIM_DISKS_MEMORY ? 0 : SIM_COVER_FILES);
+}
+
+/* ... and what it has to cover. */
+static unsigned
+judged_covers(const struct sim_campaign *campaign)
+{
+	unsigned covers = counted_covers(campaign) & ~SIM_COVER_NEVER;
+
+	return (covers & SIM_COVER_FILES) != 0 ? covers & ~SIM_COVER_ALWAYS
+					       : covers;
 }
 
 /* Pipelining is to be seen in a good part of the runs. */
@@ -225,7 +252,8 @@ judge(const struct sim_campaign *campaign, const struct sim_counters *counters,
 		    vacuous_count, runs_count, VACUOUS_PERCENT_MAX);
 		good = false;
 	}
-	if (sim_counters_missing(counters, streams, least) > 0) {
+	if (sim_counters_missing(counters, judged_covers(campaign), least) >
+	    0) {
 		printf("FAILED: the campaign does not cover what it should\n");
 		good = false;
 	}
@@ -262,7 +290,7 @@ static bool
 summarise(const struct sim_campaign *campaign, const struct shared *shared)
 {
 	struct sim_counters counters = { 0 };
-	bool streams = campaign->options.messages == SIM_MESSAGES_BYTES;
+	unsigned covers = counted_covers(campaign);
 	uint64_t runs_count = 0;
 	uint64_t vacuous_count = 0;
 	bool good = true;
@@ -273,9 +301,9 @@ summarise(const struct sim_campaign *campaign, const struct shared *shared)
 		vacuous_count += shared->jobs[i].vacuous_count;
 	}
 	if (campaign->lists_coverage)
-		sim_counters_list(&counters, streams);
+		sim_counters_list(&counters, covers & ~SIM_COVER_NEVER);
 	else
-		sim_counters_print(&counters, streams);
+		sim_counters_print(&counters, covers);
 	for (unsigned i = 0; i < campaign->jobs_count; i++) {
 		if (shared->jobs[i].failed)
 			print_failure(campaign, &shared->jobs[i]);

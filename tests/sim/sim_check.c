@@ -279,6 +279,7 @@ sim_check_turn(struct sim *sim, struct sim_node *node)
 	struct node_status status;
 	char why[256] = "";
 
+	sim_disks_check_twins(&node->disks);
 	if (!node_check(node->node, why, sizeof(why)))
 		sim_fail(sim, "node %" PRIu64 ": %s", node->id, why);
 	node_get_status(
@@ -437,6 +438,8 @@ sim_check_promise(
 	sim_image_load(&watch_of(sim, node)->image, node);
 	sim->counters.promises_checked++;
 	sim_check_sender(sim, node, message);
+	if (sim_chance(&sim->rng[SIM_RNG_FILES], sim->config.image_ppm))
+		sim_disks_check_image(&node->disks, node->generation);
 	switch (message->kind) {
 	case RAFT_PREVOTE_REQUEST: break;
 	case RAFT_PREVOTE_RESPONSE:

@@ -444,6 +444,29 @@ static void (*const draws[])(struct sim_config *config, struct rng *rng) = {
 	draw_bother,
 };
 
+const char *const sim_disks_names[SIM_DISKS_COUNT] = {
+	[SIM_DISKS_MEMORY] = "memory",
+	[SIM_DISKS_LMDB] = "lmdb",
+	[SIM_DISKS_LYING] = "lying",
+};
+
+/*
+ * All faults that files cannot have are named here. Damage is that of single
+ * records: their place in a file is LMDB's affair.
+ */
+static void
+take_files(struct sim_config *config)
+{
+	raft_usec *power_cut = &config->fault_mean[SIM_FAULT_POWER_CUT];
+	bool left_out =
+	    (config->options.without >> SIM_FAULT_POWER_CUT & 1) != 0;
+
+	config->fault_mean[SIM_FAULT_DAMAGE] = 0;
+	config->image_ppm = 5000;
+	if (*power_cut == 0 && !left_out)
+		*power_cut = config->fault_mean[SIM_FAULT_CRASH];
+}
+
 void
 sim_config_draw(
     struct sim_config *config, uint64_t seed, const struct sim_options *options)
@@ -460,6 +483,8 @@ sim_config_draw(
 		if (draws[i] == bend_to_profile)
 			leave_out(config, options->without);
 	}
+	if (options->disks != SIM_DISKS_MEMORY)
+		take_files(config);
 	apply_options(config, options);
 }
 

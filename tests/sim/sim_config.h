@@ -85,12 +85,23 @@ extern const char *const sim_part_names[SIM_PARTS_COUNT];
 /* As what they travel; see sim_media.h. */
 enum sim_messages { SIM_MESSAGES_STRUCTS, SIM_MESSAGES_BYTES };
 
+/* What the stores are on; see sim_files.h. */
+enum sim_disks_kind {
+	SIM_DISKS_MEMORY,
+	SIM_DISKS_LMDB,
+	SIM_DISKS_LYING, /* as before, but nothing is synced: no run is good */
+	SIM_DISKS_COUNT
+};
+
+extern const char *const sim_disks_names[SIM_DISKS_COUNT];
+
 /* What is not as the seed draws it. Zeros: all is. */
 struct sim_options {
 	enum sim_profile profile;
 	enum sim_messages messages;
 	/* The run gets a defect that it is to find: a proof that it would. */
 	const char *defect;
+	enum sim_disks_kind disks;
 	unsigned nodes_count;
 	unsigned clients_count;
 	uint64_t operations_max; /* that clients begin before the healing */
@@ -162,6 +173,9 @@ struct sim_config {
 	bool clocks_jump;      /* ahead, or stand still while their host does */
 
 	uint32_t quirks; /* a bit for each */
+	/* Of disks that are files: what they are after a power cut is looked at
+	 * with so many of the promises that a node makes. */
+	uint32_t image_ppm;
 
 	raft_usec fault_mean[SIM_FAULTS_COUNT]; /* between two; 0: not at all */
 };

@@ -2,7 +2,6 @@
 
 #include "common/macros.h"
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,19 +11,20 @@
 static const struct {
 	const char *name;
 	size_t offset;
-	bool covered;
-	bool streams; /* only where messages are bytes */
+	enum sim_cover cover;
 } table[] = {
-#define ROW(name, covered, streams)                                            \
-	{ #name, offsetof(struct sim_counters, name), covered, streams },
-#define COUNTED(name)  ROW(name, false, false)
-#define COVERED(name)  ROW(name, true, false)
-#define STREAMED(name) ROW(name, true, true)
+#define ROW(name, cover) { #name, offsetof(struct sim_counters, name), cover },
+#define COUNTED(name)    ROW(name, SIM_COVER_NEVER)
+#define COVERED(name)    ROW(name, SIM_COVER_ALWAYS)
+#define STREAMED(name)   ROW(name, SIM_COVER_BYTES)
+#define FILED(name)      ROW(name, SIM_COVER_FILES)
 	SIM_COUNTERS(COUNTED, COVERED) SIM_STREAM_COUNTERS(STREAMED)
+	    SIM_FILE_COUNTERS(FILED)
 #undef ROW
 #undef COUNTED
 #undef COVERED
 #undef STREAMED
+#undef FILED
 };
 
 uint64_t
@@ -59,17 +59,18 @@ sim_counters_add(struct sim_counters *to, const struct sim_counters *from)
 #define COUNTER(name) to->name += from->name;
 	SIM_COUNTERS(COUNTER, COUNTER)
 	SIM_STREAM_COUNTERS(COUNTER)
+	SIM_FILE_COUNTERS(COUNTER)
 #undef COUNTER
 }
 
 void
-sim_counters_print(const struct sim_counters *counters, bool streams)
+sim_counters_print(const struct sim_counters *counters, unsigned covers)
 {
 	unsigned place = 0;
 	char item[40];
 
 	for (unsigned i = 0; i < ARRAY_COUNT(table); i++) {
-		if (table[i].streams && !streams)
+		if ((covers & table[i].cover) == 0)
 			continue;
 		snprintf(item, sizeof(item), "%s %" PRIu64, table[i].name,
 		    sim_counters_get(counters, i));
@@ -81,10 +82,10 @@ sim_counters_print(const struct sim_counters *counters, bool streams)
 }
 
 void
-sim_counters_list(const struct sim_counters *counters, bool streams)
+sim_counters_list(const struct sim_counters *counters, unsigned covers)
 {
 	for (unsigned i = 0; i < ARRAY_COUNT(table); i++) {
-		if (table[i].covered && (streams || !table[i].streams))
+		if ((covers & table[i].cover) != 0)
 			printf("%-28s %" PRIu64 "\n", table[i].name,
 			    sim_counters_get(counters, i));
 	}
@@ -92,15 +93,14 @@ sim_counters_list(const struct sim_counters *counters, bool streams)
 
 unsigned
 sim_counters_missing(
-    const struct sim_counters *counters, bool streams, uint64_t least)
+    const struct sim_counters *counters, unsigned covers, uint64_t least)
 {
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < ARRAY_COUNT(table); i++) {
 		uint64_t value = sim_counters_get(counters, i);
 
-		if (!table[i].covered || value >= least ||
-		    (table[i].streams && !streams))
+		if ((covers & table[i].cover) == 0 || value >= least)
 			continue;
 		count++;
 		printf("happened %" PRIu64 " times, not %" PRIu64 ": %s\n",

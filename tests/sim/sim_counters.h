@@ -9,6 +9,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Of disks that are files; to be covered in a campaign with these, in which
+ * damage is not. */
+#define SIM_FILE_COUNTERS(FILED)                                               \
+	FILED(stores_opened)                                                   \
+	FILED(stores_closed)                                                   \
+	FILED(stores_killed)                                                   \
+	FILED(reads_compared)                                                  \
+	FILED(images_compared)                                                 \
+	FILED(images_with_pending)                                             \
+	FILED(cuts)                                                            \
+	FILED(cuts_with_pending)                                               \
+	FILED(cuts_in_a_call)                                                  \
+	FILED(commits_in_doubt)                                                \
+	FILED(commits_in_doubt_kept)                                           \
+	FILED(opens_failed)
+
 #define SIM_COUNTERS(COUNTED, COVERED)                                         \
 	COVERED(events)                                                        \
 	COVERED(turns)                                                         \
@@ -233,21 +249,31 @@
 	COVERED(flips_of_hellos)                                               \
 	COVERED(flips_of_pieces)
 
+/* Which campaigns have to cover what is counted. */
+enum sim_cover {
+	SIM_COVER_NEVER = 1u,
+	SIM_COVER_ALWAYS = 2u, /* but those on files, which have fewer faults */
+	SIM_COVER_BYTES = 4u,  /* those whose messages are bytes */
+	SIM_COVER_FILES = 8u   /* those whose disks are files */
+};
+
 struct sim_counters {
 #define COUNTER(name) uint64_t name;
 	SIM_COUNTERS(COUNTER, COUNTER)
 	SIM_STREAM_COUNTERS(COUNTER)
+	SIM_FILE_COUNTERS(COUNTER)
 #undef COUNTER
 };
 
 void sim_counters_add(struct sim_counters *to, const struct sim_counters *from);
-/* Prints all, some a line, to stdout. `streams`: messages were bytes. */
-void sim_counters_print(const struct sim_counters *counters, bool streams);
-/* Those that are to be covered, one a line. */
-void sim_counters_list(const struct sim_counters *counters, bool streams);
-/* Prints those to be covered that are below `least`; how many there are. */
+/* Prints those of the kinds in `covers` (bits of enum sim_cover), some a line,
+ * to stdout. */
+void sim_counters_print(const struct sim_counters *counters, unsigned covers);
+/* The same, one a line. */
+void sim_counters_list(const struct sim_counters *counters, unsigned covers);
+/* Prints those that are below `least`; how many there are. */
 unsigned sim_counters_missing(
-    const struct sim_counters *counters, bool streams, uint64_t least);
+    const struct sim_counters *counters, unsigned covers, uint64_t least);
 
 /* By number, in the order above; -1: there is none of that name. */
 int sim_counters_find(const char *name);

@@ -135,8 +135,7 @@ host_open_data(
 	struct sim_node *node = context;
 
 	sim_host_pass_commits(node);
-	*ret_store = sim_disks_open_data(&node->disks, generation, empty);
-	return 0;
+	return sim_disks_open_data(&node->disks, generation, empty, ret_store);
 }
 
 static int
@@ -145,8 +144,7 @@ host_remove_data_but(void *context, uint64_t generation)
 	struct sim_node *node = context;
 
 	sim_host_pass_commits(node);
-	sim_disks_remove_data_but(&node->disks, generation);
-	return 0;
+	return sim_disks_remove_data_but(&node->disks, generation);
 }
 
 struct node_host

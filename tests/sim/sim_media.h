@@ -8,11 +8,13 @@
  * also do as the daemon does:
  *
  *	--messages bytes   all that nodes say as HTTP and JSON, in streams
+ *	--disks lmdb       their disks as files, see sim_files.h
  *
  * The seed decides as much as ever.
  */
 
 #include "tests/sim/sim.h"
+#include "tests/sim/sim_files.h"
 #include "tests/sim/sim_packet.h"
 
 /* Messages as bytes: each packet with content is a part of the stream of its
@@ -36,6 +38,8 @@ struct sim_media {
 	const char *program; /* what repeats a seed */
 	/* NULL: this program has structs only. */
 	const struct sim_streams_ops *streams;
+	/* NULL: its disks are in memory only. */
+	const struct sim_files_ops *files;
 };
 
 /* Defined once in each program. */

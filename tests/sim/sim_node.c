@@ -117,7 +117,7 @@ sim_nodes_init(struct sim *sim)
 
 		node->sim = sim;
 		node->id = id;
-		sim_disks_init(&node->disks);
+		sim_disks_init(&node->disks, sim);
 		node->wake_at = RAFT_NEVER;
 		fill_params(sim, node);
 		sim_schedule(sim,
@@ -165,13 +165,14 @@ drop_inbox(struct sim_node *node)
 static void
 close_stores(struct sim_node *node)
 {
+	sim_disks_die(&node->disks, node->powered);
 	node_free(node->node);
 	store_close(node->log);
 	node->node = NULL;
 	node->log = NULL;
 	node->told = false;
 	node->doomed = false;
-	sim_disks_mend(&node->disks);
+	sim_disks_died(&node->disks, node->powered);
 }
 
 void
@@ -314,11 +315,12 @@ start(struct sim *sim, struct sim_node *node)
 	draw_nonce(rng, node->params.directory_nonce);
 	draw_nonce(rng, node->params.cluster_id);
 	node->book = (struct node_members){ 0 };
-	node->log = store_mem_open(node->disks.log);
 	node->turn_at = sim->now;
 	node->powered = true;
-	error = node_new(&node->node, &node->params, node->log, &host,
-	    sim_node_clock(node, sim->now), why, sizeof(why));
+	error = sim_disks_open_log(&node->disks, &node->log, why, sizeof(why));
+	if (error == 0)
+		error = node_new(&node->node, &node->params, node->log, &host,
+		    sim_node_clock(node, sim->now), why, sizeof(why));
 	if (error != 0) {
 		node->node = NULL;
 		start_failed(sim, node, error, why);
@@ -375,7 +377,7 @@ sim_node_wipe(struct sim_node *node)
 {
 	ASSERT(node->node == NULL);
 	sim_disks_release(&node->disks);
-	sim_disks_init(&node->disks);
+	sim_disks_init(&node->disks, node->sim);
 	node->commits_count = 0;
 	node->lost_id = node->member_id;
 	node->member_id = 0;

@@ -10,15 +10,14 @@ open_data(void *context, uint64_t generation, struct store **ret_store)
 {
 	struct sim_node *node = context;
 
-	*ret_store = sim_disks_open_data(&node->disks, generation, false);
-	return 0;
+	return sim_disks_open_data(&node->disks, generation, false, ret_store);
 }
 
 /* As the operator does with the daemon's --force-new-cluster. */
 static void
 force(struct sim *sim, struct sim_node *node)
 {
-	struct store *log = store_mem_open(node->disks.log);
+	struct store *log = NULL;
 	struct node_recover *recover = NULL;
 	uint8_t cluster_id[NODE_NONCE_SIZE];
 	char why[512] = "";
@@ -26,8 +25,10 @@ force(struct sim *sim, struct sim_node *node)
 
 	for (size_t i = 0; i < sizeof(cluster_id); i++)
 		cluster_id[i] = (uint8_t)rng_next(&sim->rng[SIM_RNG_NODE]) | 1;
-	error =
-	    node_recover_open(&recover, log, open_data, node, why, sizeof(why));
+	error = sim_disks_open_log(&node->disks, &log, why, sizeof(why));
+	if (error == 0)
+		error = node_recover_open(
+		    &recover, log, open_data, node, why, sizeof(why));
 	if (error == 0)
 		error = node_recover_check(
 		    recover, NULL, 0, true, why, sizeof(why));

@@ -10,10 +10,12 @@ open_node(struct sim *sim, struct sim_node *node,
     const struct node_params *params, char *why, size_t size)
 {
 	const struct node_host host = sim_host_of(node);
-	struct store *log = store_mem_open(node->disks.log);
 	struct node *opened = NULL;
-	int error;
+	struct store *log;
+	int error = sim_disks_open_log(&node->disks, &log, why, size);
 
+	if (error != 0)
+		return error;
 	node->turn_at = sim->now;
 	node->commits_count = sim_disks_commits_count(&node->disks);
 	error = node_new(&opened, params, log, &host,
@@ -31,7 +33,8 @@ make_foreign(struct sim *sim, struct sim_node *node)
 	struct node_params params = node->params;
 	char why[512] = "";
 
-	sim_disks_init(&node->disks);
+	sim_disks_init(&node->disks, sim);
+	sim_disks_mend(&node->disks);
 	snprintf(params.cluster, sizeof(params.cluster), "elsewhere");
 	if (open_node(sim, node, &params, why, sizeof(why)) != 0)
 		sim_fail(sim, "no other cluster can be made: %s", why);
