@@ -336,6 +336,8 @@ sim_check_start(struct sim *sim, struct sim_node *node)
 	memset(watch->heard_at, 0, sizeof(watch->heard_at));
 	memset(watch->matched, 0, sizeof(watch->matched));
 	sim_check_turn(sim, node);
+	if (sim_chance(&sim->rng[SIM_RNG_FILES], sim->config.start_image_ppm))
+		sim_disks_check_image(&node->disks, node->generation);
 	kv_get_stats(node_kv(node->node), &stats);
 	sim->counters.replays_at_boot +=
 	    kv_applied_index(node_kv(node->node)) > stats.checkpoint_index;

@@ -463,6 +463,7 @@ take_files(struct sim_config *config)
 
 	config->fault_mean[SIM_FAULT_DAMAGE] = 0;
 	config->image_ppm = 5000;
+	config->start_image_ppm = 500000;
 	if (*power_cut == 0 && !left_out)
 		*power_cut = config->fault_mean[SIM_FAULT_CRASH];
 }

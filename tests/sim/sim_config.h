@@ -176,6 +176,9 @@ struct sim_config {
 	/* Of disks that are files: what they are after a power cut is looked at
 	 * with so many of the promises that a node makes. */
 	uint32_t image_ppm;
+	/* And of its starts: nothing may be built upon what only the page cache
+	 * has, as after a kill in the middle of a write. */
+	uint32_t start_image_ppm;
 
 	raft_usec fault_mean[SIM_FAULTS_COUNT]; /* between two; 0: not at all */
 };

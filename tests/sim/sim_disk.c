@@ -265,7 +265,7 @@ sim_disks_break(
 		.n = n,
 		.code = code,
 		.fault = (unsigned)(seed >> 8 & 0xff),
-		.is_last = seed % 3 == 0,
+		.is_last = seed % 2 == 0,
 		.only_syncs = (seed >> 16 & 1) != 0,
 	};
 
