@@ -528,6 +528,12 @@ lmdb_open_env(struct lmdb_store *store, const struct store_lmdb_params *params)
 	/* Slots of a killed process would keep old pages for ever. */
 	if (mdb_code == 0)
 		mdb_code = mdb_reader_check(store->env, &dead_count);
+	/*
+	 * A process that was killed while it wrote the meta page may have left
+	 * a commit that is in the page cache only. It counts from now on.
+	 */
+	if (mdb_code == 0)
+		mdb_code = mdb_env_sync(store->env, 1);
 	return lmdb_error(mdb_code);
 }
 
