@@ -33,7 +33,8 @@
  * sim_quirks      rare paths, made common
  * sim_moment      faults at the worst of moments
  * sim_operator    changes of the members and of the leadership
- * sim_check       invariants after each event: of nodes, logs, commits and members
+ * sim_check       invariants after each event: of nodes, logs, commits, members
+ *                 and leaders
  * sim_image       what the durable image of a log holds
  * sim_replay      the history against the committed log
  * sim_pace        cluster time, expiry and locks, by the committed log

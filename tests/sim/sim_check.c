@@ -272,6 +272,19 @@ trace_state(struct sim *sim, const struct sim_node *node,
 	    watch->applied_index);
 }
 
+static void
+check_leading(
+    struct sim *sim, struct sim_node *node, const struct raft_status *raft)
+{
+	const struct sim_watch *watch = watch_of(sim, node);
+
+	sim_check_leader(sim, node, raft->term);
+	if (watch->role != RAFT_LEADER || watch->life_term != raft->term)
+		sim_check_votes(sim, node, raft);
+	sim_check_leases(sim, node, raft->term);
+	sim_check_hears(sim, node, raft);
+}
+
 void
 sim_check_turn(struct sim *sim, struct sim_node *node)
 {
@@ -299,8 +312,7 @@ sim_check_turn(struct sim *sim, struct sim_node *node)
 	sim_damage_look(sim, node, &status);
 	sim_check_log(sim, node, &status.raft);
 	if (status.raft.role == RAFT_LEADER)
-		sim_check_leader(sim, node, status.raft.term);
-	sim_check_hears(sim, node, &status.raft);
+		check_leading(sim, node, &status.raft);
 	sim_check_commit(sim, node, &status.raft);
 	check_life_state(sim, node, &status.raft);
 	check_applied(sim, node, &status.raft);

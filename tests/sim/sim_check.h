@@ -228,10 +228,16 @@ void sim_check_sender(struct sim *sim, const struct sim_node *node,
     const struct raft_message *message);
 /* ---- sim_check_lead.c ---- */
 
-/* Does the node, if it leads, hear a quorum? Before the watch is brought up to
+/* Does the node, which leads, hear a quorum? Before the watch is brought up to
  * date. */
 void sim_check_hears(
     struct sim *sim, struct sim_node *node, const struct raft_status *raft);
+/* Did the node, which has just been elected, have a vote itself? */
+void sim_check_votes(struct sim *sim, const struct sim_node *node,
+    const struct raft_status *raft);
+/* Has nobody who led before `term`, in which the node leads, a lease still? */
+void
+sim_check_leases(struct sim *sim, const struct sim_node *node, raft_term term);
 
 /* ---- sim_check_disjoint.c ---- */
 
