@@ -190,7 +190,7 @@ is_same(const struct raft_status *a, const struct raft_status *b)
 
 /* A message of a past term changes nothing, but that a candidate may give up
  * whom voters refuse that do not heed its term; and who only asks whether it would
- * be elected moves neither term nor vote. */
+ * be elected moves neither term nor vote nor role. */
 static void
 check_late(struct sim *sim, struct sim_node *node,
     const struct raft_message *message, const struct node_status *before)
@@ -204,6 +204,8 @@ check_late(struct sim *sim, struct sim_node *node,
 	node_get_status(node->node, 0, &after);
 	if (after.raft.term != before->raft.term ||
 	    after.raft.vote != before->raft.vote ||
+	    (message->kind == RAFT_PREVOTE_REQUEST &&
+		after.raft.role != before->raft.role) ||
 	    (message->term < before->raft.term &&
 		message->kind != RAFT_VOTE_RESPONSE &&
 		message->kind != RAFT_PREVOTE_RESPONSE &&
