@@ -437,11 +437,28 @@ sim_damage_explains(struct sim *sim, struct sim_node *node, int error)
 	return true;
 }
 
+/* Crashes and power cuts leave nothing to be repaired. */
+static void
+check_repairs(struct sim *sim, const struct sim_node *node)
+{
+	if (node->broken || node->rolled_back || node->false_state != 0)
+		return;
+	for (enum node_repair i = 0; i < NODE_REPAIRS_COUNT; i++) {
+		const char *said = node_get_repair(node->node, i);
+
+		if (said != NULL)
+			sim_fail(sim,
+			    "node %" PRIu64 ", which nothing damaged: %s",
+			    node->id, said);
+	}
+}
+
 void
 sim_damage_started(struct sim *sim, struct sim_node *node)
 {
 	struct node_status status;
 
+	check_repairs(sim, node);
 	if (!node->broken || node->rolled_back)
 		return;
 	node->latent = false;
