@@ -76,6 +76,11 @@ sim_check_votes(struct sim *sim, const struct sim_node *node,
 	raft_index index = log->last_index;
 	raft_index commit = MIN(raft->commit_index, log->last_index);
 
+	if (raft->repair_until != 0)
+		sim_fail(sim,
+		    "node %" PRIu64 " leads in term %" PRIu64
+		    " and may lack entries up to %" PRIu64,
+		    node->id, raft->term, raft->repair_until);
 	/* Those before its own first entry, the newest or what is committed. */
 	while (index > 0 && sim_log_at(log, index)->term >= raft->term)
 		index--;

@@ -453,6 +453,23 @@ check_repairs(struct sim *sim, const struct sim_node *node)
 	}
 }
 
+/* A log that is shorter than it was says so, or it would be believed. */
+static void
+check_noted(struct sim *sim, const struct sim_node *node,
+    const struct node_status *status)
+{
+	raft_index last = sim->checks->watches[node->id].log.last_index;
+
+	if (node->latent && status->state == NODE_MEMBER &&
+	    status->raft.last_index < last && status->raft.repair_until < last)
+		sim_fail(sim,
+		    "the log of node %" PRIu64 " ended at %" PRIu64
+		    " and now does at %" PRIu64
+		    ", of which it has no note but %" PRIu64,
+		    node->id, last, status->raft.last_index,
+		    status->raft.repair_until);
+}
+
 void
 sim_damage_started(struct sim *sim, struct sim_node *node)
 {
@@ -461,9 +478,10 @@ sim_damage_started(struct sim *sim, struct sim_node *node)
 	check_repairs(sim, node);
 	if (!node->broken || node->rolled_back)
 		return;
-	node->latent = false;
 	node_get_status(
 	    node->node, sim_node_clock(node, node->turn_at), &status);
+	check_noted(sim, node, &status);
+	node->latent = false;
 	sim->counters.damages_log_cut += status.raft.repair_until != 0;
 	sim->counters.damages_state_lost += status.raft.state_lost;
 }
