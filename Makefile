@@ -165,6 +165,10 @@ check: programs
 lint: programs
 	scripts/lint.sh $(O)
 
+# Bugs put back one at a time: do the tests find each of them?
+mutants:
+	tests/mutants/mutants.py
+
 bench: all fanout
 	scripts/bench.sh
 
@@ -211,6 +215,6 @@ uninstall:
 		$(DESTDIR)$(sysusersdir)/luminous.conf \
 		$(DESTDIR)$(tmpfilesdir)/luminous.conf
 
-.PHONY: $(PROGRAMS) programs all check lint bench coverage fuzz fuzzer clean \
-	install uninstall
+.PHONY: $(PROGRAMS) programs all check lint bench coverage mutants fuzz \
+	fuzzer clean install uninstall
 .DELETE_ON_ERROR:

@@ -509,6 +509,43 @@ START_TEST(J6_reads_of_one_turn_share_one_round)
 }
 END_TEST
 
+static struct machine *
+elect_with_leases(struct node_cluster *cluster)
+{
+	for (unsigned i = 0; i < cluster->count; i++) {
+		struct machine *machine = &cluster->machine[i];
+		struct node_params params = machine_params(machine);
+
+		params.raft.lease_reads = true;
+		machine_stop(machine);
+		ck_assert_int_eq(machine_start_with(machine, &params), 0);
+	}
+	return node_cluster_elect(cluster);
+}
+
+/* The process was stopped after the loop looked at its clock. */
+START_TEST(P4_lease_that_ends_within_a_pass_answers_nobody)
+{
+	struct node_cluster *cluster = node_cluster_new(3);
+	struct machine *leader = elect_with_leases(cluster);
+	struct get early = { .read = { .done = get_done } };
+	struct get late = { .read = { .done = get_done } };
+	raft_usec began = cluster->now;
+
+	ck_assert_uint_gt(node_lease_until(leader->node), began);
+	ck_assert_int_eq(node_read(leader->node, &early.read), 0);
+	ck_assert_int_eq(node_turn(leader->node, began), 0);
+	ck_assert_uint_eq(early.done, 1);
+	ck_assert_int_eq(node_read(leader->node, &late.read), 0);
+	cluster->now = node_lease_until(leader->node);
+	ck_assert_int_eq(node_turn(leader->node, began), 0);
+	ck_assert_uint_eq(late.done, 0);
+	node_cluster_settle(cluster);
+	ck_assert_uint_eq(late.done, 1);
+	node_cluster_free(cluster);
+}
+END_TEST
+
 START_TEST(follower_refuses_writes_and_serves_reads)
 {
 	struct node_cluster *cluster = node_cluster_new(3);
@@ -619,6 +656,7 @@ node_suite(void)
 	tcase_add_test(three, append_leaves_before_the_own_commit);
 	tcase_add_test(three, K3_deposed_leader_answers_nobody_until_it_knows);
 	tcase_add_test(three, J6_reads_of_one_turn_share_one_round);
+	tcase_add_test(three, P4_lease_that_ends_within_a_pass_answers_nobody);
 	tcase_add_test(three, follower_refuses_writes_and_serves_reads);
 	tcase_add_test(
 	    three, log_is_cut_when_all_have_it_and_the_checkpoint_holds_it);
