@@ -282,7 +282,6 @@ check_leading(
 	if (watch->role != RAFT_LEADER || watch->life_term != raft->term)
 		sim_check_votes(sim, node, raft);
 	sim_check_leases(sim, node, raft->term);
-	sim_check_hears(sim, node, raft);
 }
 
 void

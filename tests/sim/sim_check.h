@@ -94,8 +94,6 @@ struct sim_watch {
 	raft_index compacted_index;
 	raft_index covered_index; /* the cut that the data on disk makes good */
 	raft_index members_index; /* of the membership in effect */
-	raft_term led_term;       /* as leader, */
-	raft_usec led_at;         /* under this membership since then */
 	uint64_t revision;
 	uint64_t elections;
 	enum node_state state;
@@ -226,12 +224,9 @@ bool sim_check_may_campaign(struct sim *sim, const struct sim_node *node);
 /* A message is about to leave: may it be sent by whom it comes from? */
 void sim_check_sender(struct sim *sim, const struct sim_node *node,
     const struct raft_message *message);
+
 /* ---- sim_check_lead.c ---- */
 
-/* Does the node, which leads, hear a quorum? Before the watch is brought up to
- * date. */
-void sim_check_hears(
-    struct sim *sim, struct sim_node *node, const struct raft_status *raft);
 /* Did the node, which has just been elected, have a vote itself? */
 void sim_check_votes(struct sim *sim, const struct sim_node *node,
     const struct raft_status *raft);
