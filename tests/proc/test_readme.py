@@ -59,3 +59,48 @@ def test_paths_in_the_readme_exist(test):
                if not list(REPOSITORY.glob(path.rstrip("/")))]
     expect(not missing, f"not there: {missing}")
     test.note(f"{len(paths)} paths")
+
+
+def names_of(pattern, *paths):
+    """What the pattern finds in files of the tree."""
+    return {name for path in paths
+            for file in REPOSITORY.glob(path)
+            for name in re.findall(pattern, file.read_text(), re.M)}
+
+
+def known_names():
+    """What tests/README.md may name, by the kind that it writes before."""
+    processes = {f"{file.stem[5:]}.{name}"
+                 for file in (REPOSITORY / "tests/proc").glob("test_*.py")
+                 for name in re.findall(r"^def test_(\w+)", file.read_text(),
+                                        re.M)}
+    return {
+        "": processes,
+        "unit": names_of(r"^SUITE\((\w+)\)", "tests/unit/suites.h"),
+        "sim": names_of(r"\((\w+)\)", "tests/sim/sim_counters.h") |
+        names_of(r'"(\w+)"', "tests/sim/sim_config.c"),
+        "torture": names_of(r'^    "([a-z-]+)": \(', "tests/torture/nemesis.py"),
+        "fuzz": {path.name for path in
+                 (REPOSITORY / "tests/fuzz/corpus").iterdir()},
+        "mutant": {path.stem for path in
+                   (REPOSITORY / "tests/mutants").glob("*.patch")},
+    }
+
+
+def test_what_the_page_of_tests_names(test):
+    """Each test that tests/README.md names is there."""
+    text = (REPOSITORY / "tests/README.md").read_text()
+    known = known_names()
+    kinds = "|".join(kind for kind in known if kind)
+    named = re.findall(rf"`(?:({kinds}) )?([a-z]\w*\.\w+|(?<= )[a-z][\w-]*)`",
+                       text)
+    expect(len(named) > 200, f"it names {len(named)} tests only")
+    placeholders = {"NAME"}
+    missing = [f"{kind} {name}".strip() for kind, name in named
+               if name not in known[kind] and name not in placeholders]
+    expect(not missing, f"not there: {missing}")
+    paths = set(re.findall(r"`((?:tests|scripts)/[\w./*@-]+)`", text))
+    missing = [path for path in sorted(paths)
+               if not list(REPOSITORY.glob(path.rstrip("/")))]
+    expect(not missing, f"not there: {missing}")
+    test.note(f"{len(named)} tests")
