@@ -7,6 +7,7 @@
 #include "store/store_lmdb_impl.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -525,12 +526,17 @@ lmdb_open_env(struct lmdb_store *store, const struct store_lmdb_params *params)
 	if (mdb_code == 0)
 		mdb_code =
 		    mdb_env_open(store->env, params->path, MDB_NOTLS, 0600);
+	if (mdb_code == ENOMEM)
+		fatal("%s: out of memory, or of address space for a file of "
+		      "%" PRIu64 " bytes (storage.map-size)",
+		    params->path, params->map_bytes);
 	/* Slots of a killed process would keep old pages for ever. */
 	if (mdb_code == 0)
 		mdb_code = mdb_reader_check(store->env, &dead_count);
 	/*
 	 * A process that was killed while it wrote the meta page may have left
-	 * a commit that is in the page cache only. It counts from now on.
+	 * a commit that is in the page cache only. It counts from now on, and
+	 * the log may be cut by it: no power cut must bring an older one back.
 	 */
 	if (mdb_code == 0)
 		mdb_code = mdb_env_sync(store->env, 1);

@@ -18,6 +18,9 @@
 #define DATA_NAME "data.mdb"
 #define NOTE_NAME "data.mdb.new"
 
+/* The transaction that makes the tables of a new file. */
+#define TXN_OF_TABLES 1
+
 static char *
 lmdb_path_of(const struct store_lmdb_params *params, const char *name)
 {
@@ -59,6 +62,23 @@ lmdb_make_note(const char *path)
 	return 0;
 }
 
+/* More than its tables were ever committed: a note beside it is not its own,
+ * but was left in a directory into which somebody copied the file. */
+static bool
+lmdb_is_used(const char *path)
+{
+	struct lmdb_metas metas;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool used;
+
+	if (fd < 0)
+		return false;
+	used = store_lmdb_check_meta(fd, &metas) == 0 &&
+	       metas.newer.txn > TXN_OF_TABLES;
+	(void)close(fd); /* nothing was written through it */
+	return used;
+}
+
 int
 store_lmdb_begin_file(const struct store_lmdb_params *params)
 {
@@ -71,7 +91,7 @@ store_lmdb_begin_file(const struct store_lmdb_params *params)
 	if (code == 0)
 		code = lmdb_exists(data, &exists);
 	if (code == 0 && noted) {
-		code = lmdb_remove(data);
+		code = lmdb_remove(lmdb_is_used(data) ? note : data);
 	} else if (code == 0 && !exists) {
 		code = lmdb_make_note(note);
 		if (code == 0)

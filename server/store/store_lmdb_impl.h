@@ -21,7 +21,8 @@ struct lmdb_metas {
  * LMDB makes its file in place, and what a power cut leaves of that, one of the
  * two meta pages perhaps, looks like damage. So a note lies beside the file until
  * it is whole and durable: begin_file makes it durably where there is no file
- * yet, and removes a file beside which there is one, as nobody was told of it.
+ * yet, and removes a file beside which there is one, as nobody was told of it;
+ * but one that was used since is another file, and the note is removed instead.
  * end_file removes the note, and syncs the directory. Errors as of a file.
  */
 int

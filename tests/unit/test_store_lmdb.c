@@ -569,30 +569,63 @@ START_TEST(store_lmdb_gives_mapped_pages_back)
 }
 END_TEST
 
+static char *
+note_file(void)
+{
+	struct buf name = { 0 };
+	size_t size;
+
+	buf_printf(&name, "%s.new", data_file);
+	buf_append(&name, "", 1);
+	return (char *)buf_detach(&name, &size);
+}
+
+static void
+make_note(const char *name)
+{
+	int fd = open(name, O_CREAT | O_WRONLY, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	(void)close(fd);
+}
+
 /* Scenario D18: a power cut while the file was made. */
 START_TEST(store_lmdb_file_half_made_is_made_anew)
 {
 	struct store *store = NULL;
-	struct buf note = { 0 };
+	char *note = note_file();
 	int fd;
 
-	buf_printf(&note, "%s.new", data_file);
-	buf_append(&note, "", 1);
 	fd = open(data_file, O_CREAT | O_WRONLY, 0600);
 	ck_assert_int_eq(ftruncate(fd, 2 * (off_t)META_PAGE_SIZE), 0);
 	(void)close(fd);
 	ck_assert_int_eq(open_store(MAP_BYTES, &store), ERR_CORRUPT);
-	fd = open((const char *)note.data, O_CREAT | O_WRONLY, 0600);
-	ck_assert_int_ge(fd, 0);
-	(void)close(fd);
+	make_note(note);
 	store = must_open();
-	ck_assert_int_ne(access((const char *)note.data, F_OK), 0);
+	ck_assert_int_ne(access(note, F_OK), 0);
 	ck_assert_int_eq(commit_number(store, 7), 0);
 	store_close(store);
 	store = must_open();
 	ck_assert_uint_eq(read_number(store, TABLE_A), 7);
 	store_close(store);
-	buf_release(&note);
+	free(note);
+}
+END_TEST
+
+/* A file that was copied into the directory of a start that failed. */
+START_TEST(store_lmdb_used_file_beside_a_note_is_kept)
+{
+	struct store *store = must_open();
+	char *note = note_file();
+
+	ck_assert_int_eq(commit_number(store, 7), 0);
+	store_close(store);
+	make_note(note);
+	store = must_open();
+	ck_assert_uint_eq(read_number(store, TABLE_A), 7);
+	ck_assert_int_ne(access(note, F_OK), 0);
+	store_close(store);
+	free(note);
 }
 END_TEST
 
@@ -621,6 +654,7 @@ store_lmdb_suite(void)
 	    core, D20_store_lmdb_forgets_readers_of_a_killed_process);
 	tcase_add_test(core, store_lmdb_gives_mapped_pages_back);
 	tcase_add_test(core, store_lmdb_file_half_made_is_made_anew);
+	tcase_add_test(core, store_lmdb_used_file_beside_a_note_is_kept);
 	suite_add_tcase(suite, core);
 	return suite;
 }
