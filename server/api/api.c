@@ -314,6 +314,17 @@ fail_json_too_large(struct api_call *call)
 	api_reply_problem(call, problem);
 }
 
+/* Of something that this node and the one which forwarded it may differ in. */
+static bool
+is_of_limits(enum http_refusal refusal)
+{
+	return refusal == HTTP_REFUSE_BODY_TOO_LARGE ||
+	       refusal == HTTP_REFUSE_TARGET_TOO_LONG ||
+	       refusal == HTTP_REFUSE_HEADERS_TOO_LARGE ||
+	       refusal == HTTP_REFUSE_TOO_MANY_CONNECTIONS ||
+	       refusal == HTTP_REFUSE_TOO_MUCH_INPUT;
+}
+
 void
 api_refused(struct api *api, struct http_request *request,
     enum http_refusal refusal, const char *detail, uint64_t limit,
@@ -322,8 +333,7 @@ api_refused(struct api *api, struct http_request *request,
 	struct api_call *call = api_call_new(api, request);
 	unsigned allowed = 0;
 
-	call->unread = refusal != HTTP_REFUSE_TOO_MANY_CONNECTIONS &&
-		       refusal != HTTP_REFUSE_TOO_MUCH_INPUT;
+	call->unread = !is_of_limits(refusal);
 	if (refusal != HTTP_REFUSE_BODY_TOO_LARGE || peers_owns(request)) {
 		api_fail_refusal(call, refusal, detail, limit, option);
 		return;

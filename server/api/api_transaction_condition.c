@@ -16,7 +16,6 @@ static const struct target {
 	{ "value", API_JSON_VALUE, KV_TARGET_VALUE },
 };
 
-/* Sets *ret_target to the only one that the condition has. */
 /* NULL: there is none, or more than one, and why was said. */
 static const struct target *
 find_target(struct api_encoder *encoder, const json_t *object)

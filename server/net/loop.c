@@ -79,8 +79,9 @@ timer_cb(evutil_socket_t fd, short what, void *context)
 }
 
 /*
- * The kernel refuses an fd to its event queue only for want of memory. With the
- * change list that is found out in a later pass, and told in this way alone.
+ * The kernel refuses an fd to its event queue for want of memory, or of watches
+ * of this user (epoll(7)). With the change list that is found out in a later
+ * pass, and told in this way alone: a node that went on would not hear of it.
  */
 static void
 libevent_log_cb(int severity, const char *message)
@@ -88,7 +89,9 @@ libevent_log_cb(int severity, const char *message)
 	if (severity < EVENT_LOG_WARN)
 		return;
 	if (strncmp(message, "Epoll ", strlen("Epoll ")) == 0)
-		fatal("the event loop: %s", message);
+		fatal("the event loop takes no more, for want of memory or "
+		      "by fs.epoll.max_user_watches: %s",
+		    message);
 	log_warning("libevent: %s", message);
 }
 

@@ -58,6 +58,9 @@ peers_new(struct loop *loop, const struct peers_params *params,
 	list_init(&peers->probes);
 	list_init(&peers->gone);
 	peer_server_register_metrics(peers);
+	peers->damaged_answers = metric_register(METRIC_COUNTER,
+	    "luminous_http_forwarded_damaged_total", NULL,
+	    "Answers to forwarded requests that were damaged on their way.");
 	return peers;
 }
 

@@ -297,6 +297,7 @@ struct peers {
 	struct buf text; /* of the message being sent */
 	struct wire_records records; /* of the message being received */
 	struct metric *refusals[PEER_REFUSALS_COUNT];
+	struct metric *damaged_answers; /* to forwarded requests */
 	/* Of senders that are no peers, or did not prove it; as in struct
 	 * peer. */
 	char refused[PEER_REASON_SIZE];

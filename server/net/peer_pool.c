@@ -105,6 +105,7 @@ on_reply(
 	struct peers *peers = pooled->dial.peers;
 
 	if (error == 0 && !peer_answer_is_sealed(reply)) {
+		metric_add(peers->damaged_answers, 1);
 		error = ERR_INVALID;
 		reply = NULL;
 		peer_dial_fail(&pooled->dial, error, "its answer was damaged");

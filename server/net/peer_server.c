@@ -52,7 +52,7 @@ peer_server_register_metrics(struct peers *peers)
 		    labels, sizeof(labels), "reason=\"%s\"", refusals[i].code);
 		peers->refusals[i] = metric_register(METRIC_COUNTER,
 		    "luminous_raft_requests_refused_total", labels,
-		    "Requests below /raft/ that were refused.");
+		    "Requests of members that were refused.");
 	}
 }
 

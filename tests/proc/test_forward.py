@@ -92,6 +92,31 @@ def test_L2_largest_body_through_each_node(test):
         expect_equal(answer.json()["limit"], 1 << 20, "the limit in it")
 
 
+def test_limits_of_a_leader_that_has_others(test):
+    """What it refuses for its size is refused, not unknown; and at once."""
+    cluster = Cluster(test)
+    for node in cluster:
+        cluster.write_config(node, http__max_value="2MiB")
+    cluster.start()
+    leader = cluster.leader()
+    cluster.write_config(leader, http__max_value="1MiB")
+    leader.stop()
+    leader.restart()
+    cluster.wait_ready()
+    others = [node for node in cluster if node is not leader]
+    expect_equal(others[0].fetch("POST", f"/cluster/leader?to={leader.name}")
+                 .status, 200, "handing over")
+    for node in others:
+        answer = node.fetch("PUT", "/kv/large", b"v" * 1_500_000)
+        expect_equal((answer.status, answer.code), (413, "too_large"),
+                     f"1.5 MB through {node.name}")
+    # The leader gets some more than the client has sent.
+    for count in (59, 61):
+        answer = others[0].fetch(
+            "PUT", "/kv/a", b"v", [("Accept", "*/*")] * count)
+        expect_in(answer.status, (200, 201, 431), f"{count} lines of Accept")
+
+
 def test_X6_forwarded_by_of_a_client_does_not_count(test):
     """Only members may say so; a client's word does not stop the hop."""
     cluster = Cluster(test).start()

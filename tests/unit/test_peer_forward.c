@@ -162,6 +162,7 @@ START_TEST(damaged_answer_is_none)
 		const char *sent;
 	} answers[] = { { NULL, "stored" }, { "stored", "stoned" },
 		{ "stored", "store" }, { "", "stored" } };
+	struct buf metrics = { 0 };
 
 	for (size_t i = 0; i < ARRAY_COUNT(answers); i++) {
 		struct outcome outcome;
@@ -176,6 +177,11 @@ START_TEST(damaged_answer_is_none)
 		PEER_NET_WAIT(
 		    &net, one->peers->peer[0]->pool.connections_count == 0);
 	}
+	metrics_print(&metrics);
+	buf_append(&metrics, "", 1);
+	ck_assert(strstr((const char *)metrics.data,
+	    "luminous_http_forwarded_damaged_total 4\n"));
+	buf_release(&metrics);
 }
 END_TEST
 
