@@ -319,7 +319,7 @@ def check_forged_hello(cluster, what, number):
 
 def test_X3_terms_of_forgers(test):
     """No hello, and nothing of who is no member, raises a term."""
-    cluster = Cluster(test).start()
+    cluster = Cluster(test, options={"raft.election-timeout": "2s"}).start()
     before = cluster.leader().get_cluster()
     with Peer(cluster, cluster["n1"], cluster["n2"]) as peer:
         names = [row[0] for row in forged_hellos(peer, peer.learn())]

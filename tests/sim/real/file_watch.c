@@ -287,6 +287,15 @@ file_watch_sync(const struct watched_fd *watched)
 }
 
 void
+file_watch_sync_range(
+    const struct watched_fd *watched, uint64_t offset, uint64_t size)
+{
+	if (!watched->watch->lies)
+		disk_model_sync_range(
+		    watched->watch->model, watched->file, offset, size);
+}
+
+void
 file_watch_set_room(struct file_watch *watch, const char *below, uint64_t bytes)
 {
 	snprintf(watch->room_below, sizeof(watch->room_below), "%s", below);

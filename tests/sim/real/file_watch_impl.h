@@ -36,6 +36,9 @@ void file_watch_closed(int fd);
 
 /* Syncs, unless it lies. */
 void file_watch_sync(const struct watched_fd *watched);
+/* Of a write by O_DSYNC: what it wrote, and nothing else. */
+void file_watch_sync_range(
+    const struct watched_fd *watched, uint64_t offset, uint64_t size);
 
 /* May the file at `path` reach up to byte `end`? Else errno says why not. */
 bool

@@ -209,7 +209,7 @@ note_write(const struct watched_fd *watched, uint64_t offset, const void *bytes,
 	disk_model_write_file(
 	    model, watched->file, offset, slice_of(bytes, (size_t)size));
 	if (watched->syncs && fault == FILE_FAULT_NONE)
-		file_watch_sync(watched);
+		file_watch_sync_range(watched, offset, (uint64_t)size);
 }
 
 /* About half, up to the end of a sector, as no sector is written in part. */
