@@ -22,7 +22,8 @@ commit=$(git rev-parse --short HEAD 2>/dev/null || echo none)
 [ -z "$(git status --porcelain 2>/dev/null)" ] || commit+=+
 profiles=(mix snapshot churn disk net clock)
 
-# ---- Parts: what one piece of each runs, given how much was done before ----
+# ---- Parts: what one piece of each runs, given how much was done before (and,
+# in `pieces`, in how many) ----
 #
 # A piece says what it did in its last line 'DONE n': seeds, hours, images ...
 
@@ -44,7 +45,7 @@ piece_lmdb() { seeds build/sim-real "$1" 125 --disks lmdb; }
 
 # Seeds above those of piece_struct, for the time that they simulate.
 piece_hours() {
-	local first=$(($1 * 1000 + 1000000))
+	local first=$((pieces * 1000 + 1000000))
 
 	build/sim --profile mix --jobs "$jobs" \
 		--seeds "$first-$((first + 999))" |
@@ -58,8 +59,8 @@ piece_mutants() {
 }
 
 piece_cuts() {
-	tests/proc/power_cuts.py --images 1000 --seed "$(($1 / 1000 + 1))" |
-		awk '{ print } / passed, / { images = $1 }
+	tests/proc/power_cuts.py --images 1000 --seed "$((pieces + 1))" |
+		awk '{ print } /^[0-9]+ images/ { images = $1 }
 			END { print "DONE", images }'
 }
 
@@ -72,7 +73,7 @@ piece_allocations() {
 }
 
 piece_torture() {
-	scripts/torture.sh --seconds 60 --count 2 --seed "$(($1 + 1))" |
+	scripts/torture.sh --seconds 60 --count 2 --seed "$((pieces + 1))" |
 		awk '{ print } END { print "DONE", $1 }'
 }
 
@@ -134,11 +135,12 @@ print_status() {
 # run_piece PART: one more piece; false if it failed.
 run_piece() {
 	local part=$1 begun before count failed=0
-	local log
+	local log pieces
 
 	before=$(done_of "$part")
+	pieces=$(grep -c " $part " "$results")
 	begun=$SECONDS
-	log=$directory/$part.$(printf '%s' "$before").log
+	log=$directory/$part.$pieces.log
 	echo "== $part, after $before"
 	"piece_$part" "$before" >"$log" 2>&1 || failed=1
 	count=$(sed -n 's/^DONE //p' "$log" | tail -n 1)
@@ -180,6 +182,12 @@ make "-j$jobs" programs >"$directory/build.log" 2>&1 || {
 	tail "$directory/build.log"
 	exit 1
 }
+for part in "${wanted[@]}"; do
+	printf '%s\n' "${parts[@]}" | grep -q "^$part " || {
+		echo "no part '$part'; see --status"
+		exit 2
+	}
+done
 failed=0
 for line in "${parts[@]}"; do
 	read -r part goal _ <<<"$line"
