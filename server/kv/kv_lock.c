@@ -146,10 +146,12 @@ kv_lock_hand_over(struct kv *kv, struct slice name, uint64_t waiting_count)
 	uint64_t deadline_us;
 	int code = kv_ticket_seek(kv, name, 0, &next);
 
+	if (code != 0 && code != ERR_NOT_FOUND)
+		return code;
 	if ((code == ERR_NOT_FOUND) != (waiting_count == 0))
 		return ERR_CORRUPT;
-	if (code != 0)
-		return code == ERR_NOT_FOUND ? 0 : code;
+	if (code == ERR_NOT_FOUND)
+		return 0;
 	if (next.fence != 0)
 		return ERR_CORRUPT;
 	code = kv_ticket_lease(kv, &next, &lease);
