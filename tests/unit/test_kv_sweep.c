@@ -4,6 +4,8 @@
  * its place: it stops for good, and nothing half done is written.
  */
 
+#include "common/codec.h"
+#include "common/hash.h"
 #include "common/macros.h"
 #include "tests/lib/kv_bench.h"
 #include "tests/lib/kv_stream.h"
@@ -15,6 +17,10 @@
 #define COMMANDS 200
 /* So old is what comes back in place of a record. */
 #define STALE_COMMANDS 12
+/* A record's version and sum; kv_record.c. */
+#define SEAL_END 5
+/* Values may be long, and say nothing. */
+#define FORGED_BYTES 100
 
 /* The commands, and the disk as it is before each. */
 static struct {
@@ -634,6 +640,77 @@ START_TEST(kv_read_of_any_damaged_record_stops_or_a_check_finds_it)
 }
 END_TEST
 
+/* With a sum that fits, as a bug would write it. */
+static void
+seal(const struct place *place, struct buf *record)
+{
+	uint32_t crc = crc32c(0, buf_slice(&place->key));
+
+	crc = crc32c(crc, slice_of(record->data, 1));
+	crc = crc32c(
+	    crc, slice_of(record->data + SEAL_END, record->size - SEAL_END));
+	codec_store_u32(record->data + 1, crc);
+}
+
+/* A check finds it, and no decoder takes it for more than it is. */
+static void
+expect_forgery_found(
+    unsigned at, const struct place *place, const struct buf *record)
+{
+	int code;
+
+	begin(at);
+	ck_assert(store_mem_replace(bench.disk, place->table,
+	    buf_slice(&place->key), buf_slice(record)));
+	code = kv_verify(bench.kv);
+	/* A kind of content that is not known may be a newer version's. */
+	ck_assert(code == ERR_CORRUPT || code == ERR_VERSION);
+	expect_stopped();
+	end();
+}
+
+/* Cut at each byte, and with each byte another one. */
+static void
+forge_record(unsigned at, const struct place *place)
+{
+	struct buf record = { 0 };
+	size_t size;
+
+	buf_append_slice(&record, buf_slice(&place->old));
+	size = MIN(record.size, FORGED_BYTES);
+	for (size_t i = SEAL_END; i < size; i++) {
+		uint8_t byte = record.data[i];
+
+		record.data[i] = byte == 0 ? 0xff : 0;
+		seal(place, &record);
+		expect_forgery_found(at, place, &record);
+		record.data[i] = (uint8_t)(byte + 1);
+		seal(place, &record);
+		expect_forgery_found(at, place, &record);
+		record.data[i] = byte;
+	}
+	for (record.size = SEAL_END; record.size < size; record.size++) {
+		seal(place, &record);
+		expect_forgery_found(at, place, &record);
+	}
+	buf_release(&record);
+}
+
+START_TEST(kv_check_finds_every_record_of_other_content)
+{
+	unsigned at = fullest();
+	struct places places = list_places(at);
+
+	for (size_t i = 0; i < places.count; i++) {
+		buf_reset(&places.place[i].old);
+		find_old(past.before[at], &places.place[i]);
+		if (!is_state(&places.place[i]))
+			forge_record(at, &places.place[i]);
+	}
+	release_places(&places);
+}
+END_TEST
+
 Suite *
 kv_sweep_suite(void)
 {
@@ -650,6 +727,7 @@ kv_sweep_suite(void)
 	    kv_command_on_any_damaged_record_stops_or_a_check_finds_it, 0, 2);
 	tcase_add_loop_test(tcase,
 	    kv_read_of_any_damaged_record_stops_or_a_check_finds_it, 0, 2);
+	tcase_add_test(tcase, kv_check_finds_every_record_of_other_content);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
