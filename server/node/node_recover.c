@@ -155,6 +155,11 @@ check_data(const struct node_recover *recover, char *why, size_t size)
 	if (error == 0 && noted.index == base.index &&
 	    noted.chain == base.chain)
 		return 0;
+	if (error != 0 && error != ERR_CORRUPT && error != ERR_NOT_FOUND) {
+		snprintf(why, size, "entry %" PRIu64 ": %s", applied,
+		    err_text(error));
+		return error;
+	}
 	snprintf(why, size,
 	    "log and data are not of the same history at entry %" PRIu64
 	    ": put back a data-dir that is whole, or recover on another "

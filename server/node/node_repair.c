@@ -283,7 +283,11 @@ keep_members(const struct opening *opening)
 	error = kv_get_meta(opening->node->kv, NODE_MEMBERSHIP_META, &note);
 	if (error == 0)
 		node_log_note_members(opening->node->log, note);
-	return error == ERR_NOT_FOUND ? 0 : error;
+	if (error == 0 || error == ERR_NOT_FOUND)
+		return 0;
+	snprintf(opening->why, opening->size, "data: membership: %s",
+	    err_text(error));
+	return error;
 }
 
 static int
