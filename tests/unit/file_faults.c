@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 static struct {
@@ -101,12 +100,6 @@ pwrite(int fd, const void *bytes, size_t size, off_t offset)
 	else if (fails())
 		return -1;
 	return syscall(SYS_pwrite64, fd, bytes, size, offset);
-}
-
-ssize_t
-writev(int fd, const struct iovec *parts, int count)
-{
-	return fails() ? -1 : syscall(SYS_writev, fd, parts, count);
 }
 
 int

@@ -4,9 +4,9 @@
 /*
  * Calls on files that fail, for what is on a real disk: the store and LMDB
  * below it. The unit tests' program has its own open(2), openat, pread, pwrite,
- * writev, fsync, fdatasync, ftruncate, mkdir, rmdir, unlinkat, flock and
- * fstatfs, which libraries get as well. While nothing is armed they do what
- * they always do.
+ * fsync, fdatasync, ftruncate, mkdir, rmdir, unlinkat, flock and fstatfs, which
+ * libraries get as well (LMDB has writev, too, for pages side by side). While
+ * nothing is armed they do what they always do.
  */
 
 #include <stdbool.h>
