@@ -35,6 +35,7 @@ gcovr --root . --object-directory $build/obj \
 	--json $build/coverage.json $build/obj
 gcovr --root . --add-tracefile $build/coverage.json --txt --branches
 gcovr --root . --add-tracefile $build/coverage.json --txt
+# Not to /dev/null: gcovr puts a file in its place, if it may.
 gcovr --root . --add-tracefile $build/coverage.json --print-summary \
 	--fail-under-line $lines_min --fail-under-branch $branches_min \
-	--output /dev/null
+	--txt $build/coverage.txt
