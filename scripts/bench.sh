@@ -18,6 +18,10 @@ cd "$(dirname "$0")/.." || exit 1
 rounds=${1:-3}
 seconds=${2:-3}
 soak_seconds=${3:-60}
+if [[ ! "$rounds $seconds $soak_seconds" =~ ^[0-9]+\ [0-9]+\ [0-9]+$ ]]; then
+	sed -n '2,14s/^# \{0,1\}//p' "$0"
+	exit 2
+fi
 
 install_packages build bench || exit 1
 make -s -j2 all fanout || exit 1

@@ -8,6 +8,10 @@ cd "$(dirname "$0")/.."
 . scripts/packages.sh
 
 seeds=${1:-150}
+if [[ ! $seeds =~ ^[0-9]+$ ]]; then
+	sed -n '2,5s/^# \{0,1\}//p' "$0"
+	exit 2
+fi
 lines_min=95
 branches_min=90
 build=build/coverage

@@ -19,6 +19,12 @@ if [ ${#targets[@]} -eq 0 ]; then
 		targets+=("$(basename "$corpus")")
 	done
 fi
+for target in "${targets[@]}"; do
+	if [ ! -d "tests/fuzz/corpus/$target" ]; then
+		echo "no target '$target'; there are:" tests/fuzz/corpus/*/
+		exit 2
+	fi
+done
 build=${BUILD:-build}/fuzz
 jobs=${FUZZ_JOBS:-2}
 

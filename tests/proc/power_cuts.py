@@ -5,7 +5,7 @@ node on what a cut would have left, at each moment: with all that was not synced
 lost, kept, with each single part lost or kept, with any, and with torn writes.
 Whatever was answered to clients or to other members must be there.
 
-Needs make all cut. Exit status 0: each image was good.
+Needs make programs. Exit status 0: each image was good.
 """
 
 import argparse

@@ -120,6 +120,9 @@ def main():
     if not os.access(daemon_path(), os.X_OK):
         print(f"{daemon_path()} is not there: run make")
         return 1
+    if not tests:
+        print("no such test; see --list")
+        return 2
     seed = arguments.seed
     if seed is None:
         seed = random.SystemRandom().randrange(1 << 32)
