@@ -37,7 +37,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HOSTS_MAX   16
+#define HOSTS_MAX   64
 #define WORDS_MAX   32
 #define COMMAND_MAX 1024
 #define PACKET_MAX  65536
