@@ -340,12 +340,18 @@ api_refused(struct api *api, struct http_request *request,
 	}
 	/* Where no value is taken at all, that is what has to be said. */
 	call->route = api_route_find(request, &allowed);
+	if (call->route != NULL &&
+	    (call->route->flags & API_ROUTE_VALUE) != 0) {
+		fail_value_too_large(call);
+		return;
+	}
+	if (call->route != NULL && (call->route->flags & API_ROUTE_JSON) != 0) {
+		fail_json_too_large(call);
+		return;
+	}
+	call->unread = true; /* the path may not be the sender's either */
 	if (call->route == NULL)
 		api_reply_unrouted(call, allowed);
-	else if ((call->route->flags & API_ROUTE_VALUE) != 0)
-		fail_value_too_large(call);
-	else if ((call->route->flags & API_ROUTE_JSON) != 0)
-		fail_json_too_large(call);
 	else
 		api_fail(call, API_BODY_TOO_LARGE,
 		    "parameters go into the query, as in ?ttl=15s",
