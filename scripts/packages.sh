@@ -25,7 +25,8 @@ as_root() {
 	fi
 }
 
-# install_packages GROUP...: build, test, analyze, coverage, bench. Installs what is missing.
+# install_packages GROUP...: build, test, analyze, coverage, bench. Installs
+# what is missing.
 install_packages() {
 	local group package
 	local missing=()

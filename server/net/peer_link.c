@@ -1,5 +1,6 @@
 #include "net/peer_impl.h"
 
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/panic.h"
 
@@ -81,7 +82,7 @@ take_answer(struct peer_link *link, const struct http_client_reply *reply)
 	struct raft_message message;
 
 	if (!peer_crc_is_right(http_header_get(reply->headers, PEER_CRC_HEADER),
-		reply->body)) {
+		crc32c(0, reply->body))) {
 		peer_dial_fail(
 		    &link->dial, ERR_INVALID, "its answer was damaged");
 		return;

@@ -6,17 +6,17 @@
 #include <stdio.h>
 
 void
-peer_crc_text(struct slice body, char ret_text[PEER_CRC_TEXT_SIZE])
+peer_crc_text(uint32_t crc, char ret_text[PEER_CRC_TEXT_SIZE])
 {
-	(void)snprintf(ret_text, PEER_CRC_TEXT_SIZE, "%08x", crc32c(0, body));
+	(void)snprintf(ret_text, PEER_CRC_TEXT_SIZE, "%08x", crc);
 }
 
 bool
-peer_crc_is_right(struct slice header, struct slice body)
+peer_crc_is_right(struct slice header, uint32_t crc)
 {
 	char text[PEER_CRC_TEXT_SIZE];
 
-	peer_crc_text(body, text);
+	peer_crc_text(crc, text);
 	return slice_equal(header, slice_from_text(text));
 }
 
@@ -44,7 +44,7 @@ peer_message_fields(struct slice text, char to[PEER_MESSAGE_FIELDS_SIZE])
 	char crc[PEER_CRC_TEXT_SIZE];
 	int size;
 
-	peer_crc_text(text, crc);
+	peer_crc_text(crc32c(0, text), crc);
 	size = snprintf(to, PEER_MESSAGE_FIELDS_SIZE,
 	    "Content-Type: " PEER_MESSAGE_TYPE "\r\n"
 	    "Accept: " PEER_MESSAGE_TYPE "\r\n" PEER_CRC_HEADER ": %s\r\n",

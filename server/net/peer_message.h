@@ -30,9 +30,9 @@
 
 /* "0123abcd", with its terminator. */
 #define PEER_CRC_TEXT_SIZE 9
-void peer_crc_text(struct slice body, char ret_text[PEER_CRC_TEXT_SIZE]);
-/* True if `header` is the CRC of `body`. */
-bool peer_crc_is_right(struct slice header, struct slice body);
+void peer_crc_text(uint32_t crc, char ret_text[PEER_CRC_TEXT_SIZE]);
+/* True if `header` is the text of `crc`. */
+bool peer_crc_is_right(struct slice header, uint32_t crc);
 
 /* Where a message goes, which must be one that is sent as a request. */
 const char *peer_message_path(enum raft_message_kind kind);

@@ -1,5 +1,6 @@
 #include "net/peer_impl.h"
 
+#include "common/hash.h"
 #include "common/mem.h"
 
 #include <stdlib.h>
@@ -78,7 +79,7 @@ answer_message(struct peers *peers, struct pending *pending,
 	pending_free(pending);
 	buf_reset(text);
 	wire_append_message(text, response, NULL);
-	peer_crc_text(buf_slice(text), crc);
+	peer_crc_text(crc32c(0, buf_slice(text)), crc);
 	http_reply_begin(request, 200);
 	http_reply_header(
 	    request, "Content-Type", slice_from_text(PEER_MESSAGE_TYPE));

@@ -46,22 +46,6 @@ add_headers(uint32_t crc, const struct http_headers *headers)
 	return crc;
 }
 
-static void
-print_crc(uint32_t crc, char ret_text[PEER_CRC_TEXT_SIZE])
-{
-	(void)snprintf(ret_text, PEER_CRC_TEXT_SIZE, "%08x", crc);
-}
-
-static bool
-is_sealed(uint32_t crc, const struct http_headers *headers)
-{
-	char text[PEER_CRC_TEXT_SIZE];
-
-	print_crc(crc, text);
-	return slice_equal(
-	    http_header_get(headers, PEER_CRC_HEADER), slice_from_text(text));
-}
-
 /* ---- Requests ---- */
 
 static uint32_t
@@ -79,7 +63,7 @@ peer_seal_request(struct buf *headers, enum http_method method,
 
 	crc = add_text(crc, "\r\n");
 	crc = crc32c(crc, buf_slice(headers));
-	print_crc(add_body(crc, body), text);
+	peer_crc_text(add_body(crc, body), text);
 	buf_printf(headers, PEER_CRC_HEADER ": %s\r\n", text);
 }
 
@@ -91,7 +75,9 @@ peer_request_is_sealed(const struct http_request *request)
 	if (request->query.size > 0)
 		crc = crc32c(add_text(crc, "?"), request->query);
 	crc = add_headers(add_text(crc, "\r\n"), request->headers);
-	return is_sealed(add_body(crc, request->body), request->headers);
+	return peer_crc_is_right(
+	    http_header_get(request->headers, PEER_CRC_HEADER),
+	    add_body(crc, request->body));
 }
 
 /* ---- Answers ---- */
@@ -102,7 +88,7 @@ peer_seal_answer(struct http_request *request, struct slice body)
 	uint32_t crc = crc32c(0, http_reply_head(request));
 	char text[PEER_CRC_TEXT_SIZE];
 
-	print_crc(add_body(crc, body), text);
+	peer_crc_text(add_body(crc, body), text);
 	http_reply_header(request, PEER_CRC_HEADER, slice_from_text(text));
 }
 
@@ -115,5 +101,7 @@ peer_answer_is_sealed(const struct http_client_reply *reply)
 	(void)snprintf(line, sizeof(line), "HTTP/1.1 %u %s\r\n", reply->status,
 	    http_status_phrase(reply->status));
 	crc = add_headers(add_text(0, line), reply->headers);
-	return is_sealed(add_body(crc, reply->body), reply->headers);
+	return peer_crc_is_right(
+	    http_header_get(reply->headers, PEER_CRC_HEADER),
+	    add_body(crc, reply->body));
 }

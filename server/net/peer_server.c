@@ -1,6 +1,7 @@
 #include "net/peer_impl.h"
 
 #include "common/address.h"
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/panic.h"
@@ -453,8 +454,8 @@ on_message(struct peers *peers, struct http_request *request,
 		return;
 	}
 	count_received(peers, session, request);
-	if (!peer_crc_is_right(
-		http_request_header(request, PEER_CRC_HEADER), request->body))
+	if (!peer_crc_is_right(http_request_header(request, PEER_CRC_HEADER),
+		crc32c(0, request->body)))
 		refuse(peers, session, request, PEER_REFUSE_DAMAGED,
 		    "the message was damaged on its way");
 	else if (wire_decode_message(

@@ -1,6 +1,7 @@
 /* What a server of the peers' requests takes, and from whom. */
 
 #include "common/err.h"
+#include "common/hash.h"
 #include "net/peer_impl.h"
 #include "net/peer_proof.h"
 #include "tests/unit/peer_net.h"
@@ -441,7 +442,7 @@ START_TEST(message_malformed)
 	char headers[sizeof(PEER_CRC_HEADER) + PEER_CRC_TEXT_SIZE + 8];
 	char crc[PEER_CRC_TEXT_SIZE];
 
-	peer_crc_text(text, crc);
+	peer_crc_text(crc32c(0, text), crc);
 	(void)snprintf(
 	    headers, sizeof(headers), "%s: %s\r\n", PEER_CRC_HEADER, crc);
 	prove(&stranger, WIRE_APPEND);

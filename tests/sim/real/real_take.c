@@ -4,6 +4,7 @@
  */
 
 #include "common/err.h"
+#include "common/hash.h"
 #include "common/text.h"
 #include "node/node_snapshot.h"
 #include "tests/sim/real/real_stream.h"
@@ -294,8 +295,8 @@ take_message(struct sim *sim, const struct real_message *message)
 	const char *difference = NULL;
 
 	if (sim->streams->defect != REAL_DEFECT_CRC &&
-	    !peer_crc_is_right(
-		field_of(message, PEER_CRC_HEADER), body_of(message))) {
+	    !peer_crc_is_right(field_of(message, PEER_CRC_HEADER),
+		crc32c(0, body_of(message)))) {
 		sim->counters.flips_refused_by_crc++;
 		return ERR_INVALID;
 	}

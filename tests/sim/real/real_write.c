@@ -1,5 +1,6 @@
 /* Packets to bytes. */
 
+#include "common/hash.h"
 #include "common/mem.h"
 #include "common/panic.h"
 #include "common/text.h"
@@ -156,7 +157,7 @@ write_message(struct sim *sim, const struct real_connection *connection,
 		    peer_message_path(packet->message.kind),
 		    peer_message_fields(body, fields), body, to);
 	} else {
-		peer_crc_text(body, crc);
+		peer_crc_text(crc32c(0, body), crc);
 		write_response(sim, PEER_MESSAGE_TYPE, PEER_CRC_HEADER,
 		    slice_from_text(crc), body, to);
 	}
