@@ -55,7 +55,8 @@ CHECKER = $(filter-out %/check_main.o,$(call objects,tests/torture/check*.c))
 FUZZLIB = $(filter-out %/fuzz_entry.o %/fuzz_replay.o, \
 		$(call objects,tests/fuzz/*.c)) \
 	$(patsubst %,$(O)/tests/unit/%.o, \
-		api_site http_probe journal_site log_site peer_net) $(TESTLIB)
+		api_site http_probe journal_site local_client log_site peer_net) \
+	$(TESTLIB)
 
 # Each can be made by its name alone, and all of them as `programs`.
 PROGRAMS = luminousd unit sim sim-real check-history power-cut fuzz-replay \

@@ -69,7 +69,9 @@ def test_sync_that_is_left_out_is_caught(test):
     expect(len(syncs) > 5, f"{len(syncs)} syncs of the journal")
     status, output = recording.cut(700, "--drop-sync", syncs[-1])
     expect_equal(status, 1, f"status without sync {syncs[-1]}:\n{output}")
-    expect("answered was" in output, f"what was found:\n{output}")
+    # By what is behind it in the same file, the hole may even be seen.
+    expect("answered was" in output or "stored data is damaged" in output,
+           f"what was found:\n{output}")
 
 
 # ---- The recorder itself ----

@@ -316,6 +316,11 @@ bend_to_profile(struct sim_config *config, struct rng *rng)
 	}
 	if (profile == SIM_PROFILE_CLOCK)
 		config->raft.lease_reads = percent(rng, 80);
+	/* Many are refused, or spoiled by another fault. */
+	if (profile == SIM_PROFILE_CHURN) {
+		config->fault_mean[SIM_FAULT_CHANGE] /= 2;
+		config->fault_mean[SIM_FAULT_TRANSFER] /= 2;
+	}
 	/* Whoever has lost the state needs one, though its log is there. */
 	if (profile == SIM_PROFILE_SNAPSHOT && !config->calm &&
 	    percent(rng, 60))

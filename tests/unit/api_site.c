@@ -3,11 +3,10 @@
 #include "common/macros.h"
 #include "common/mem.h"
 #include "common/text.h"
+#include "tests/unit/local_client.h"
 
-#include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -479,48 +478,10 @@ world_pass(struct world *world)
 
 /* ---- The client ---- */
 
-/* Each from an address of its own: fuzzers connect more often than one has
- * ports, and those of closed connections stay taken for a minute. */
-static void
-bind_anywhere(int fd)
-{
-	static uint32_t count;
-	int one = 1;
-	const struct sockaddr_in from = {
-		.sin_family = AF_INET,
-		.sin_addr = { htonl(0x7f010001 + count++ % 0xfffd) },
-	};
-
-	ck_assert_int_eq(setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT,
-			     &one, sizeof(one)),
-	    0);
-	ck_assert_int_eq(
-	    bind(fd, (const struct sockaddr *)&from, sizeof(from)), 0);
-}
-
-static int
-connect_to(const struct site *site)
-{
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_port = htons(http_server_port(site->server)),
-		.sin_addr = { htonl(INADDR_LOOPBACK) },
-	};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	ck_assert_int_ge(fd, 0);
-	bind_anywhere(fd);
-	/* The kernel completes it without the server. */
-	ck_assert_int_eq(
-	    connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-	return fd;
-}
-
 int
 site_send_bytes(const struct site *site, struct slice bytes)
 {
-	int fd = connect_to(site);
+	int fd = local_client_connect(http_server_port(site->server));
 
 	ck_assert_int_eq(
 	    send(fd, bytes.data, bytes.size, MSG_NOSIGNAL), (int)bytes.size);

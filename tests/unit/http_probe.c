@@ -1,10 +1,9 @@
 #include "tests/unit/http_probe.h"
 #include "common/clock.h"
 #include "common/mem.h"
+#include "tests/unit/local_client.h"
 #include <check.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -157,7 +156,7 @@ on_body(
 	probe->parts_count++;
 	buf_append_slice(&probe->parts, part);
 	probe->part_size_max = MAX(probe->part_size_max, part.size);
-	if (part.size < 100) {
+	if (part.size < 100 && !probe->quiet_parts) {
 		buf_append_text(&probe->events, "part ");
 		buf_append_slice(&probe->events, part);
 		buf_append_text(&probe->events, last ? ".\n" : "\n");
@@ -225,6 +224,8 @@ on_refused(void *context, struct http_request *request,
 	if (option != NULL)
 		buf_printf(&probe->events, " %s", option);
 	buf_append_text(&probe->events, "\n");
+	probe->refused++;
+	probe->refused_at = probe->events.size;
 	http_reply_begin(request, probe_refusal_status(refusal));
 	http_reply_end(request, slice_from_text(detail));
 }
@@ -359,17 +360,7 @@ probe_await_time(struct probe *probe, uint64_t time_us)
 int
 probe_connect(const struct probe *probe)
 {
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_port = htons(http_server_port(probe->server)),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(connect(fd, (void *)&address, sizeof(address)), 0);
-	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-	return fd;
+	return local_client_connect(http_server_port(probe->server));
 }
 
 static void

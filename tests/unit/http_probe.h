@@ -29,8 +29,9 @@ struct probe {
 	unsigned pending_count;
 	bool hold;
 	bool at_once;
-	bool pipelining; /* every connection is a peer's */
-	bool protecting; /* requests are of peers */
+	bool quiet_parts; /* parts are noted below alone, not as events */
+	bool pipelining;  /* every connection is a peer's */
+	bool protecting;  /* requests are of peers */
 	/* Requests are answered with a stream at once, and not noted. */
 	bool crowd;
 	/* What is done besides noting it; may be NULL. */
@@ -43,6 +44,8 @@ struct probe {
 	size_t answer_size; /* 0: the answer repeats path or body */
 	unsigned requests;  /* seen */
 	unsigned abandoned; /* seen */
+	unsigned refused;   /* seen */
+	size_t refused_at;  /* what there was of `events` behind the last */
 	unsigned released;  /* contexts of connections */
 	struct buf parts;   /* what came in parts */
 	unsigned parts_count;
