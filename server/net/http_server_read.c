@@ -174,6 +174,13 @@ end_requests(struct http_connection *connection)
 		http_connection_doom(connection);
 }
 
+/* The rest of a body in parts does not come: nobody shall wait for it. */
+static bool
+is_amid_parts(const struct http_connection *connection)
+{
+	return connection->reading != NULL && connection->reading->streams_body;
+}
+
 /* Behind the end of the client's stream: when all its whole requests were
  * taken, what is left never becomes one. */
 static void
@@ -183,7 +190,11 @@ end_if_all_taken(struct http_connection *connection)
 	    connection->input.size > 0 &&
 	    (connection->exchanges_count > 0 || !may_process_now(connection));
 
-	if (connection->client_done && !connection->stopped && !left)
+	if (!connection->client_done || connection->stopped || left)
+		return;
+	if (is_amid_parts(connection))
+		http_connection_doom(connection);
+	else
 		end_requests(connection);
 }
 
@@ -273,7 +284,7 @@ on_end(struct http_connection *connection)
 	if (connection->lingering || (!is_news && has_failed(connection)) ||
 	    is_abandoned_early(connection) ||
 	    (connection->is_protected && connection->exchanges_count > 0) ||
-	    (connection->reading != NULL && connection->reading->streams_body))
+	    is_amid_parts(connection))
 		http_connection_doom(connection);
 	else if (connection->reading != NULL)
 		end_requests(connection);

@@ -91,6 +91,24 @@ START_TEST(abandoned_in_the_middle)
 }
 END_TEST
 
+/* It came with a request before it, and is begun when the end is known. */
+START_TEST(abandoned_when_begun)
+{
+	struct http_site site;
+
+	http_site_begin_held(&site, &probe_params,
+	    "GET /a HTTP/1.1\r\nHost: a\r\n\r\n" PARTS(10) "\r\nhel");
+	ck_assert_int_eq(shutdown(site.fd, SHUT_WR), 0);
+	probe_settle(&site.probe);
+	probe_check_events(&site.probe, "GET /a\n");
+	site.probe.hold = false;
+	probe_await_connections(&site.probe, 0);
+	probe_check_events(
+	    &site.probe, "PUT /parts\npart hel\nabandoned /parts\n");
+	http_site_end(&site);
+}
+END_TEST
+
 /* Behind a pause, when it is gone on with. */
 START_TEST(abandoned_behind_a_pause)
 {
@@ -234,6 +252,7 @@ http_server_parts_end_suite(void)
 	tcase_add_test(tests, finish_before_the_end);
 	tcase_add_test(tests, cut_within_a_part);
 	tcase_add_loop_test(tests, abandoned_in_the_middle, 0, 6);
+	tcase_add_test(tests, abandoned_when_begun);
 	tcase_add_test(tests, abandoned_behind_a_pause);
 	tcase_add_test(tests, malformed_in_the_middle);
 	tcase_add_test(tests, malformed_behind_an_answer);
