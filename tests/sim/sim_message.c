@@ -248,11 +248,8 @@ sim_net_receive_message(
 		check_late(sim, node, &packet->message, &status);
 	if (error == ERR_AGAIN)
 		sim_net_hang_up_on(sim, node, packet);
-	/* After a disk error, or damage that a client's read or this message
-	 * has found, the next turn says that the node must stop. */
-	if (error == 0 || error == ERR_AGAIN || node->told ||
-	    sim_node_disk_failed(node) ||
-	    (error == ERR_CORRUPT && node->latent))
+	if (error == 0 || error == ERR_AGAIN ||
+	    sim_node_may_refuse(node, error))
 		return;
 	sim_packet_describe(&packet->message, text, sizeof(text));
 	if (!packet->damaged || error != ERR_INVALID)

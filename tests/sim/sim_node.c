@@ -245,11 +245,18 @@ sim_node_jump(struct sim_node *node, raft_usec by)
 		plan_wake(node->sim, node, node->sim->now);
 }
 
+/* So that the node must stop. */
+static bool
+disk_failed(const struct sim_node *node)
+{
+	return sim_disks_failed(&node->disks);
+}
+
 /* Nothing is left of the process; true if the disk had been told to fail. */
 static bool
 bury(struct sim *sim, struct sim_node *node)
 {
-	bool failed = sim_node_disk_failed(node);
+	bool failed = disk_failed(node);
 
 	/* It may not have come to remember whom it has heard. */
 	if (failed)
@@ -405,9 +412,10 @@ sim_node_break_disk(struct sim_node *node, bool log_disk, uint64_t n, int code)
 }
 
 bool
-sim_node_disk_failed(const struct sim_node *node)
+sim_node_may_refuse(const struct sim_node *node, int error)
 {
-	return sim_disks_failed(&node->disks);
+	return node->told || disk_failed(node) ||
+	       (node->latent && (error == ERR_CORRUPT || error == ERR_STOPPED));
 }
 
 void
@@ -422,7 +430,7 @@ void
 sim_node_mend(struct sim *sim, struct sim_node *node)
 {
 	/* One that has failed already still has to stop its node. */
-	if (!sim_node_disk_failed(node))
+	if (!disk_failed(node))
 		sim_disks_mend(&node->disks);
 	node->stall = 0;
 	node->slow_until = 0;
@@ -486,14 +494,13 @@ stop(struct sim *sim, struct sim_node *node, int error)
 	bool was_log = node->disks.faulty == node->disks.log;
 	raft_usec pause = rng_below(rng, 4 * sim->config.raft.election_timeout);
 
-	if (!sim_node_disk_failed(node) &&
-	    sim_damage_explains(sim, node, error)) {
+	if (!disk_failed(node) && sim_damage_explains(sim, node, error)) {
 		sim_trace(
 		    sim, node->id, "opens again: %s", node_fault(node->node));
 		sim_node_crash(sim, node, true, pause);
 		return;
 	}
-	if (!sim_node_disk_failed(node)) {
+	if (!disk_failed(node)) {
 		sim_fail(sim, "node %" PRIu64 " stopped: %s", node->id,
 		    node_fault(node->node));
 		return;
@@ -542,7 +549,7 @@ turn(struct sim *sim, struct sim_node *node)
 		stop(sim, node, error);
 		return;
 	}
-	if (sim_node_disk_failed(node) && !node->told && !is_refusing(node)) {
+	if (disk_failed(node) && !node->told && !is_refusing(node)) {
 		sim_fail(sim, "node %" PRIu64 " went on after a disk error",
 		    node->id);
 		return;

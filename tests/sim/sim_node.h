@@ -116,8 +116,9 @@ void sim_node_renew(struct sim *sim, struct sim_node *node);
 /* Operation `n` from now on one of the disks will fail, and end the node. */
 void
 sim_node_break_disk(struct sim_node *node, bool log_disk, uint64_t n, int code);
-/* It has failed, so that the node must stop. */
-bool sim_node_disk_failed(const struct sim_node *node);
+/* After a disk error, or damage that a client's read or a message has found,
+ * nothing more is taken in this turn; the next says that the node must stop. */
+bool sim_node_may_refuse(const struct sim_node *node, int error);
 
 void sim_node_pause(struct sim *sim, struct sim_node *node, raft_usec until);
 

@@ -183,8 +183,7 @@ sim_pieces_receive(
 		sim_net_transmit(sim, reply, node->turn_at);
 	} else if (error == ERR_AGAIN) {
 		sim_net_hang_up_on(sim, node, packet);
-	} else if (!packet->damaged && !node->told &&
-		   !sim_node_disk_failed(node)) {
+	} else if (!packet->damaged && !sim_node_may_refuse(node, error)) {
 		sim_fail(sim,
 		    "node %" PRIu64 " does not take a piece of a snapshot: %s",
 		    node->id, err_text(error));
