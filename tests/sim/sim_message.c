@@ -66,8 +66,7 @@ remember(struct sim *sim, struct sim_packet *packet)
 static struct sim_packet *
 maybe_damage(struct sim *sim, struct sim_packet *packet)
 {
-	if (packet->message.entries_count == 0 ||
-	    !sim_chance(sim_net_rng(sim), sim->config.damage_ppm))
+	if (packet->message.entries_count == 0 || !sim_net_damages(sim, 1))
 		return sim_packet_ref(packet);
 	sim->counters.packets_damaged++;
 	return sim_packet_damaged(packet, rng_next(sim_net_rng(sim)));

@@ -49,6 +49,13 @@ sim_net_rng(struct sim *sim)
 	return &sim->rng[SIM_RNG_NETWORK];
 }
 
+bool
+sim_net_damages(struct sim *sim, uint32_t times)
+{
+	return sim->phase == SIM_FAULTS &&
+	       sim_chance(sim_net_rng(sim), times * sim->config.damage_ppm);
+}
+
 /* ---- Links ---- */
 
 void

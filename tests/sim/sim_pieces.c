@@ -84,7 +84,7 @@ sim_pieces_send(
 	packet->number = slot->number;
 	packet->message.from = node->member_id;
 	/* There are fewer of them than of messages. */
-	if (sim_chance(sim_net_rng(sim), 4 * sim->config.damage_ppm)) {
+	if (sim_net_damages(sim, 4)) {
 		struct sim_packet *damaged =
 		    sim_packet_damaged(packet, rng_next(sim_net_rng(sim)));
 
