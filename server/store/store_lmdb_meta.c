@@ -55,8 +55,8 @@ int
 store_lmdb_check_meta(int fd, struct lmdb_metas *ret_metas)
 {
 	struct stat info;
-	struct lmdb_meta even;
-	struct lmdb_meta odd;
+	struct lmdb_meta even = { 0 };
+	struct lmdb_meta odd = { 0 };
 	int code;
 
 	if (fstat(fd, &info) != 0)
