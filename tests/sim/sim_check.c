@@ -103,6 +103,16 @@ check_state_hash(struct sim *sim, struct sim_node *node, raft_index applied)
 		    node->id, applied);
 }
 
+bool
+sim_check_has_state(struct sim *sim, const struct sim_node *node)
+{
+	raft_index applied = kv_applied_index(node_kv(node->node));
+
+	return applied < sim->checks->state_hashes_capacity &&
+	       sim->checks->state_hashes[applied] ==
+		   (kv_state_hash(node_kv(node->node)) | 1);
+}
+
 static void
 check_applied(
     struct sim *sim, struct sim_node *node, const struct raft_status *raft)

@@ -141,6 +141,8 @@ void sim_checks_release(struct sim *sim);
 /* ---- Events of a node ---- */
 
 void sim_check_start(struct sim *sim, struct sim_node *node);
+/* Its state is the one that others have had after the same entry. */
+bool sim_check_has_state(struct sim *sim, const struct sim_node *node);
 /* Its disks were emptied. */
 void sim_check_wiped(struct sim *sim, struct sim_node *node);
 void sim_check_turn(struct sim *sim, struct sim_node *node);

@@ -507,8 +507,10 @@ sim_damage_look(
 		return;
 	sim->counters.members_renewed += node->params.damaged;
 	node->params.damaged = false;
-	/* By comparison, or because a snapshot came. */
-	if (node->false_state == status->data_generation + 1)
+	/* By comparison, or because a snapshot came; or all that was false has
+	 * been written over, which holds when nobody crashes any more. */
+	if (node->false_state == status->data_generation + 1 &&
+	    (sim->phase == SIM_FAULTS || !sim_check_has_state(sim, node)))
 		return;
 	if (node->false_state != 0) {
 		sim->counters.states_mended++;
