@@ -7,7 +7,7 @@ declare -A packages=(
 		libjansson-dev liblmdb-dev libssl-dev libxxhash-dev"
 	[test]="binutils check clang clang-format curl libclang-rt-dev libfaketime
 		python3 strace"
-	[analyze]="clang-tidy cppcheck"
+	[analyze]="clang-tidy cppcheck valgrind"
 	[coverage]="gcovr"
 	[bench]="curl etcd-server nginx-light python3 wrk"
 )

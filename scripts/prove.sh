@@ -6,7 +6,7 @@
 #                                 each has reached its goal
 #   scripts/prove.sh --status     the table alone
 #   scripts/prove.sh --seconds N  begins no piece after so long; one takes half a
-#                                 minute to some minutes, of mutants an hour
+#                                 minute to some minutes, of valgrind an hour
 #
 # Results are lines of build/prove/results (or $PROVE): time, commit, part, what
 # was done, what failed, seconds. Each piece's output is beside them. A tree with
@@ -88,6 +88,7 @@ piece_fuzz() {
 
 piece_analyze() { scripts/analyze.sh && echo "DONE 1"; }
 piece_coverage() { scripts/coverage.sh && echo "DONE 1"; }
+piece_valgrind() { scripts/valgrind.sh && echo "DONE 1"; }
 
 # part, goal, unit
 parts=(
@@ -104,6 +105,7 @@ parts=(
 	"fuzz 1 minutes of fuzzing, each target"
 	"analyze 1 static analysis"
 	"coverage 1 coverage above its limits"
+	"valgrind 1 suites and daemons under valgrind"
 )
 
 # ---- Results ----

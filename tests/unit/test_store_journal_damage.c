@@ -514,7 +514,7 @@ END_TEST
  */
 START_TEST(journal_is_not_fooled_by_values)
 {
-	uint8_t value[3 * JOURNAL_UNIT];
+	uint8_t value[3 * JOURNAL_UNIT] = { 0 };
 	struct buf header = { 0 };
 	char *other = temp_dir_make();
 	struct store *store = NULL;
