@@ -361,6 +361,7 @@ api_refused(struct api *api, struct http_request *request,
 void
 api_on_change(struct api *api)
 {
+	raft_id leader = node_leader(api->node);
 	struct node_status status;
 
 	node_get_status(api->node, loop_now(api->loop), &status);
@@ -368,6 +369,8 @@ api_on_change(struct api *api)
 	/* One that was removed hears nothing more of the others. */
 	if (status.state != NODE_MEMBER)
 		api_watches_close(api);
+	if (leader != 0)
+		peers_hasten_others(api->peers, leader);
 	api_ask_leader_again(api);
 }
 

@@ -307,6 +307,19 @@ http_client_request(struct http_client *client, enum http_method method,
 }
 
 void
+http_client_hasten(struct http_client *client, uint64_t deadline_us)
+{
+	struct list *node;
+
+	LIST_EACH(node, &client->calls) {
+		struct http_call *call =
+		    CONTAINER_OF(node, struct http_call, link);
+
+		call->deadline_us = MIN(call->deadline_us, deadline_us);
+	}
+}
+
+void
 http_client_flush(struct http_client *client)
 {
 	struct buf *output = &client->output;

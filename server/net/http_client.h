@@ -73,6 +73,8 @@ void http_client_request(struct http_client *client, enum http_method method,
     struct slice target, struct slice headers, const struct slice *body,
     size_t body_count, uint64_t deadline_us, http_client_reply_fn *fn,
     void *context);
+/* No request under way may last longer than this: deadlines as above. */
+void http_client_hasten(struct http_client *client, uint64_t deadline_us);
 /* Sends what the socket takes now; the rest follows by itself. */
 void http_client_flush(struct http_client *client);
 

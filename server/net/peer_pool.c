@@ -280,6 +280,49 @@ peers_cancel(struct peers *peers, struct peers_forward *forward)
 
 /* ---- Time ---- */
 
+static void
+hasten(struct peers_forward *forward, uint64_t deadline_us)
+{
+	forward->deadline_us = MIN(forward->deadline_us, deadline_us);
+	if (forward->pooled != NULL)
+		http_client_hasten(forward->pooled->dial.client, deadline_us);
+	else
+		forward->pool->waiting_until_us =
+		    MIN(forward->pool->waiting_until_us, deadline_us);
+}
+
+static void
+hasten_all(struct peer_pool *pool, uint64_t deadline_us)
+{
+	struct list *node;
+
+	LIST_EACH(node, &pool->waiting)
+		hasten(CONTAINER_OF(node, struct peers_forward, link),
+		    deadline_us);
+	LIST_EACH(node, &pool->connections) {
+		struct pooled *pooled = CONTAINER_OF(node, struct pooled, link);
+
+		if (pooled->forward != NULL)
+			hasten(pooled->forward, deadline_us);
+	}
+}
+
+void
+peers_hasten_others(struct peers *peers, raft_id leader)
+{
+	uint64_t deadline_us =
+	    loop_now(peers->loop) + peers->params.election_timeout / 2;
+	struct list *node;
+
+	for (unsigned i = 0; i < peers->count; i++) {
+		if (peers->peer[i]->member.id != leader)
+			hasten_all(&peers->peer[i]->pool, deadline_us);
+	}
+	LIST_EACH(node, &peers->gone)
+		hasten_all(
+		    &CONTAINER_OF(node, struct peer, link)->pool, deadline_us);
+}
+
 /* Well before the other side closes it: a request sent into that moment
  * would have an outcome that nobody knows. */
 static uint64_t

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """
 Takes the leader away, again and again, while eight writers go on through all
-nodes, with the default timeouts: how long does no write succeed? By default
-it vanishes: no packet of members or clients reaches it or comes back, and
-nobody is told by a reset. Afterwards every acknowledged write must be there,
-on every node. With --state the gaps are kept in a file, and another call with it
-goes on until there are --count of them.
+nodes and another client comes every 50 ms, with the default timeouts: how long
+does no write succeed? By default it vanishes: no packet of members or clients
+reaches it or comes back, and nobody is told by a reset. Afterwards every
+acknowledged write must be there, on every node. With --state the gaps are kept
+in a file, and another call with it goes on until there are --count of them.
 """
 
 import argparse
@@ -31,6 +31,8 @@ from network import Network, enter, run_in
 FAULTS = ("vanish-leader", "isolate-leader", "kill-leader", "pause-leader")
 # A client that asks a node that is gone gives up, and asks the next one.
 CLIENT_TIMEOUT = 2.0
+# Soon all eight wait for what they wrote before, and tell nothing of the rest.
+ARRIVALS = 0.05
 
 
 class Gaps:
@@ -86,7 +88,8 @@ def run_rounds(test, arguments, gaps):
     cluster = TortureCluster(test, network, arguments.size).start()
     run = types.SimpleNamespace(cluster=cluster, network=network,
                                 clients=["c1"], random=test.random)
-    load = Load(cluster, writers=8, timeout=CLIENT_TIMEOUT)
+    load = Load(cluster, writers=8, timeout=CLIENT_TIMEOUT,
+                arrivals=ARRIVALS)
     run_in(network.hosts["c1"], load.start)
     print("round  leader  term  gap")
     while len(gaps.values) < arguments.count:

@@ -559,6 +559,54 @@ START_TEST(write_with_an_identity_and_no_next_leader_504)
 }
 END_TEST
 
+static struct site *
+other_leader(const struct site *former)
+{
+	for (unsigned i = 0; i < world->count; i++) {
+		struct site *site = &world->site[i];
+
+		if (site != former && node_is_leader(site->node))
+			return site;
+	}
+	return NULL;
+}
+
+/* It is not waited for until the deadline, which for a lock may be minutes. */
+START_TEST(write_moves_on_from_a_leader_that_vanished)
+{
+	struct site *leader = world_leader(world);
+	struct site *follower = world_follower(world);
+	struct reply reply;
+	int fd;
+
+	leader->frozen = true;
+	fd = site_send(follower, "POST", "/kv/n?op=incr",
+	    "Idempotency-Key: 1\r\n", slice_of(NULL, 0));
+	reply = site_receive(world, fd);
+	assert_status(&reply, 200);
+	ck_assert_str_ne(reply_header(&reply, "Luminous-Leader"), leader->name);
+	reply_release(&reply);
+	leader->frozen = false;
+}
+END_TEST
+
+START_TEST(write_to_a_leader_that_vanished_504_before_its_deadline)
+{
+	struct site *leader = world_leader(world);
+	struct site *follower = world_follower(world);
+	uint64_t deadline_us = world_later(world, SITE_TIMEOUT_US);
+	int fd;
+
+	leader->frozen = true;
+	fd =
+	    site_send(follower, "POST", "/kv/n?op=incr", "", slice_of(NULL, 0));
+	assert_problem(site_receive(world, fd), 504, "outcome_unknown");
+	ck_assert_uint_lt(loop_now(world->loop), deadline_us);
+	ck_assert_ptr_nonnull(other_leader(leader));
+	leader->frozen = false;
+}
+END_TEST
+
 START_TEST(read_from_a_dying_leader)
 {
 	struct site *leader = world_leader(world);
@@ -580,18 +628,6 @@ START_TEST(read_from_a_dying_leader)
 	reply_release(&reply);
 }
 END_TEST
-
-static struct site *
-other_leader(const struct site *former)
-{
-	for (unsigned i = 0; i < world->count; i++) {
-		struct site *site = &world->site[i];
-
-		if (site != former && node_is_leader(site->node))
-			return site;
-	}
-	return NULL;
-}
 
 /* What it was asked as a leader, it forwards when it is none any more. */
 START_TEST(deposed_leader_forwards_its_reads)
@@ -769,6 +805,9 @@ api_leader_suite(void)
 	tcase_add_test(three, write_to_a_dying_leader_504);
 	tcase_add_test(three, write_with_an_identity_goes_to_the_next_leader);
 	tcase_add_test(three, write_with_an_identity_and_no_next_leader_504);
+	tcase_add_test(three, write_moves_on_from_a_leader_that_vanished);
+	tcase_add_test(
+	    three, write_to_a_leader_that_vanished_504_before_its_deadline);
 	tcase_add_test(three, read_from_a_dying_leader);
 	tcase_add_test(three, deposed_leader_forwards_its_reads);
 	tcase_add_test(three, forwarded_is_not_forwarded_again);

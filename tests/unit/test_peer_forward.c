@@ -343,6 +343,31 @@ START_TEST(forward_times_out_after_sent)
 }
 END_TEST
 
+/* Sent or not: the member that leads answers in its own time. */
+START_TEST(forward_to_one_that_leads_no_more_is_hastened)
+{
+	struct outcome sent = { 0 };
+	struct outcome waits = { 0 };
+	struct peers_forward *made;
+	struct peer_pool *pool = &one->peers->peer[0]->pool;
+	uint64_t hastened_us = net.election_timeout / 2;
+	uint64_t long_us = 20 * hastened_us;
+
+	ck_assert_int_eq(try_forward(long_us, &sent, &made), 0);
+	PEER_NET_WAIT(&net, two->requests_count == 1);
+	peers_hasten_others(one->peers, 2);
+	ck_assert_uint_gt(
+	    peer_pool_deadline(pool), loop_now(net.loop) + 2 * hastened_us);
+	ck_assert_int_eq(try_forward(long_us, &waits, &made), 0);
+	peers_hasten_others(one->peers, 1);
+	ck_assert_uint_le(
+	    peer_pool_deadline(pool), loop_now(net.loop) + hastened_us);
+	PEER_NET_WAIT(&net, sent.count == 1 && waits.count == 1);
+	ck_assert_int_eq(sent.error, ERR_TIMEOUT);
+	ck_assert(sent.sent);
+}
+END_TEST
+
 START_TEST(forward_times_out_while_waiting)
 {
 	struct outcome outcome = { 0 };
@@ -614,6 +639,7 @@ peer_forward_suite(void)
 	tcase_add_test(tcase, forward_broken_before_sent);
 	tcase_add_test(tcase, forward_broken_after_sent);
 	tcase_add_test(tcase, forward_times_out_after_sent);
+	tcase_add_test(tcase, forward_to_one_that_leads_no_more_is_hastened);
 	tcase_add_test(tcase, forward_times_out_while_waiting);
 	tcase_add_test(
 	    tcase, pool_knows_the_earliest_deadline_of_those_that_wait);

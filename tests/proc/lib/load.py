@@ -38,11 +38,14 @@ class Load:
     Writers in threads. Each puts keys of its own, each key once, and every
     fourth time the same key again. A writer that is refused goes on with the
     next node. With `checks_reads` each reads back what it wrote from another
-    node at once.
+    node at once. With `arrivals`, so many seconds apart, others come besides:
+    each on a connection of its own, for one write to the next node, whatever
+    those before it still wait for.
     """
 
     def __init__(self, nodes, writers=4, pause=0.002, prefix="w",
-                 value_size=40, checks_reads=False, timeout=15.0):
+                 value_size=40, checks_reads=False, timeout=15.0,
+                 arrivals=None):
         self.nodes = list(nodes)
         self.pause = pause
         self.prefix = prefix
@@ -56,6 +59,9 @@ class Load:
         self._threads = [
             threading.Thread(target=self._write, args=(i,), daemon=True)
             for i in range(writers)]
+        if arrivals is not None:
+            self._threads.append(threading.Thread(
+                target=self._receive, args=(writers, arrivals), daemon=True))
 
     def use(self, nodes):
         """Writes through these from now on: the members have changed."""
@@ -94,6 +100,24 @@ class Load:
             self._stop.wait(self.pause)
         for client in clients.values():
             client.close()
+
+    def _receive(self, number, interval):
+        visits = []
+        while not self._stop.wait(interval):
+            visits = [visit for visit in visits if visit.is_alive()]
+            visits.append(threading.Thread(
+                target=self._visit, args=(number,), daemon=True))
+            visits[-1].start()
+            number += 1
+        for visit in visits:
+            visit.join()
+
+    def _visit(self, number):
+        node = self.nodes[number % len(self.nodes)]
+        with http.Client(node.address, self.timeout) as client:
+            write = self._write_one(client, number, 0)
+        with self._lock:
+            self.writes.append(write)
 
     def _client(self, clients, place):
         """The connection of this writer to one of the nodes."""
