@@ -176,25 +176,28 @@ http_body_begin(struct http_exchange *exchange, size_t more)
 	}
 }
 
-/*
- * A request whose body comes in parts has been handed over: its handler has to
- * forget it first. Where its answer has begun there is no way to refuse.
- */
+/* Its handler has it already, as the body comes in parts. */
+static void
+take_away(struct http_exchange *exchange)
+{
+	struct http_server *server = exchange->request.connection->server;
+
+	server->ops->on_abandoned(server->context, &exchange->request);
+	exchange->request.context = NULL;
+	http_exchange_remove(exchange);
+}
+
+/* Where the answer has begun there is no way to refuse. */
 void
 http_body_refuse(struct http_exchange *exchange, enum http_refusal refusal,
     const char *detail, uint64_t limit, const char *option)
 {
-	struct http_connection *connection = exchange->request.connection;
-	struct http_server *server = connection->server;
-
 	if (exchange->streams_body) {
 		if (exchange->status != 0) {
-			http_connection_doom(connection);
+			http_connection_doom(exchange->request.connection);
 			return;
 		}
-		server->ops->on_abandoned(server->context, &exchange->request);
-		exchange->request.context = NULL;
-		http_exchange_remove(exchange);
+		take_away(exchange);
 		exchange->streams_body = false;
 	}
 	http_exchange_refuse(exchange, refusal, detail, limit, option);
@@ -218,6 +221,20 @@ stop_reading(struct http_connection *connection)
 	list_remove(&connection->starved_link);
 	connection->continue_due = false;
 	connection->renewed = true;
+}
+
+void
+http_body_abandon(struct http_connection *connection)
+{
+	struct http_exchange *exchange = connection->reading;
+
+	if (exchange->status != 0) {
+		http_connection_doom(connection);
+		return;
+	}
+	stop_reading(connection);
+	take_away(exchange);
+	http_exchange_free(connection->server, exchange);
 }
 
 static void

@@ -271,6 +271,9 @@ size_t http_body_take(struct http_connection *connection, struct slice input);
 /* The body being read ends in no good way. */
 void http_body_refuse(struct http_exchange *exchange, enum http_refusal refusal,
     const char *detail, uint64_t limit, const char *option);
+/* The rest of the body in parts that is being read does not come: the request
+ * is none. Where its answer has begun, that ends with the connection. */
+void http_body_abandon(struct http_connection *connection);
 /* There is no more of the body, but its handler has not been told. */
 bool http_body_is_at_end(const struct http_connection *connection);
 void http_body_end(struct http_connection *connection);

@@ -174,15 +174,27 @@ end_requests(struct http_connection *connection)
 		http_connection_doom(connection);
 }
 
-/* The rest of a body in parts does not come: nobody shall wait for it. */
 static bool
-is_amid_parts(const struct http_connection *connection)
+reads_parts(const struct http_connection *connection)
 {
 	return connection->reading != NULL && connection->reading->streams_body;
 }
 
-/* Behind the end of the client's stream: when all its whole requests were
- * taken, what is left never becomes one. */
+/* All that has come of it was given on, and more is missing. */
+static bool
+is_amid_parts(const struct http_connection *connection)
+{
+	const struct http_exchange *exchange = connection->reading;
+
+	return reads_parts(connection) && connection->input.size == 0 &&
+	       (exchange->body_is_chunked || exchange->body_left > 0);
+}
+
+/*
+ * Behind the end of the client's stream: when all its whole requests were
+ * taken, what is left never becomes one. A body in parts may be whole and wait
+ * for its handler only.
+ */
 static void
 end_if_all_taken(struct http_connection *connection)
 {
@@ -193,8 +205,8 @@ end_if_all_taken(struct http_connection *connection)
 	if (!connection->client_done || connection->stopped || left)
 		return;
 	if (is_amid_parts(connection))
-		http_connection_doom(connection);
-	else
+		http_body_abandon(connection);
+	if (!reads_parts(connection))
 		end_requests(connection);
 }
 
@@ -202,7 +214,7 @@ end_if_all_taken(struct http_connection *connection)
 static void
 hold_input(struct http_connection *connection)
 {
-	if (connection->reading != NULL && connection->reading->streams_body)
+	if (reads_parts(connection))
 		http_input_hold(connection->reading, connection->input.size);
 }
 
@@ -283,12 +295,9 @@ on_end(struct http_connection *connection)
 	connection->client_done = true;
 	if (connection->lingering || (!is_news && has_failed(connection)) ||
 	    is_abandoned_early(connection) ||
-	    (connection->is_protected && connection->exchanges_count > 0) ||
-	    is_amid_parts(connection))
+	    (connection->is_protected && connection->exchanges_count > 0))
 		http_connection_doom(connection);
-	else if (connection->reading != NULL)
-		end_requests(connection);
-	else if (is_news)
+	else if (is_news || connection->reading != NULL)
 		http_connection_process(connection);
 	if (is_news)
 		http_stream_probe(connection);

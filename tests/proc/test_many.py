@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import socket
 import subprocess
 import threading
 
@@ -111,6 +112,22 @@ def test_cut_export_is_noticed(test):
     expect_in("cut on its way", answer["detail"], "the answer to whole lines")
     expect_equal((answer["imported"], answer["line"]), (1000, 2001),
                  "how far it came")
+
+
+def test_import_of_a_client_that_sends_nothing_more(test):
+    """`nc -N`: the first batch waits for its commit when the end is read."""
+    cluster = Cluster(test, size=1).start()
+    lines = [make_line(b"k%05d" % i, b"v").encode() for i in range(1050)]
+    parts = [b"".join(lines[:1000]), b"".join(lines[1000:]), b""]
+    with http.Client(cluster["n1"].address) as client:
+        client.send(b"PUT /import HTTP/1.1\r\nHost: a\r\n"
+                    b"Transfer-Encoding: chunked\r\n\r\n")
+        client.send(b"".join(b"%x\r\n%s\r\n" % (len(part), part)
+                             for part in parts))
+        client.socket.shutdown(socket.SHUT_WR)
+        answer = client.receive("PUT")
+    expect_equal((answer.status, answer.json().get("imported")), (200, 1050),
+                 "the answer")
 
 
 def test_import_while_the_leader_dies(test):

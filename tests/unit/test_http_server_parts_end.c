@@ -242,6 +242,94 @@ START_TEST(drain_waits_for_the_body)
 }
 END_TEST
 
+static void
+pause_part(struct probe *probe, struct http_request *request, bool last)
+{
+	(void)probe;
+	(void)last;
+	http_body_pause(request);
+}
+
+/* Paused when the end comes, and all of it is here. */
+START_TEST(end_behind_a_whole_body)
+{
+	struct http_site site;
+
+	http_site_begin(&site);
+	site.probe.hold = true;
+	site.probe.on_part = pause_part;
+	http_site_say(
+	    &site, PARTS_CHUNKED "\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n");
+	ck_assert_int_eq(shutdown(site.fd, SHUT_WR), 0);
+	probe_settle(&site.probe);
+	probe_check_events(&site.probe, "PUT /parts\npart hel\n");
+	site.probe.on_part = NULL;
+	http_body_resume(site.probe.pending[0]);
+	probe_settle(&site.probe);
+	probe_check_events(&site.probe, "part lo\npart .\n");
+	site.probe.hold = false;
+	http_site_hear(&site, "\r\n\r\n/parts");
+	http_site_end(&site);
+}
+END_TEST
+
+static void
+answer_gets(struct probe *probe, struct http_request *request)
+{
+	if (request->method == HTTP_GET && request->path.size == 2 &&
+	    request->path.data[1] == '2')
+		probe_answer(probe, 0);
+}
+
+/* The request that is cut short costs those before it nothing. */
+START_TEST(end_keeps_the_answers_before)
+{
+	struct http_site site;
+
+	http_site_begin_held(
+	    &site, &probe_params, GET("/1") GET("/2") PARTS(10) "\r\nhel");
+	ck_assert_int_eq(shutdown(site.fd, SHUT_WR), 0);
+	probe_settle(&site.probe);
+	probe_check_events(&site.probe, "GET /1\n");
+	site.probe.on_request = answer_gets;
+	probe_answer(&site.probe, 0);
+	http_server_flush(site.probe.server);
+	http_site_hear_end(&site);
+	probe_check_events(
+	    &site.probe, "GET /2\nPUT /parts\npart hel\nabandoned /parts\n");
+	ck_assert_uint_eq(probe_count(&site.received, "HTTP/1.1 200"), 2);
+	http_site_end(&site);
+}
+END_TEST
+
+static void
+pause_put(struct probe *probe, struct http_request *request)
+{
+	(void)probe;
+	if (request->method == HTTP_PUT)
+		http_body_pause(request);
+}
+
+START_TEST(end_behind_a_pause_of_nothing)
+{
+	struct http_site site;
+
+	http_site_begin_held(&site, &probe_params, GET("/1") PARTS(0) "\r\n");
+	ck_assert_int_eq(shutdown(site.fd, SHUT_WR), 0);
+	probe_settle(&site.probe);
+	site.probe.on_request = pause_put;
+	probe_answer(&site.probe, 0);
+	probe_settle(&site.probe);
+	probe_check_events(&site.probe, "GET /1\nPUT /parts\n");
+	http_body_resume(site.probe.pending[0]);
+	probe_settle(&site.probe);
+	probe_check_events(&site.probe, "part .\n");
+	site.probe.hold = false;
+	http_site_hear(&site, "\r\n\r\n/parts");
+	http_site_end(&site);
+}
+END_TEST
+
 Suite *
 http_server_parts_end_suite(void)
 {
@@ -260,6 +348,9 @@ http_server_parts_end_suite(void)
 	tcase_add_test(tests, deadline_holds_for_framing);
 	tcase_add_test(tests, deadline_none_while_paused);
 	tcase_add_test(tests, drain_waits_for_the_body);
+	tcase_add_test(tests, end_behind_a_whole_body);
+	tcase_add_test(tests, end_keeps_the_answers_before);
+	tcase_add_test(tests, end_behind_a_pause_of_nothing);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
