@@ -10,6 +10,8 @@ from session import Client, query
 
 # Lines of one record; then the next one goes on with the same stream.
 LINES_MAX = 500
+# A stream says each 15 s how far it is; one that does not has lost its node.
+SILENCE_NS = 20_000_000_000
 
 
 class HookedStream(Stream):
@@ -127,14 +129,18 @@ class Watcher:
     def _read_lines(self, stream, seconds):
         """Until somebody ends it; who did."""
         until = None if seconds is None else now() + int(seconds * 1e9)
+        heard = now()
         while not self.stop.is_set():
             if until is not None and now() > until:
                 return "client"
+            if now() > heard + SILENCE_NS:
+                return "cut"
             try:
                 text = stream.read_line(0.2)
             except Ended as end:
                 return "closed" if end.in_order else "cut"
             if text is not None:
+                heard = now()
                 self._take_text(text)
         return "client"
 

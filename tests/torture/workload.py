@@ -81,7 +81,8 @@ class Workload:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = []
-        self._watchers = []
+        self._auditor_threads = []
+        self._visitors = []
         self.auditors = []
 
     def draw_number(self):
@@ -115,7 +116,7 @@ class Workload:
         prepare(self, self.operator)
         self._start_watchers()
         for number in range(self.clients):
-            self._start(self._run_client, number)
+            self._threads.append(self._start(self._run_client, number))
         return self
 
     def _make_header(self):
@@ -152,22 +153,22 @@ class Workload:
                 self.problems.append(error)
                 raise
         thread = threading.Thread(target=run, daemon=True)
-        self._threads.append(thread)
         thread.start()
+        return thread
 
     def _start_watchers(self):
         self.auditors = [Watcher(self, place, self.root)
                          for place in range(len(self.addresses))]
-        watchers = []
         if self.name in ("watch", "mixed"):
             prefixes = ("", "r/", "r/1", "x/", "q/", "e/")
-            watchers = [
+            self._visitors = [
                 Watcher(self, 0, self.root + prefix,
                         random.Random(f"{self.seed} watch {number}"))
                 for number, prefix in enumerate(prefixes)]
-        self._watchers = self.auditors + watchers
-        for watcher in self._watchers:
-            self._start(watcher.run)
+        for auditor in self.auditors:
+            self._auditor_threads.append(self._start(auditor.run))
+        for visitor in self._visitors:
+            self._threads.append(self._start(visitor.run))
 
     # ---- Clients ----
 
@@ -193,13 +194,11 @@ class Workload:
         nodes should be back by now: what they say is waited for.
         """
         self._stop.set()
-        for watcher in self._watchers:
-            watcher.stop.set()
-        deadline = time.monotonic() + 3 * self.timeout + 30
-        for thread in self._threads:
-            thread.join(max(0.1, deadline - time.monotonic()))
-        if any(thread.is_alive() for thread in self._threads):
-            self.problems.append(Unusable("a client hangs"))
+        self._end_watchers(self._visitors)
+        self._join(self._threads)
+        self._await_streams(self._write_last())
+        self._end_watchers(self.auditors)
+        self._join(self._auditor_threads)
         revision = self._read_all()
         told = sum(self._tell_all(auditor, revision)
                    for auditor in self.auditors)
@@ -208,6 +207,36 @@ class Workload:
         if self.problems:
             raise self.problems[0]
         return path
+
+    def _end_watchers(self, watchers):
+        for watcher in watchers:
+            watcher.stop.set()
+
+    def _join(self, threads):
+        deadline = time.monotonic() + 3 * self.timeout + 30
+        for thread in threads:
+            thread.join(max(0.1, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in threads):
+            self.problems.append(Unusable("a client hangs"))
+
+    def _write_last(self):
+        """A change behind all others; its revision."""
+        session = Session(self, 0, random.Random(self.seed), pinned=False)
+        record = self._until_ok(lambda: session.put(f"{self.root}end"))
+        session.close()
+        return record.get("rev", 0)
+
+    def _await_streams(self, revision):
+        """Each node's own stream has to come to it, without being asked: the
+        polls of later would hide one that stands still."""
+        deadline = time.monotonic() + self.settle_timeout
+        for auditor in self.auditors:
+            while auditor.since < revision and time.monotonic() < deadline:
+                time.sleep(0.05)
+            if auditor.since < revision:
+                self.problems.append(Unusable(
+                    f"the stream of node {auditor.place + 1} stands at "
+                    f"revision {auditor.since}, the last is {revision}"))
 
     def _until_ok(self, ask):
         deadline = time.monotonic() + self.settle_timeout
