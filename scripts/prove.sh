@@ -10,7 +10,8 @@
 #
 # Results are lines of build/prove/results (or $PROVE): time, commit, part, what
 # was done, what failed, seconds. Each piece's output is beside them. A tree with
-# changes is named by its commit and '+'.
+# changes is named by its commit and '+', and a piece under which the tree changed
+# has failed.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=scripts/packages.sh
@@ -19,8 +20,15 @@ cd "$(dirname "$0")/.." || exit 1
 directory=${PROVE:-build/prove}
 results=$directory/results
 jobs=$(nproc)
-commit=$(git rev-parse --short HEAD 2>/dev/null || echo none)
-[ -z "$(git status --porcelain 2>/dev/null)" ] || commit+=+
+
+name_tree() {
+	local commit
+
+	commit=$(git rev-parse --short HEAD 2>/dev/null || echo none)
+	[ -z "$(git status --porcelain 2>/dev/null)" ] || commit+=+
+	echo "$commit"
+}
+
 profiles=(mix snapshot churn disk net clock)
 
 # ---- Parts: what one piece of each runs, given how much was done before (and,
@@ -46,7 +54,7 @@ piece_lmdb() { seeds build/sim-real "$1" 125 --disks lmdb; }
 
 # Seeds above those of piece_struct, for the time that they simulate.
 piece_hours() {
-	local first=$((pieces * 1000 + 1000000))
+	local first=$((pieces * 1000 + 2000000))
 
 	build/sim --profile mix --jobs "$jobs" \
 		--seeds "$first-$((first + 999))" |
@@ -102,7 +110,7 @@ parts=(
 	"allocations 1000 allocations that fail"
 	"torture 24 cells of real faults, 60 s each"
 	"kills 1000 leaders killed"
-	"fuzz 1 minutes of fuzzing, each target"
+	"fuzz 17 targets, a minute of fuzzing each"
 	"analyze 1 static analysis"
 	"coverage 1 coverage above its limits"
 	"valgrind 1 suites and daemons under valgrind"
@@ -114,6 +122,11 @@ parts=(
 done_of() {
 	awk -v part="$1" '$3 == part && $5 == 0 { done += $4 }
 		END { printf "%.12g\n", done }' "$results"
+}
+
+# pieces_of PART: how many passed. One that failed is run again.
+pieces_of() {
+	awk -v part="$1" '$3 == part && $5 == 0' "$results" | wc -l
 }
 
 failures_of() {
@@ -138,16 +151,18 @@ print_status() {
 # run_piece PART: one more piece; false if it failed.
 run_piece() {
 	local part=$1 begun before count failed=0
-	local log pieces
+	local commit log pieces
 
 	before=$(done_of "$part")
-	pieces=$(grep -c " $part " "$results")
+	pieces=$(pieces_of "$part")
 	begun=$SECONDS
-	log=$directory/$part.$pieces.log
+	commit=$(name_tree)
+	log=$directory/$part.$(grep -c " $part " "$results").log
 	echo "== $part, after $before"
 	"piece_$part" "$before" >"$log" 2>&1 || failed=1
 	count=$(sed -n 's/^DONE //p' "$log" | tail -n 1)
-	[ -n "$count" ] || { count=0; failed=1; }
+	[[ $count =~ ^[0-9.]*[1-9][0-9.]*$ ]] || { count=0; failed=1; }
+	[ "$(name_tree)" = "$commit" ] || failed=1
 	echo "$(date -u +%FT%TZ) $commit $part $count $failed" \
 		"$((SECONDS - begun))" >>"$results"
 	[ "$failed" -eq 0 ] && return

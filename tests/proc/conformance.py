@@ -142,6 +142,8 @@ def main():
         cluster = Cluster(test, 3, options=OPTIONS).start()
         for role in ("leader", "follower"):
             run_through(role, cluster, cases, counts)
+        for node in cluster:
+            node.stop(timeout=60)
         failed = counts[1] > 0
     finally:
         test.close(failed)
