@@ -6,6 +6,7 @@
 #include "common/panic.h"
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +83,8 @@ timer_cb(evutil_socket_t fd, short what, void *context)
  * The kernel refuses an fd to its event queue for want of memory, or of watches
  * of this user (epoll(7)). With the change list that is found out in a later
  * pass, and told in this way alone: a node that went on would not hear of it.
+ * Behind an error, as of the pipe for signals, libevent exits with a status that
+ * says nothing.
  */
 static void
 libevent_log_cb(int severity, const char *message)
@@ -92,6 +95,8 @@ libevent_log_cb(int severity, const char *message)
 		fatal("the event loop takes no more, for want of memory or "
 		      "by fs.epoll.max_user_watches: %s",
 		    message);
+	if (severity >= EVENT_LOG_ERR)
+		fatal("the event loop cannot go on: %s", message);
 	log_warning("libevent: %s", message);
 }
 
@@ -136,12 +141,26 @@ loop_new(struct loop **ret_loop)
 	return 0;
 }
 
+static void
+block_signals(struct loop *loop)
+{
+	sigset_t watched;
+
+	(void)sigemptyset(&watched); /* it cannot fail */
+	for (unsigned i = 0; i < loop->signals_count; i++)
+		(void)sigaddset(&watched, /* the number is one of a signal */
+		    event_get_signal(&loop->signals[i].event));
+	if (sigprocmask(SIG_BLOCK, &watched, NULL) != 0)
+		fatal("signals cannot be blocked");
+}
+
 void
 loop_free(struct loop *loop)
 {
 	if (loop == NULL)
 		return;
 	ASSERT(loop->watches_count == 0);
+	block_signals(loop);
 	for (unsigned i = 0; i < loop->signals_count; i++)
 		(void)event_del(&loop->signals[i].event); /* the base goes */
 	(void)event_del(&loop->timer);                    /* the base goes */

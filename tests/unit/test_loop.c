@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct watcher {
@@ -247,6 +248,55 @@ START_TEST(signal_runs_in_the_loop)
 }
 END_TEST
 
+/* A daemon that has stopped for want of space says so, whatever comes then. */
+START_TEST(signal_behind_the_loop_ends_nothing)
+{
+	struct loop *loop;
+	int seen = 0;
+
+	ck_assert_int_eq(loop_new(&loop), 0);
+	ck_assert_int_eq(loop_on_signal(loop, SIGUSR1, on_signal, &seen), 0);
+	loop_free(loop);
+	raise(SIGUSR1);
+	ck_assert_int_eq(seen, 0);
+}
+END_TEST
+
+/* The end that libevent reads. */
+static int
+find_signal_pipe(void)
+{
+	for (int fd = 3; fd < 64; fd++) {
+		struct stat status;
+
+		if (fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) &&
+		    (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+			return fd;
+	}
+	return -1;
+}
+
+/* libevent ends the process, which shall not happen without a word. */
+START_TEST(signal_that_cannot_be_read_is_fatal)
+{
+	struct loop *loop;
+	int seen = 0;
+	int fd;
+
+	ck_assert_int_eq(find_signal_pipe(), -1);
+	ck_assert_int_eq(loop_new(&loop), 0);
+	ck_assert_int_eq(loop_on_signal(loop, SIGUSR1, on_signal, &seen), 0);
+	fd = find_signal_pipe();
+	ck_assert_int_ge(fd, 0);
+	loop_pass(loop, 0); /* now the kernel watches it */
+	/* What is watched stays open; the number is a directory's, EISDIR. */
+	ck_assert_int_ge(dup(fd), 0);
+	ck_assert_int_eq(dup2(open("/", O_RDONLY | O_DIRECTORY), fd), fd);
+	raise(SIGUSR1);
+	loop_pass(loop, clock_monotonic_us() + 5000000);
+}
+END_TEST
+
 /* As it does any fd when it has no memory: whoever waits for it would wait for
  * ever. */
 START_TEST(io_that_the_kernel_refuses_is_fatal)
@@ -279,6 +329,8 @@ loop_suite(void)
 	tcase_add_test(tests, time_is_read_when_the_wait_ends);
 	tcase_add_test(tests, time_goes_on_by_limited_steps_if_asked_to);
 	tcase_add_test(tests, signal_runs_in_the_loop);
+	tcase_add_test(tests, signal_behind_the_loop_ends_nothing);
+	tcase_add_exit_test(tests, signal_that_cannot_be_read_is_fatal, 70);
 	tcase_add_exit_test(tests, io_that_the_kernel_refuses_is_fatal, 70);
 	suite_add_tcase(suite, tests);
 	return suite;
