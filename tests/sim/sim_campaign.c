@@ -19,6 +19,9 @@
 #define VACUOUS_PERCENT_MAX 10
 /* Of fewer runs a single one is too large a share. */
 #define JUDGED_RUNS_MIN 20
+/* One of so many runs may heal slowly; from so many slow ones on that counts. */
+#define SLOW_RUNS_MIN 200
+#define SLOW_MIN      2
 /* So many runs have messages that come several at a time. */
 #define PIPELINED_PERCENT_MIN 20
 
@@ -237,6 +240,21 @@ judge_streams(const struct sim_counters *counters, uint64_t runs_count)
 	return true;
 }
 
+/* That a cluster heals slowly is bad luck, but not often. */
+static bool
+judge_healing(const struct sim_counters *counters, uint64_t runs_count)
+{
+	uint64_t slow = counters->healings_slow;
+
+	if (slow < SLOW_MIN || slow * SLOW_RUNS_MIN <= runs_count)
+		return true;
+	printf("FAILED: %" PRIu64 " of %" PRIu64
+	       " runs took many terms to heal; "
+	       "no more than one of %u may\n",
+	    slow, runs_count, SLOW_RUNS_MIN);
+	return false;
+}
+
 static bool
 judge(const struct sim_campaign *campaign, const struct sim_counters *counters,
     uint64_t runs_count, uint64_t vacuous_count)
@@ -245,6 +263,7 @@ judge(const struct sim_campaign *campaign, const struct sim_counters *counters,
 	bool streams = campaign->options.messages == SIM_MESSAGES_BYTES;
 	bool good = !streams || judge_streams(counters, runs_count);
 
+	good = judge_healing(counters, runs_count) && good;
 	if (vacuous_count * 100 > runs_count * VACUOUS_PERCENT_MAX &&
 	    runs_count >= JUDGED_RUNS_MIN) {
 		printf("FAILED: %" PRIu64 " of %" PRIu64

@@ -166,6 +166,7 @@
 	COVERED(states_falsified)                                              \
 	COVERED(states_exposed)                                                \
 	COVERED(states_mended)                                                 \
+	COUNTED(states_overwritten)                                            \
 	COVERED(damages_while_running)                                         \
 	COVERED(damages_found_running)                                         \
 	COVERED(damages_log_cut)                                               \
@@ -229,6 +230,7 @@
 	COVERED(histories_checked)                                             \
 	COUNTED(histories_undecided)                                           \
 	COUNTED(healing_terms)                                                 \
+	COUNTED(healings_slow)                                                 \
 	COUNTED(healing_ms)
 
 /* Of messages as bytes, to be covered where messages are. */

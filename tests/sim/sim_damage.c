@@ -453,13 +453,17 @@ check_repairs(struct sim *sim, const struct sim_node *node)
 	}
 }
 
-/* In the turn in which the former life ended, which nobody has looked at: it
- * takes the place of the log. */
+/* A snapshot, in the turn in which the former life ended, which nobody has
+ * looked at: it takes the place of the log, and is another generation of data. */
 static bool
-has_installed(const struct sim_watch *former, const struct raft_status *status)
+has_installed(struct sim *sim, const struct sim_node *node,
+    const struct node_status *status)
 {
-	return status->applied_index > former->applied_index &&
-	       status->last_index == status->applied_index;
+	const struct sim_watch *former = &sim->checks->watches[node->id];
+
+	return status->data_generation != node->generation &&
+	       status->raft.applied_index > former->applied_index &&
+	       status->raft.last_index == status->raft.applied_index;
 }
 
 /* A log that is shorter than it was says so, or it would be believed. */
@@ -473,7 +477,7 @@ check_noted(struct sim *sim, const struct sim_node *node,
 	if (node->latent && status->state == NODE_MEMBER &&
 	    status->raft.last_index < last &&
 	    status->raft.repair_until < last &&
-	    !has_installed(former, &status->raft))
+	    !has_installed(sim, node, status))
 		sim_fail(sim,
 		    "the log of node %" PRIu64 " ended at %" PRIu64
 		    " and now does at %" PRIu64
@@ -513,7 +517,10 @@ sim_damage_look(
 	    (sim->phase == SIM_FAULTS || !sim_check_has_state(sim, node)))
 		return;
 	if (node->false_state != 0) {
-		sim->counters.states_mended++;
+		if (node->false_state == status->data_generation + 1)
+			sim->counters.states_overwritten++;
+		else
+			sim->counters.states_mended++;
 		sim->checks->watches[node->id].revision = 0;
 	}
 	node->false_state = 0;

@@ -54,7 +54,8 @@ struct sim_net {
 /* ---- sim_net.c ---- */
 
 struct rng *sim_net_rng(struct sim *sim);
-/* A bit of it changes on the way; `times` as likely as usual. */
+/* A bit of it changes on the way; `times` as likely as usual. Never while there
+ * are no faults: each costs a connection, and what is healed is to stay so. */
 bool sim_net_damages(struct sim *sim, uint32_t times);
 /* It arrives at `at`, whatever it is; takes a reference. */
 void sim_net_schedule(struct sim *sim, struct sim_packet *packet, raft_usec at);
