@@ -22,6 +22,7 @@
 
 static struct probe probe;
 static bool started;
+static size_t parts_before; /* bytes, before the body that comes in parts */
 
 /* A body in parts is answered behind its last: else it depends on when it comes
  * whether the connection ends before. */
@@ -34,14 +35,17 @@ on_request(struct probe *of, struct http_request *request)
 	    (request->method == HTTP_PUT || request->method == HTTP_POST) &&
 	    request->path.size >= sizeof(prefix) - 1 &&
 	    memcmp(request->path.data, prefix, sizeof(prefix) - 1) == 0;
+	parts_before = of->parts.size;
 }
 
 static void
 on_part(struct probe *of, struct http_request *request, bool last)
 {
 	(void)request;
-	if (last)
-		of->hold = false;
+	if (!last)
+		return;
+	buf_printf(&of->events, "%zu bytes\n", of->parts.size - parts_before);
+	of->hold = false;
 }
 
 static void
@@ -123,7 +127,8 @@ say(struct slice input, size_t step_max, struct meaning *ret_meaning)
 	end(fd, &answers);
 	/* Nothing is read behind what was refused. */
 	ASSERT(probe.refused == 0 ||
-	       (probe.refused == 1 && probe.refused_at == probe.events.size));
+	       (probe.refused == 1 && probe.refused_at == probe.events.size &&
+		   probe.refused_parts == probe.parts_count));
 	*ret_meaning = (struct meaning){ .refused = probe.refused > 0 };
 	buf_append_slice(&ret_meaning->events, buf_slice(&probe.events));
 	buf_append_slice(&ret_meaning->parts, buf_slice(&probe.parts));

@@ -226,6 +226,7 @@ on_refused(void *context, struct http_request *request,
 	buf_append_text(&probe->events, "\n");
 	probe->refused++;
 	probe->refused_at = probe->events.size;
+	probe->refused_parts = probe->parts_count;
 	http_reply_begin(request, probe_refusal_status(refusal));
 	http_reply_end(request, slice_from_text(detail));
 }

@@ -40,14 +40,15 @@ struct probe {
 	void (*on_part)(
 	    struct probe *probe, struct http_request *request, bool last);
 
-	unsigned status;    /* of answers; 200 */
-	size_t answer_size; /* 0: the answer repeats path or body */
-	unsigned requests;  /* seen */
-	unsigned abandoned; /* seen */
-	unsigned refused;   /* seen */
-	size_t refused_at;  /* what there was of `events` behind the last */
-	unsigned released;  /* contexts of connections */
-	struct buf parts;   /* what came in parts */
+	unsigned status;        /* of answers; 200 */
+	size_t answer_size;     /* 0: the answer repeats path or body */
+	unsigned requests;      /* seen */
+	unsigned abandoned;     /* seen */
+	unsigned refused;       /* seen */
+	size_t refused_at;      /* what there was of `events` behind the last */
+	unsigned refused_parts; /* parts_count then */
+	unsigned released;      /* contexts of connections */
+	struct buf parts;       /* what came in parts */
 	unsigned parts_count;
 	size_t part_size_max; /* the largest */
 };
