@@ -5,8 +5,8 @@
 declare -A packages=(
 	[build]="gcc libc6-dev make pkg-config libevent-dev libinih-dev
 		libjansson-dev liblmdb-dev libssl-dev libxxhash-dev"
-	[test]="binutils check clang clang-format curl libclang-rt-dev libfaketime
-		python3 strace"
+	[test]="binutils check clang clang-format curl jq libclang-rt-dev
+		libfaketime python3 strace"
 	[analyze]="clang-tidy cppcheck valgrind"
 	[coverage]="gcovr"
 	[bench]="curl etcd-server nginx-light python3 wrk"

@@ -45,6 +45,7 @@ struct server {
 	raft_id leader;
 	unsigned reached;
 	bool repairing;
+	uint64_t snapshots_refused;
 };
 
 /* Takes the lock of the data directory, and opens the log store in it; what is

@@ -185,6 +185,20 @@ worth_telling(const struct server *server, const struct node_status *status)
 	       status->repairing != server->repairing;
 }
 
+static void
+tell_refusal(struct server *server, const struct node_status *status)
+{
+	if (status->snapshots_refused == server->snapshots_refused)
+		return;
+	server->snapshots_refused = status->snapshots_refused;
+	log_warning("a snapshot was refused: %s; until one is taken this node "
+		    "falls behind, and no write counts on it%s%s",
+	    err_text(status->snapshot_refusal),
+	    status->snapshot_refusal == ERR_NO_SPACE ? ": make room in " : "",
+	    status->snapshot_refusal == ERR_NO_SPACE ? server->config->data_dir
+						     : "");
+}
+
 /* The service manager sees the newest text; the log only what is news. */
 static void
 tell_status(struct server *server)
@@ -194,6 +208,7 @@ tell_status(struct server *server)
 
 	server->status_at = loop_now(server->loop) + STATUS_INTERVAL_US;
 	node_get_status(server->node, loop_now(server->loop), &status);
+	tell_refusal(server, &status);
 	describe(server, &status, text, sizeof(text));
 	if (strcmp(text, server->status_text) == 0)
 		return;

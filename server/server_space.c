@@ -19,7 +19,8 @@ server_get_space(void *context, struct api_space *ret_space)
 	struct api_space disk = {
 		.what = "the file system of the data directory",
 		.minimum = config->min_free_disk_bytes,
-		.hint = "free some; storage.min-free-disk is the limit",
+		.hint = "free some there, or let another node lead with POST "
+			"/cluster/leader; storage.min-free-disk is the limit",
 	};
 	struct api_space data = {
 		.what = "the data file, with its free pages,",

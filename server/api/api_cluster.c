@@ -265,6 +265,9 @@ append_view_text(
 	if (!view->is_self && view->link.last_error[0] != '\0' &&
 	    !view->link.connected)
 		buf_printf(to, "  %s", view->link.last_error);
+	if (view->snapshot.refused != 0)
+		buf_printf(to, "  it refuses a snapshot: %s",
+		    err_text(view->snapshot.refused));
 	buf_append_text(to, "\n");
 }
 

@@ -215,7 +215,9 @@ take_end(struct api_import *import, struct line *line)
 		return fail_line(import, "end is always true");
 	if (count != import->keys)
 		return fail_line(import,
-		    "the end line counts another number of keys than came");
+		    "the end line counts another number of keys than came; if "
+		    "lines were left out on purpose, leave out the end line "
+		    "and every \"revision\"");
 	import->is_ended = true;
 	return true;
 }

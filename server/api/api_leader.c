@@ -170,6 +170,10 @@ unknown_hint(const struct api_call *call)
 	if (http_request_header(call->request, "Idempotency-Key").data != NULL)
 		return "repeat it with the same Idempotency-Key, and it is "
 		       "done once; or GET the key to see";
+	if (call->operation->waited != NULL)
+		return "the lock may be held or waited for until the ttl ends; "
+		       "with an Idempotency-Key it could be repeated, and the "
+		       "answer would be the same token";
 	return "GET the key to see; with an Idempotency-Key it could be "
 	       "repeated, and would be done once";
 }

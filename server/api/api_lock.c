@@ -324,8 +324,10 @@ api_lock_put(struct api_call *call)
 	work->keeps = identity.data != NULL;
 	call->work = work;
 	call->work_free = free_work;
-	/* Who was stopped holds no place in the queue. */
-	http_request_abandon_early(call->request);
+	/* Who was stopped holds no place in the queue. An answer that comes at
+	 * once goes to one that only sends nothing more. */
+	if (call->query.wait_us != 0)
+		http_request_abandon_early(call->request);
 	api_write(call, &operation);
 }
 

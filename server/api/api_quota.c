@@ -1,5 +1,6 @@
 #include "api/api_impl.h"
 #include "common/err.h"
+#include "common/log.h"
 #include <inttypes.h>
 
 /* How often the files may be asked for their free space. */
@@ -41,24 +42,43 @@ is_repeat(struct api_call *call)
 	return known;
 }
 
+/* What changes is logged: clients alone would hear of it. */
+static void
+look_at_space(struct api *api)
+{
+	uint64_t now = loop_now(api->loop);
+	bool was_short = api->space.free < api->space.minimum;
+	bool is_short;
+
+	if (api->space_checked_us != 0 &&
+	    now - api->space_checked_us < SPACE_INTERVAL_US)
+		return;
+	api->space_checked_us = now;
+	api->params.get_space(api->params.context, &api->space);
+	is_short = api->space.free < api->space.minimum;
+	if (is_short && !was_short)
+		log_warning("writes are refused (507): %s has %" PRIu64
+			    " bytes free, less than %" PRIu64 "; %s",
+		    api->space.what, api->space.free, api->space.minimum,
+		    api->space.hint);
+	else if (was_short && !is_short)
+		log_notice("writes are taken again: there is room");
+}
+
 static bool
 fits_space(struct api_call *call)
 {
 	struct api *api = call->api;
-	uint64_t now = loop_now(api->loop);
 	struct api_problem *problem;
 
-	if (api->space_checked_us == 0 ||
-	    now - api->space_checked_us >= SPACE_INTERVAL_US) {
-		api->space_checked_us = now;
-		api->params.get_space(api->params.context, &api->space);
-	}
+	look_at_space(api);
 	if (api->space.free >= api->space.minimum || is_repeat(call))
 		return true;
 	problem = api_problem(api, API_QUOTA_EXCEEDED);
 	buf_printf(&problem->detail,
-	    "%s has %" PRIu64 " bytes free, less than %" PRIu64,
-	    api->space.what, api->space.free, api->space.minimum);
+	    "on %s %s has %" PRIu64 " bytes free, less than %" PRIu64,
+	    api->params.node, api->space.what, api->space.free,
+	    api->space.minimum);
 	buf_append_text(&problem->hint, api->space.hint);
 	api_problem_u64(problem, "free", api->space.free);
 	api_problem_u64(problem, "minimum", api->space.minimum);

@@ -94,10 +94,11 @@ propose(struct api_call *call, struct buf *command)
 {
 	struct kv_identity identity;
 	uint64_t added = 0;
+	bool keeps = false;
 
-	return api_transaction_encode(
-		   call, api_get_identity(call, &identity), command, &added) &&
-	       api_fits(call, added);
+	return api_transaction_encode(call, api_get_identity(call, &identity),
+		   command, &added, &keeps) &&
+	       (!keeps || api_fits(call, added));
 }
 
 static void

@@ -139,7 +139,7 @@ encoder_release(struct api_encoder *encoder)
 bool
 api_transaction_encode(struct api_call *call,
     const struct kv_identity *identity, struct buf *command,
-    uint64_t *ret_added_bytes)
+    uint64_t *ret_added_bytes, bool *ret_keeps)
 {
 	struct api_encoder encoder = { .call = call, .command = command };
 	struct json_place place;
@@ -162,6 +162,7 @@ api_transaction_encode(struct api_call *call,
 	else if (!is_encoded)
 		api_json_reply(&encoder.reader, call);
 	*ret_added_bytes = encoder.added_bytes;
+	*ret_keeps = encoder.keeps;
 	encoder_release(&encoder);
 	return is_encoded;
 }

@@ -10,6 +10,7 @@ struct api_encoder {
 	struct api_call *call;
 	struct buf *command;
 	uint64_t added_bytes;
+	bool keeps; /* something may be written that stays */
 	/* Decoded bytes of the condition or operation being read. */
 	struct buf key;
 	struct buf other;

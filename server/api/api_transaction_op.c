@@ -259,6 +259,25 @@ growth_of(struct api_encoder *encoder, const struct kv_op *op)
 	return 0;
 }
 
+static bool
+keeps_something(enum kv_op_kind kind)
+{
+	switch (kind) {
+	case KV_PUT:
+	case KV_INCREMENT:
+	case KV_APPEND:
+	case KV_COPY:
+	case KV_MOVE:
+	case KV_CREATE_CHILD: return true;
+	case KV_DELETE:
+	case KV_DELETE_RANGE:
+	case KV_GET:
+	case KV_LIST:
+	case KV_TOUCH: break;
+	}
+	return false;
+}
+
 bool
 api_encode_op(
     struct api_encoder *encoder, enum kv_branch branch, json_t *object)
@@ -279,6 +298,7 @@ api_encode_op(
 	    !check_conditioned(encoder, branch, &op))
 		return false;
 	encoder->added_bytes += growth_of(encoder, &op);
+	encoder->keeps = encoder->keeps || keeps_something(op.kind);
 	kv_encode_op(encoder->command, branch, &op);
 	return true;
 }

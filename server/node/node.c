@@ -393,6 +393,8 @@ node_get_status(
 		.revision = kv_revision(node->kv),
 		.snapshots_sent = node->snapshots.sent_count,
 		.snapshots_installed = node->snapshots.installed_count,
+		.snapshots_refused = node->snapshots.refused_count,
+		.snapshot_refusal = node->snapshots.refused_last,
 		.receiving_snapshot = node->snapshots.receiver != NULL,
 		.scrub_bytes = node->scrub.bytes,
 		.scrub_passes = node->scrub.passes,

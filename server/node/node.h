@@ -284,6 +284,8 @@ struct node_status {
 	uint64_t revision;
 	uint64_t snapshots_sent;
 	uint64_t snapshots_installed;
+	uint64_t snapshots_refused; /* of those offered to it */
+	int snapshot_refusal;       /* why it refused the last: ERR_... */
 	bool receiving_snapshot;
 	/* Damage was found: raft.state_lost and raft.repair_until say what is
 	 * to come from the others before this member is whole. */

@@ -139,6 +139,8 @@ struct node_snapshots {
 	uint64_t installed_count;
 	raft_id refused_by; /* 0: nobody has refused the last one */
 	int refused_reason;
+	uint64_t refused_count; /* by this node */
+	int refused_last;       /* why: ERR_... */
 	struct node_trailing trailing;
 };
 

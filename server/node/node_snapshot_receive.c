@@ -70,6 +70,8 @@ drop(struct node *node)
 static int
 refuse(struct node *node, int reason, struct node_answer *answer)
 {
+	node->snapshots.refused_count++;
+	node->snapshots.refused_last = reason;
 	answer->kind = NODE_ANSWER_REFUSED;
 	answer->reason = reason;
 	return drop(node);

@@ -1,5 +1,6 @@
 """Locks, leases and identities over the deaths of those who are part of it."""
 
+import socket
 import subprocess
 
 from lib import http
@@ -30,6 +31,19 @@ def release(node, name, token):
 def waiting(node, name):
     answer = node.fetch("GET", f"/lock/{name}")
     return answer.json()["waiting"] if answer.status == 200 else -1
+
+
+def test_client_that_sends_nothing_more_gets_its_lock(test):
+    """It looks like one that has gone; but the answer comes at once."""
+    cluster = Cluster(test).start()
+    for node in cluster:
+        with http.Client(node.address) as client:
+            client.send(http.encode(
+                "PUT", f"/lock/{node.name}?ttl=20s", b"holder"))
+            client.socket.shutdown(socket.SHUT_WR)
+            answer = client.receive("PUT")
+        expect_equal(answer.status, 201, f"PUT through {node.name}")
+        release(node, node.name, answer.json()["token"])
 
 
 def test_stopped_curl_leaves_the_queue(test):

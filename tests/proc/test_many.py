@@ -2,7 +2,9 @@
 
 import base64
 import json
+import pathlib
 import random
+import re
 import socket
 import subprocess
 import threading
@@ -10,6 +12,9 @@ import threading
 from lib import http
 from lib.cluster import QUICK, Cluster
 from lib.testing import Skip, expect, expect_equal, expect_in
+
+
+README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 
 
 def shell(script, **variables):
@@ -112,6 +117,25 @@ def test_cut_export_is_noticed(test):
     expect_in("cut on its way", answer["detail"], "the answer to whole lines")
     expect_equal((answer["imported"], answer["line"]), (1000, 2001),
                  "how far it came")
+
+
+def test_export_that_is_filtered(test):
+    """As the README says; else the end line counts another number of keys."""
+    cluster = Cluster(test, size=1).start()
+    node = cluster["n1"]
+    for key in ("old/a", "b", "c%FF"):
+        node.fetch("PUT", f"/kv/{key}", b"v")
+    readme = README.read_text()
+    wanted = re.search(r"`jq -c ('[^']*')`", readme)[1]
+    status, output = shell(
+        f"set -o pipefail; curl -fsS $URL/export | jq -c {wanted} | "
+        "curl -sS --fail-with-body -T - $URL/import", URL=node.address)
+    expect_equal((status, json.loads(output).get("imported")), (0, 2),
+                 f"the import: {output}")
+    _, output = shell("curl -fsS $URL/export | grep -v old/ | "
+                      "curl -sS -T - $URL/import", URL=node.address)
+    expect_in("leave out the end line", json.loads(output)["detail"],
+              "one that keeps the end line")
 
 
 def test_import_of_a_client_that_sends_nothing_more(test):

@@ -6,7 +6,7 @@ import re
 from lib import http
 from lib.cluster import Cluster
 from lib.load import Load
-from lib.testing import expect, expect_equal, wait_for
+from lib.testing import expect, expect_equal, expect_in, wait_for
 from lib.tmpfs import Tmpfs
 
 # So that little is much.
@@ -243,6 +243,10 @@ def test_D1_full_disk_of_the_receiver(test):
 
     reasons = wait_for("the full disk has refused it", refused)
     expect("space" in reasons[0], f"refused: {reasons}")
+    expect_in("it refuses a snapshot: no space left", leader.fetch(
+        "GET", "/cluster", headers=[("Accept", "text/plain")]).body.decode(),
+        "the table")
+    follower.wait_log("a snapshot was refused: no space left")
     load.wait_acked(300)
     expect(follower.is_running(), "it has ended")
     expect(before <= generation(follower), "its data has gone")

@@ -220,12 +220,35 @@ START_TEST(full_disk_507)
 
 	one->free_bytes = 999;
 	reply = site_put(one, "/kv/a", "1");
+	assert_contains(&reply, "\"detail\":\"on n1 ");
 	assert_contains(&reply, "\"free\":999,\"minimum\":1000");
 	assert_problem(reply, 507, "quota_exceeded");
 	/* Asked at most once a second. */
 	assert_problem(site_put(one, "/kv/a", "1"), 507, "quota_exceeded");
 	ck_assert_uint_eq(one->free_asked, 1);
 	reply = site_ask(one, "DELETE", "/kv/a", "", slice_of(NULL, 0));
+	assert_status(&reply, 200);
+	reply_release(&reply);
+}
+END_TEST
+
+/* What leaves no more than there was makes room, or keeps keys alive. */
+START_TEST(full_disk_takes_what_keeps_nothing)
+{
+	struct reply reply;
+
+	one->free_bytes = 999;
+	assert_problem(site_put(one, "/kv/b", "1"), 507, "quota_exceeded");
+	assert_problem(site_ask(one, "POST", "/kv/a?op=touch&ttl=90s", "",
+			   slice_of(NULL, 0)),
+	    404, "key_not_found");
+	assert_problem(site_ask(one, "POST", "/txn", "",
+			   slice_from_text("{\"then\":[{\"delete\":\"a\"}],"
+					   "\"else\":[{\"put\":\"b\","
+					   "\"value\":\"1\"}]}")),
+	    507, "quota_exceeded");
+	reply = site_ask(one, "POST", "/txn", "",
+	    slice_from_text("{\"then\":[{\"delete\":\"a\"}]}"));
 	assert_status(&reply, 200);
 	reply_release(&reply);
 }
@@ -775,6 +798,7 @@ add_outcome_cases(Suite *suite)
 	tcase_add_test(tcase, abandoned_requests);
 	tcase_add_test(tcase, quota_507);
 	tcase_add_test(tcase, full_disk_507);
+	tcase_add_test(tcase, full_disk_takes_what_keeps_nothing);
 	tcase_add_test(tcase, damage_500);
 	tcase_add_test(tcase, drain);
 	tcase_add_test(tcase, leave);
