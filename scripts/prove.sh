@@ -9,9 +9,9 @@
 #                                 minute to some minutes, of valgrind an hour
 #
 # Results are lines of build/prove/results (or $PROVE): time, commit, part, what
-# was done, what failed, seconds. Each piece's output is beside them. A tree with
-# changes is named by its commit and '+', and a piece under which the tree changed
-# has failed.
+# was done, what failed, seconds. Each piece's output is beside them. A tree
+# with changes is named by its commit, '+' and a sum of them; when the tree
+# changes, the run ends, as what it has built is of the former one.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=scripts/packages.sh
@@ -25,7 +25,8 @@ name_tree() {
 	local commit
 
 	commit=$(git rev-parse --short HEAD 2>/dev/null || echo none)
-	[ -z "$(git status --porcelain 2>/dev/null)" ] || commit+=+
+	[ -z "$(git status --porcelain 2>/dev/null)" ] ||
+		commit+=+$(git diff HEAD | cksum | cut -d' ' -f1)
 	echo "$commit"
 }
 
@@ -151,18 +152,20 @@ print_status() {
 # run_piece PART: one more piece; false if it failed.
 run_piece() {
 	local part=$1 begun before count failed=0
-	local commit log pieces
+	local log pieces
 
 	before=$(done_of "$part")
 	pieces=$(pieces_of "$part")
 	begun=$SECONDS
-	commit=$(name_tree)
 	log=$directory/$part.$(grep -c " $part " "$results").log
 	echo "== $part, after $before"
 	"piece_$part" "$before" >"$log" 2>&1 || failed=1
 	count=$(sed -n 's/^DONE //p' "$log" | tail -n 1)
 	[[ $count =~ ^[0-9.]*[1-9][0-9.]*$ ]] || { count=0; failed=1; }
-	[ "$(name_tree)" = "$commit" ] || failed=1
+	if [ "$(name_tree)" != "$commit" ]; then
+		echo "the tree has changed: this piece does not count"
+		exit 1
+	fi
 	echo "$(date -u +%FT%TZ) $commit $part $count $failed" \
 		"$((SECONDS - begun))" >>"$results"
 	[ "$failed" -eq 0 ] && return
@@ -200,6 +203,7 @@ if [ -n "$status_only" ]; then
 	exit
 fi
 install_packages build test || exit 1
+commit=$(name_tree)
 make "-j$jobs" programs >"$directory/build.log" 2>&1 || {
 	tail "$directory/build.log"
 	exit 1

@@ -387,6 +387,7 @@ struct api {
 	uint64_t confirmed_us; /* a read was last confirmed by a quorum; 0 */
 	uint64_t space_checked_us;
 	struct api_space space; /* at space_checked_us */
+	bool space_is_short;    /* as logged, until an eighth more is free */
 	enum node_state state;
 	bool cluster_id_known;                /* see api_cluster_id */
 	char cluster_id[2 * NODE_NONCE_SIZE]; /* hex */

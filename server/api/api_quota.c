@@ -47,22 +47,23 @@ static void
 look_at_space(struct api *api)
 {
 	uint64_t now = loop_now(api->loop);
-	bool was_short = api->space.free < api->space.minimum;
-	bool is_short;
 
 	if (api->space_checked_us != 0 &&
 	    now - api->space_checked_us < SPACE_INTERVAL_US)
 		return;
 	api->space_checked_us = now;
 	api->params.get_space(api->params.context, &api->space);
-	is_short = api->space.free < api->space.minimum;
-	if (is_short && !was_short)
+	if (!api->space_is_short && api->space.free < api->space.minimum) {
+		api->space_is_short = true;
 		log_warning("writes are refused (507): %s has %" PRIu64
 			    " bytes free, less than %" PRIu64 "; %s",
 		    api->space.what, api->space.free, api->space.minimum,
 		    api->space.hint);
-	else if (was_short && !is_short)
+	} else if (api->space_is_short &&
+		   api->space.free / 9 >= api->space.minimum / 8) {
+		api->space_is_short = false;
 		log_notice("writes are taken again: there is room");
+	}
 }
 
 static bool

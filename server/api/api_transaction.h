@@ -7,8 +7,8 @@
 
 /*
  * Appends the command that the body of the call stands for, and tells how much
- * it may add to the live data at most, and whether it keeps anything: one that only
- * reads, deletes and touches needs no room. False: it was refused and answered.
+ * it may add to the live data at most, and whether it keeps anything: one that
+ * only reads, deletes and touches does not. False: it was refused and answered.
  * `identity` may be NULL.
  */
 bool api_transaction_encode(struct api_call *call,

@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define KEEPALIVE_IDLE_S     5
+#define KEEPALIVE_INTERVAL_S 1
+#define KEEPALIVE_COUNT      4
+
 struct http_client *
 http_client_new(struct loop *loop, const struct http_client_params *params,
     const struct http_client_ops *ops, void *context)
@@ -317,6 +321,30 @@ http_client_hasten(struct http_client *client, uint64_t deadline_us)
 
 		call->deadline_us = MIN(call->deadline_us, deadline_us);
 	}
+}
+
+/* A socket that refuses it is only noticed later. */
+static void
+set_tcp_option(struct http_client *client, int option, int value)
+{
+	(void)setsockopt(
+	    client->fd, IPPROTO_TCP, option, &value, sizeof(value));
+}
+
+void
+http_client_keep_alive(struct http_client *client)
+{
+	int on = 1;
+
+	if (client->state != HTTP_CLIENT_OPEN)
+		return;
+	set_tcp_option(client, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+	set_tcp_option(client, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+	set_tcp_option(client, TCP_KEEPCNT, KEEPALIVE_COUNT);
+	/* For what was sent and not acknowledged, when there are no probes. */
+	set_tcp_option(client, TCP_USER_TIMEOUT,
+	    1000 * (KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_INTERVAL_S));
+	(void)setsockopt(client->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
 void

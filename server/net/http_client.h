@@ -75,6 +75,9 @@ void http_client_request(struct http_client *client, enum http_method method,
     void *context);
 /* No request under way may last longer than this: deadlines as above. */
 void http_client_hasten(struct http_client *client, uint64_t deadline_us);
+/* From now on a host that has vanished breaks the connection within ten seconds,
+ * though nothing is sent to it. */
+void http_client_keep_alive(struct http_client *client);
 /* Sends what the socket takes now; the rest follows by itself. */
 void http_client_flush(struct http_client *client);
 

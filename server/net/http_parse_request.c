@@ -286,11 +286,6 @@ http_parse_request(struct slice input, struct http_request_head *head,
 		&head->framing, ret_error) != 0 ||
 	    check_fields(head, ret_error) != 0)
 		return ERR_INVALID;
-	/* RFC 1945, 8.3: what follows it would be taken for the next request. */
-	if ((head->method == HTTP_PUT || head->method == HTTP_POST) &&
-	    head->minor_version == 0 && !head->framing.has_content_length)
-		return http_parse_refuse(ret_error, HTTP_REFUSE_MALFORMED,
-		    "PUT and POST of HTTP/1.0 need a Content-Length");
 	if (!may_have_body(head->method) &&
 	    (head->framing.chunked || head->framing.content_length > 0))
 		return http_parse_refuse(ret_error, HTTP_REFUSE_MALFORMED,

@@ -141,16 +141,15 @@ loop_new(struct loop **ret_loop)
 	return 0;
 }
 
+/* `how`: SIG_BLOCK or SIG_UNBLOCK. */
 static void
-block_signals(struct loop *loop)
+mask_signal(int how, int signal_number)
 {
-	sigset_t watched;
+	sigset_t one;
 
-	(void)sigemptyset(&watched); /* it cannot fail */
-	for (unsigned i = 0; i < loop->signals_count; i++)
-		(void)sigaddset(&watched, /* the number is one of a signal */
-		    event_get_signal(&loop->signals[i].event));
-	if (sigprocmask(SIG_BLOCK, &watched, NULL) != 0)
+	(void)sigemptyset(&one);              /* it cannot fail */
+	(void)sigaddset(&one, signal_number); /* it is one */
+	if (sigprocmask(how, &one, NULL) != 0)
 		fatal("signals cannot be blocked");
 }
 
@@ -160,10 +159,13 @@ loop_free(struct loop *loop)
 	if (loop == NULL)
 		return;
 	ASSERT(loop->watches_count == 0);
-	block_signals(loop);
-	for (unsigned i = 0; i < loop->signals_count; i++)
-		(void)event_del(&loop->signals[i].event); /* the base goes */
-	(void)event_del(&loop->timer);                    /* the base goes */
+	for (unsigned i = 0; i < loop->signals_count; i++) {
+		struct event *event = &loop->signals[i].event;
+
+		mask_signal(SIG_BLOCK, event_get_signal(event));
+		(void)event_del(event); /* the base goes */
+	}
+	(void)event_del(&loop->timer); /* the base goes */
 	event_base_free(loop->base);
 	free(loop);
 }
@@ -279,6 +281,8 @@ loop_on_signal(
 		return ERR_INVALID;
 	if (evsignal_add(&watch->event, NULL) != 0)
 		return ERR_IO;
+	/* A loop of before may have left it blocked. */
+	mask_signal(SIG_UNBLOCK, signal_number);
 	loop->signals_count++;
 	return 0;
 }

@@ -25,8 +25,9 @@ typedef void loop_signal_fn(void *context, int signal_number);
 
 /* ERR_IO if the kernel gives no event queue, or no memory for it. */
 int loop_new(struct loop **ret_loop) ATTR_MUST_CHECK;
-/* All watches must be gone. Signals that were watched are blocked from now on: a
- * process that ends for a reason of its own ends with that. NULL is fine. */
+/* All watches must be gone. Signals that were watched are blocked until another
+ * loop watches them: a process that ends for a reason of its own ends with
+ * that. NULL is fine. */
 void loop_free(struct loop *loop);
 
 /*

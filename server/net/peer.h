@@ -171,10 +171,9 @@ int peers_forward(struct peers *peers, raft_id to, enum http_method method,
     uint64_t deadline_us, http_client_reply_fn *fn, void *context,
     struct peers_forward **ret_forward) ATTR_MUST_CHECK;
 /*
- * This member leads now. What was forwarded to others has half an election
- * timeout left: one that was deposed learns within it how its writes ended, and
- * one that has vanished is not waited for until their deadlines, which may be
- * minutes away.
+ * `leader` leads now. What was forwarded to others, and does not wait there, has
+ * half an election timeout left: one that was deposed learns within it how its
+ * writes ended, and one that has vanished is not waited for.
  */
 void peers_hasten_others(struct peers *peers, raft_id leader);
 /* The caller no longer wants the answer; fn is not called. */

@@ -170,6 +170,8 @@ send_on(struct pooled *pooled, struct peers_forward *forward)
 	    buf_slice(&forward->target), buf_slice(&forward->headers), &body, 1,
 	    forward->deadline_us, on_reply, pooled);
 	http_client_flush(pooled->dial.client);
+	if (forward->is_patient)
+		http_client_keep_alive(pooled->dial.client);
 }
 
 static unsigned
@@ -280,9 +282,13 @@ peers_cancel(struct peers *peers, struct peers_forward *forward)
 
 /* ---- Time ---- */
 
+/* One that waits is told by its connection that the member has gone; a member
+ * that was deposed goes on waiting for it. */
 static void
 hasten(struct peers_forward *forward, uint64_t deadline_us)
 {
+	if (forward->is_patient)
+		return;
 	forward->deadline_us = MIN(forward->deadline_us, deadline_us);
 	if (forward->pooled != NULL)
 		http_client_hasten(forward->pooled->dial.client, deadline_us);
@@ -318,9 +324,12 @@ peers_hasten_others(struct peers *peers, raft_id leader)
 		if (peers->peer[i]->member.id != leader)
 			hasten_all(&peers->peer[i]->pool, deadline_us);
 	}
-	LIST_EACH(node, &peers->gone)
-		hasten_all(
-		    &CONTAINER_OF(node, struct peer, link)->pool, deadline_us);
+	LIST_EACH(node, &peers->gone) {
+		struct peer *peer = CONTAINER_OF(node, struct peer, link);
+
+		if (peer->member.id != leader)
+			hasten_all(&peer->pool, deadline_us);
+	}
 }
 
 /* Well before the other side closes it: a request sent into that moment

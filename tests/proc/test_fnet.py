@@ -7,8 +7,10 @@ import time
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "torture"))
 
+from cluster import TortureCluster
+from lib import http
 from lib.testing import Failure, expect, expect_equal, wait_for
-from network import Network, one_way, run_in
+from network import Network, between, one_way, run_in
 
 PACKETS = 150  # as many as fit into a socket that nobody reads
 
@@ -140,3 +142,33 @@ def test_nothing_is_left_behind(test):
     network.close()
     wait_for("the namespace is gone",
              lambda: not pathlib.Path(path).exists())
+
+
+def wait_for_a_lock(cluster):
+    """Through a follower, while the leader's host vanishes."""
+    leader = cluster.leader(timeout=30)
+    follower = cluster.followers()[0]
+    held = follower.fetch("PUT", "/lock/l?ttl=5m", b"first").json()
+    with http.Client(follower.address, timeout=30) as client:
+        client.send(http.encode("PUT", "/lock/l?ttl=20s&wait=2m", b"second",
+                                [("Idempotency-Key", "1")]))
+        wait_for("it waits", lambda: leader.fetch(
+            "GET", "/lock/l").json()["waiting"] == 1)
+        cluster.network.lay("vanished", between(
+            [leader.host], [host for host in cluster.network.hosts
+                            if host != leader.host], block=1))
+        others = [node for node in cluster if node is not leader]
+        cluster.leader(others, timeout=30)
+        answer = others[1].fetch("DELETE", f"/lock/l?token={held['token']}")
+        expect_equal(answer.status, 200, "the lock is released")
+        answer = client.receive("PUT")
+    expect_equal(answer.status, 201, f"the one who waits: {answer}")
+
+
+def test_lock_is_waited_for_while_a_host_vanishes(test):
+    """No end of a connection is seen, but by probes, within ten seconds."""
+    network = Network(test.random.randrange(1 << 32))
+    test.defer(network.close)
+    network.add_host("control")
+    run_in(network.hosts["control"], lambda: wait_for_a_lock(
+        TortureCluster(test, network, 3).start()))

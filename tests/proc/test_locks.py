@@ -46,6 +46,29 @@ def test_client_that_sends_nothing_more_gets_its_lock(test):
         release(node, node.name, answer.json()["token"])
 
 
+def test_place_is_kept_over_a_hand_over(test):
+    """Without an identity: who led before answers whoever waits there."""
+    cluster = Cluster(test, options={"raft.election-timeout": None,
+                                     "raft.heartbeat-interval": None}).start()
+    leader = cluster.leader()
+    through, next_leader = cluster.followers()
+    held = take(through, "l", b"first")
+    with http.Client(through.address, timeout=30) as client:
+        client.send(http.encode(
+            "PUT", "/lock/l?ttl=20s&wait=20s", b"second"))
+        wait_for("it waits", lambda: waiting(leader, "l") == 1)
+        expect_equal(leader.fetch(
+            "POST", f"/cluster/leader?to={next_leader.name}").status, 200,
+            "the hand-over")
+        wait_for("the other one leads", lambda:
+                 through.get_cluster()["leader"] == next_leader.name)
+        # Longer than what does not wait is given.
+        next_leader.fetch("GET", "/kv/no?wait=1s")
+        release(through, "l", held["token"])
+        answer = client.receive("PUT")
+    expect_equal(answer.status, 201, f"PUT of the one who waits: {answer}")
+
+
 def test_stopped_curl_leaves_the_queue(test):
     """Through each node: its place is gone long before its time is over."""
     cluster = Cluster(test).start()

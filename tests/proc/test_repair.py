@@ -384,16 +384,10 @@ def test_new_cluster_of_one_stops(test):
                  lambda each=each: not (each.data / "needed").exists())
 
 
-def test_damage_while_it_serves(test):
-    """A read finds it: all is opened again in the same process, and mended."""
-    cluster, node = begin(test, MANY)
+def damage_what_is_read(node):
+    """In the data file, below a running daemon, which finds it."""
     wait_for("the data has a checkpoint of all", lambda: len(
         damage.find_all(data_file(node), value_of(MANY + 4))) > 0)
-    process = node.process.pid
-    for kind in ("log", "data", "identity"):
-        expect_equal(
-            node.get_metrics()[f'luminous_repairs_total{{kind="{kind}"}}'],
-            0.0, f"repairs of {kind}")
     found = damage.flip_behind(data_file(node), value_of(7)[:12], 20)
     expect(found > 0, "the data has the record")
     try:
@@ -401,6 +395,25 @@ def test_damage_while_it_serves(test):
         expect(answer.status >= 500, f"a damaged record: {answer!r}")
     except http.Broken:
         pass
+
+
+def test_reopened_daemon_ends_by_sigterm(test):
+    _, node = begin(test, MANY)
+    damage_what_is_read(node)
+    node.wait_log("all is opened again, verified and mended")
+    node.wait_ready(30)
+    node.stop()
+
+
+def test_damage_while_it_serves(test):
+    """A read finds it: all is opened again in the same process, and mended."""
+    cluster, node = begin(test, MANY)
+    process = node.process.pid
+    for kind in ("log", "data", "identity"):
+        expect_equal(
+            node.get_metrics()[f'luminous_repairs_total{{kind="{kind}"}}'],
+            0.0, f"repairs of {kind}")
+    damage_what_is_read(node)
     node.wait_log("all is opened again, verified and mended")
     node.wait_log("made anew from a snapshot")
     node.wait_ready(30)
@@ -409,13 +422,7 @@ def test_damage_while_it_serves(test):
     expect_equal(node.get_metrics()['luminous_repairs_total{kind="data"}'],
                  1.0, "repairs")
     # Again within a minute: what comes back so soon is not mended by that.
-    wait_for("the data has a checkpoint of all", lambda: len(
-        damage.find_all(data_file(node), value_of(MANY + 4))) > 0)
-    damage.flip_behind(data_file(node), value_of(7)[:12], 20)
-    try:
-        node.fetch("GET", "/kv/key-000007?consistency=stale")
-    except http.Broken:
-        pass
+    damage_what_is_read(node)
     expect_equal(node.wait_end(), EXIT_STOPPED, "status")
     node.restart()
     node.wait_ready(30)

@@ -224,6 +224,8 @@ class Workload:
         session = Session(self, 0, random.Random(self.seed), pinned=False)
         record = self._until_ok(lambda: session.put(f"{self.root}end"))
         session.close()
+        if record["status"] != "ok":
+            self.problems.append(Unusable("no write is taken at the end"))
         return record.get("rev", 0)
 
     def _await_streams(self, revision):

@@ -42,11 +42,6 @@ static const struct http_case refused_heads[] = {
 	HTTP_CASE("field_bare_cr",
 	    "GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n",
 	    HTTP_REFUSE_MALFORMED),
-	HTTP_CASE("put_of_1_0_without_length", "PUT /k HTTP/1.0\r\n\r\n" EVIL,
-	    HTTP_REFUSE_MALFORMED),
-	HTTP_CASE("post_of_1_0_without_length",
-	    "POST /k HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" EVIL,
-	    HTTP_REFUSE_MALFORMED),
 	HTTP_CASE("no_target", "GET HTTP/1.1\r\nHost: a\r\n\r\n",
 	    HTTP_REFUSE_MALFORMED),
 	HTTP_CASE(

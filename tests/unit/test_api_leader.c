@@ -235,6 +235,7 @@ END_TEST
 /* What leaves no more than there was makes room, or keeps keys alive. */
 START_TEST(full_disk_takes_what_keeps_nothing)
 {
+	struct buf large = { 0 };
 	struct reply reply;
 
 	one->free_bytes = 999;
@@ -251,6 +252,14 @@ START_TEST(full_disk_takes_what_keeps_nothing)
 	    slice_from_text("{\"then\":[{\"delete\":\"a\"}]}"));
 	assert_status(&reply, 200);
 	reply_release(&reply);
+	/* All of it would go into the log. */
+	buf_append_text(&large, "{\"then\":[{\"delete\":\"a\"}");
+	for (unsigned i = 0; i < 20; i++)
+		buf_printf(&large, ",{\"get\":\"%0300u\"}", i);
+	buf_append_text(&large, "]}");
+	assert_problem(site_ask(one, "POST", "/txn", "", buf_slice(&large)),
+	    507, "quota_exceeded");
+	buf_release(&large);
 }
 END_TEST
 

@@ -368,6 +368,25 @@ START_TEST(forward_to_one_that_leads_no_more_is_hastened)
 }
 END_TEST
 
+/* It may be minutes away from its answer, which comes all the same. */
+START_TEST(forward_that_waits_is_not_hastened)
+{
+	struct outcome outcome = { 0 };
+	struct peers_forward *made;
+	struct peer_pool *pool = &one->peers->peer[0]->pool;
+	uint64_t long_us = 10 * net.election_timeout;
+
+	ck_assert_int_eq(try_forward_as(true, long_us, &outcome, &made), 0);
+	PEER_NET_WAIT(&net, two->requests_count == 1);
+	peers_hasten_others(one->peers, 1);
+	ck_assert_uint_gt(
+	    peer_pool_deadline(pool), loop_now(net.loop) + long_us / 2);
+	answer(0, 200, "late");
+	PEER_NET_WAIT(&net, outcome.count == 1);
+	ck_assert_str_eq(outcome.body, "late");
+}
+END_TEST
+
 START_TEST(forward_times_out_while_waiting)
 {
 	struct outcome outcome = { 0 };
@@ -640,6 +659,7 @@ peer_forward_suite(void)
 	tcase_add_test(tcase, forward_broken_after_sent);
 	tcase_add_test(tcase, forward_times_out_after_sent);
 	tcase_add_test(tcase, forward_to_one_that_leads_no_more_is_hastened);
+	tcase_add_test(tcase, forward_that_waits_is_not_hastened);
 	tcase_add_test(tcase, forward_times_out_while_waiting);
 	tcase_add_test(
 	    tcase, pool_knows_the_earliest_deadline_of_those_that_wait);
