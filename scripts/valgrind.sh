@@ -2,8 +2,9 @@
 # scripts/valgrind.sh [SUITE...]: the unit tests, or these suites, and real
 # daemons under the HTTP API's tour, under valgrind. Takes most of an hour. A
 # suite fails if valgrind has anything to say, or if it ran no test; that tests
-# are late, because all is thirty times as slow, is no matter. Leaks are looked for in the daemons; in
-# the units AddressSanitizer does that, which knows a test's children.
+# are late, because all is thirty times as slow, is no matter. Leaks are looked
+# for in the daemons; in the units AddressSanitizer does that, which knows a
+# test's children.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=scripts/packages.sh
