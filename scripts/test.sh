@@ -77,7 +77,7 @@ jobs=-j$(nproc)
 san=address,undefined
 # For each target; two run at a time. scripts/prove.sh gives them a minute: here
 # that would bring all of this too near to 25 minutes.
-fuzz_seconds=${FUZZ_SECONDS:-30}
+fuzz_seconds=${FUZZ_SECONDS:-20}
 
 if step "gcc build" make "$jobs" programs; then
 	step "gcc units" build/unit

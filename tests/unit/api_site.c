@@ -139,7 +139,7 @@ get_space(void *context, struct api_space *ret_space)
 /* ---- Opening and closing ---- */
 
 static void
-listen_at(struct site *site, const char *address)
+make_server(struct site *site)
 {
 	const struct http_server_params params = {
 		.connections_max = SITE_CONNECTIONS_MAX,
@@ -156,7 +156,13 @@ listen_at(struct site *site, const char *address)
 
 	site->server = http_server_new(
 	    site->world->loop, &params, &server_http_ops, &site->glue);
-	ck_assert_int_eq(http_server_listen(site->server, address), 0);
+}
+
+static void
+listen_again(struct site *site)
+{
+	make_server(site);
+	ck_assert_int_eq(http_server_listen(site->server, site->address), 0);
 }
 
 static struct node_params
@@ -322,23 +328,23 @@ site_start_wiped(struct site *site)
 {
 	free_disks(site);
 	site->log_disk = store_mem_disk_new(NODE_LOG_TABLES_COUNT);
-	listen_at(site, site->address);
+	listen_again(site);
 	open_all(site);
 }
 
 void
 site_start(struct site *site)
 {
-	listen_at(site, site->address);
+	listen_again(site);
 	open_all(site);
 }
 
 static void
 listen_anywhere(struct site *site)
 {
-	listen_at(site, "127.0.0.1:0");
+	make_server(site);
 	snprintf(site->address, sizeof(site->address), "127.0.0.1:%u",
-	    http_server_port(site->server));
+	    local_listen(site->server));
 }
 
 void

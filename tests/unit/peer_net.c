@@ -5,6 +5,7 @@
 #include "common/text.h"
 #include "net/peer_impl.h"
 #include "net/peer_proof.h"
+#include "tests/unit/local_client.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -242,9 +243,12 @@ listen_on(struct side *side)
 
 	side->server =
 	    http_server_new(side->net->loop, &server_params, &server_ops, side);
+	if (*port == 0) {
+		*port = local_listen(side->server);
+		return;
+	}
 	(void)snprintf(address, sizeof(address), "127.0.0.1:%u", *port);
 	ck_assert_int_eq(http_server_listen(side->server, address), 0);
-	*port = http_server_port(side->server);
 }
 
 /* All listen, so that all ports are known and stay theirs. */
