@@ -87,11 +87,14 @@ receive(int fd, struct buf *to)
 static void
 check_problem(struct slice body, unsigned status)
 {
+	struct json_place place;
 	json_t *problem;
 	struct slice text;
 	uint64_t number;
 
-	ASSERT(json_parse_object(body, ANSWER_SIZE_MAX, &problem) == 0);
+	/* A lock's holder may have a NUL. */
+	ASSERT(
+	    json_parse_document(body, ANSWER_SIZE_MAX, &problem, &place) == 0);
 	ASSERT(json_get_text(problem, "code", &text) == 0);
 	ASSERT(json_get_text(problem, "detail", &text) == 0);
 	ASSERT(json_get_u64(problem, "status", &number) == 0);
