@@ -208,7 +208,9 @@ io_add(struct loop_io *io, unsigned interest)
 	if (event_assign(&io->event, io->loop->base, io->fd,
 		interest_to_event(interest), io_cb, io) != 0 ||
 	    event_add(&io->event, NULL) != 0)
-		fatal("the event loop cannot watch file descriptor %d", io->fd);
+		fatal("the event loop cannot watch file descriptor %d, for "
+		      "want of memory",
+		    io->fd);
 }
 
 static void
@@ -217,8 +219,9 @@ io_remove(struct loop_io *io)
 	if (io->interest == 0)
 		return;
 	if (event_del(&io->event) != 0)
-		fatal(
-		    "the event loop cannot forget file descriptor %d", io->fd);
+		fatal("the event loop cannot forget file descriptor %d, for "
+		      "want of memory",
+		    io->fd);
 }
 
 struct loop_io *
@@ -306,7 +309,8 @@ loop_arm(struct loop *loop, uint64_t deadline_us)
 	wait.tv_sec = (time_t)(wait_us / 1000000);
 	wait.tv_usec = (suseconds_t)(wait_us % 1000000);
 	if (evtimer_add(&loop->timer, &wait) != 0)
-		fatal("the event loop cannot set its timer");
+		fatal(
+		    "the event loop cannot set its timer, for want of memory");
 	return true;
 }
 
