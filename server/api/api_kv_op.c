@@ -190,7 +190,7 @@ fits(struct api_call *call, const struct operation *operation)
 		return api_fits(
 		    call, call->query.to_key.size -
 			      MIN(call->query.to_key.size, key.size));
-	case KV_TOUCH: return true; /* else keys that are full of life expire */
+	case KV_TOUCH: return true; /* else what is kept alive so expires */
 	case KV_PUT:
 	case KV_DELETE:
 	case KV_DELETE_RANGE:

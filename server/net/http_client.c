@@ -5,6 +5,7 @@
 #include "common/panic.h"
 #include "net/http_client_impl.h"
 #include "net/http_write.h"
+#include "net/tcp.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -238,8 +239,6 @@ client_cb(void *context, unsigned ready)
 static void
 begin_connect(struct http_client *client, const struct address *address)
 {
-	int on = 1;
-
 	client->state = HTTP_CLIENT_CONNECTING;
 	client->connect_deadline_us =
 	    loop_now(client->loop) + client->params.connect_timeout_us;
@@ -249,8 +248,7 @@ begin_connect(struct http_client *client, const struct address *address)
 		http_client_fail(client, ERR_IO, false);
 		return;
 	}
-	/* A socket that refuses it is only slower. */
-	(void)setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	tcp_set_option(client->fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	client->io =
 	    loop_watch(client->loop, client->fd, LOOP_WRITE, client_cb, client);
 	if (connect(client->fd, (const void *)&address->storage,
@@ -323,28 +321,16 @@ http_client_hasten(struct http_client *client, uint64_t deadline_us)
 	}
 }
 
-/* A socket that refuses it is only noticed later. */
-static void
-set_tcp_option(struct http_client *client, int option, int value)
-{
-	(void)setsockopt(
-	    client->fd, IPPROTO_TCP, option, &value, sizeof(value));
-}
-
 void
 http_client_keep_alive(struct http_client *client)
 {
-	int on = 1;
-
 	if (client->state != HTTP_CLIENT_OPEN)
 		return;
-	set_tcp_option(client, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
-	set_tcp_option(client, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
-	set_tcp_option(client, TCP_KEEPCNT, KEEPALIVE_COUNT);
+	tcp_keep_alive(client->fd, KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S,
+	    KEEPALIVE_COUNT);
 	/* For what was sent and not acknowledged, when there are no probes. */
-	set_tcp_option(client, TCP_USER_TIMEOUT,
+	tcp_set_option(client->fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
 	    1000 * (KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_INTERVAL_S));
-	(void)setsockopt(client->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }
 
 void

@@ -8,6 +8,7 @@
 #include "common/macros.h"
 #include "common/panic.h"
 #include "net/http_server_impl.h"
+#include "net/tcp.h"
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -25,13 +26,6 @@
  * that reads slowly would seem to make no progress. */
 #define KERNEL_SIZE (128 * 1024)
 
-static void
-set_option(int fd, int level, int name, int value)
-{
-	/* Without it a client that is gone is only found later. */
-	(void)setsockopt(fd, level, name, &value, sizeof(value));
-}
-
 /* An answer that waits for an event may send nothing for days. */
 static void
 keep_alive(struct http_connection *connection)
@@ -39,12 +33,10 @@ keep_alive(struct http_connection *connection)
 	if (connection->kept_alive)
 		return;
 	connection->kept_alive = true;
-	set_option(connection->fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
-	set_option(
-	    connection->fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
-	set_option(connection->fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
-	set_option(connection->fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	set_option(connection->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, KERNEL_SIZE);
+	tcp_keep_alive(connection->fd, KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S,
+	    KEEPALIVE_COUNT);
+	tcp_set_option(
+	    connection->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, KERNEL_SIZE);
 }
 
 /* `size` bytes were added to the target. */

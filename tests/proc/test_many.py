@@ -2,7 +2,6 @@
 
 import base64
 import json
-import pathlib
 import random
 import re
 import socket
@@ -10,11 +9,8 @@ import subprocess
 import threading
 
 from lib import http
-from lib.cluster import QUICK, Cluster
+from lib.cluster import QUICK, REPOSITORY, Cluster
 from lib.testing import Skip, expect, expect_equal, expect_in
-
-
-README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 
 
 def shell(script, **variables):
@@ -125,7 +121,7 @@ def test_export_that_is_filtered(test):
     node = cluster["n1"]
     for key in ("old/a", "b", "c%FF"):
         node.fetch("PUT", f"/kv/{key}", b"v")
-    readme = README.read_text()
+    readme = (REPOSITORY / "README.md").read_text()
     wanted = re.search(r"`jq -c ('[^']*')`", readme)[1]
     status, output = shell(
         f"set -o pipefail; curl -fsS $URL/export | jq -c {wanted} | "

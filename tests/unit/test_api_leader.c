@@ -603,7 +603,7 @@ other_leader(const struct site *former)
 	return NULL;
 }
 
-/* It is not waited for until the deadline, which for a lock may be minutes. */
+/* It is not waited for until the deadline. */
 START_TEST(write_moves_on_from_a_leader_that_vanished)
 {
 	struct site *leader = world_leader(world);
