@@ -45,7 +45,8 @@ objects = $(patsubst %.c,$(O)/%.o,$(wildcard $(1)))
 PURE = $(filter-out \
 		$(patsubst %,$(O)/common/%.o,address clock conf% json log), \
 		$(call objects,common/*.c)) \
-	$(call objects,server/raft/*.c server/store/store.c server/kv/*.c \
+	$(call objects,server/raft/*.c server/store/store.c \
+		server/store/store_memtable*.c server/kv/*.c \
 		server/node/*.c)
 EVERYTHING = $(call objects,common/*.c server/*.c server/*/*.c)
 ALL_BUT_MAIN = $(filter-out $(O)/server/luminousd.o,$(EVERYTHING))

@@ -9,6 +9,7 @@
 	__attribute__((format(printf, format_arg, first_arg)))
 #define ATTR_MUST_CHECK __attribute__((warn_unused_result))
 #define ATTR_NORETURN   __attribute__((noreturn))
+#define ATTR_UNUSED     __attribute__((unused))
 /* Compiled for a processor with this feature, whatever -march says. */
 #define ATTR_TARGET(feature) __attribute__((target(feature)))
 

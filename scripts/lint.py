@@ -32,8 +32,10 @@ LAYERS = [
     (r"server/raft/", PURE_COMMON + "|raft/", PURE_SYSTEM, r"$."),
     (r"server/store/store_lmdb", r"common/|store/", r".",
      r"event2/|jansson|openssl/|ini\.h"),
+    (r"server/store/store_memtable", PURE_COMMON + "|store/",
+     PURE_SYSTEM + r"|bsd/sys/tree\.h", r"$."),
     (r"server/store/", r"common/|store/", r".", LIBRARIES),
-    (r"server/kv/", PURE_COMMON + r"|kv/|store/store\.h",
+    (r"server/kv/", PURE_COMMON + r"|kv/|store/store(_memtable)?\.h",
      PURE_SYSTEM + r"|stdio\.h", r"$."),
     (r"server/node/",
      PURE_COMMON + r"|node/|raft/raft\.h|kv/kv(_snapshot|_read)?\.h|store/store\.h",
@@ -69,7 +71,7 @@ PURE_SYMBOLS = re.compile(
     r"|v?snprintf$|__v?snprintf_chk$|_GLOBAL_OFFSET_TABLE_$"
     r"|XXH3_64bits_withSeed$|__cpu_model$")
 PURE_OBJECTS = re.compile(
-    r"server/(raft|kv|node)/|server/store/store\.o$|" + PURE_COMMON)
+    r"server/(raft|kv|node)/|server/store/store(_memtable.*)?\.o$|" + PURE_COMMON)
 # They end the process or make memory: the purer for those who call them.
 PURE_EXCEPT = ("common/panic.o", "common/mem.o")
 

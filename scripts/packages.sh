@@ -4,6 +4,7 @@
 
 declare -A packages=(
 	[build]="gcc libc6-dev make pkg-config libevent-dev libinih-dev
+		libbsd-dev
 		libjansson-dev liblmdb-dev libssl-dev libxxhash-dev"
 	[test]="binutils check clang clang-format curl jq libclang-rt-dev
 		libfaketime python3 strace"

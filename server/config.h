@@ -70,6 +70,7 @@ struct config {
 	/* [storage] */
 	uint64_t quota_bytes;
 	uint64_t map_bytes; /* >= quota_bytes */
+	uint64_t memtable_bytes;
 	uint64_t min_free_disk_bytes;
 	uint64_t log_quota_bytes;
 	uint64_t scrub_rate;

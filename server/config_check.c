@@ -69,11 +69,13 @@ derive_map_size(struct conf *conf, const struct config *config)
 	/* Pages may be half full, and small keys take many times their size:
 	 * the daemon refuses puts by pages, too, and needs room for that. */
 	text_append_size(
-	    &text, 4 * (config->quota_bytes + config->history_bytes_max) +
+	    &text, 4 * (config->quota_bytes + config->history_bytes_max +
+			   config->memtable_bytes) +
 		       (1ull << 30));
 	buf_append(&text, "", 1);
 	conf_derive(conf, "storage", "map-size", (const char *)text.data,
-	    "4 x (storage.quota + history.max-size) + 1GiB");
+	    "4 x (storage.quota + history.max-size + "
+	    "storage.memtable-size) + 1GiB");
 	buf_release(&text);
 }
 

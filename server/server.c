@@ -133,7 +133,8 @@ host_open_data(
 	struct server *server = context;
 
 	return server_data_open(server->config->data_dir, generation, empty,
-	    server->config->map_bytes, ret_store);
+	    server->config->map_bytes, server->config->memtable_bytes,
+	    ret_store);
 }
 
 static int

@@ -4,6 +4,7 @@
 #include "kv/kv.h"
 #include "store/store_dir.h"
 #include "store/store_lmdb.h"
+#include <stdio.h>
 
 #define DATA_NAME "data"
 
@@ -16,17 +17,18 @@ append_path(struct buf *to, const char *base_dir, uint64_t generation)
 
 int
 server_data_open(const char *base_dir, uint64_t generation, bool empty,
-    uint64_t map_bytes, struct store **ret_store)
+    uint64_t map_bytes, uint64_t memtable_bytes, struct store **ret_store)
 {
 	struct buf path = { 0 };
 	char why[160] = "";
 	struct store_lmdb_params params = {
 		.tables = kv_tables,
-		.tables_count = KV_TABLES_COUNT,
+		.tables_count = KV_DISK_TABLES_COUNT,
 		.map_bytes = map_bytes,
 		.why = why,
 		.why_size = sizeof(why),
 	};
+	struct store *disk;
 	int error = 0;
 
 	append_path(&path, base_dir, generation);
@@ -43,7 +45,13 @@ server_data_open(const char *base_dir, uint64_t generation, bool empty,
 						: err_text(error));
 	}
 	if (error == 0) {
-		error = store_lmdb_open(&params, ret_store);
+		error = store_lmdb_open(&params, &disk);
+		if (error == 0) {
+			error = kv_store_open(disk, memtable_bytes, ret_store);
+			if (error == ERR_CORRUPT || error == ERR_VERSION)
+				(void)snprintf(
+				    why, sizeof(why), "the memtable's log");
+		}
 		if (error != 0)
 			log_err("%s: cannot open the data store: %s%s%s",
 			    params.path, err_text(error),

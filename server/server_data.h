@@ -18,10 +18,11 @@
  * this returns. `empty`: what it held before is removed first; ERR_EXISTS, and
  * nothing is, if there is anything else in its directory, which only a person
  * can have put there. Errors as of store_lmdb_open and store_dir_remove; each is
- * logged.
+ * logged. `memtable_bytes` as of kv_store_open.
  */
 int server_data_open(const char *base_dir, uint64_t generation, bool empty,
-    uint64_t map_bytes, struct store **ret_store) ATTR_MUST_CHECK;
+    uint64_t map_bytes, uint64_t memtable_bytes,
+    struct store **ret_store) ATTR_MUST_CHECK;
 
 /*
  * Removes all generations but that one; none of them is open. Their blocks are

@@ -44,8 +44,8 @@ open_data(void *context, uint64_t generation, struct store **ret_store)
 		    config->data_dir, generation);
 		return ERR_CORRUPT;
 	}
-	return server_data_open(
-	    config->data_dir, generation, false, config->map_bytes, ret_store);
+	return server_data_open(config->data_dir, generation, false,
+	    config->map_bytes, config->memtable_bytes, ret_store);
 }
 
 static int

@@ -280,6 +280,7 @@ static void
 append_data(struct buf *to, struct api *api)
 {
 	struct api_space space;
+	struct store_stat store;
 	struct kv_stats stats;
 
 	api->params.get_space(api->params.context, &space);
@@ -294,6 +295,10 @@ append_data(struct buf *to, struct api *api)
 	api_append_sample(to, "gauge", "luminous_data_free_bytes",
 	    "Free for data where least is left: disk, data file or log.",
 	    (double)space.free);
+	node_get_data_stat(api->node, &store);
+	api_append_sample(to, "gauge", "luminous_memtable_bytes",
+	    "Bytes of records that wait in memory for their pages.",
+	    (double)store.waiting_bytes);
 	api_append_sample(to, "gauge", "luminous_revision",
 	    "Of the last change.", (double)kv_revision(node_kv(api->node)));
 	api_append_sample(to, "gauge", "luminous_leases",

@@ -8,12 +8,15 @@
 
 #include "common/mem.h"
 #include "common/panic.h"
+#include "store/store_memtable.h"
 #include <stdlib.h>
 
 /* A scratch buffer grown over this by a large value is not kept. */
 #define KV_SCRATCH_SIZE_MAX (64 * 1024)
+/* In a page, beside key and value, about. */
+#define RECORD_OVERHEAD_BYTES 64
 
-const char *const kv_tables[KV_TABLES_COUNT] = {
+const char *const kv_tables[KV_DISK_TABLES_COUNT] = {
 	[KV_TABLE_META] = "meta",
 	[KV_TABLE_KV] = "kv",
 	[KV_TABLE_GONE] = "gone",
@@ -24,7 +27,28 @@ const char *const kv_tables[KV_TABLES_COUNT] = {
 	[KV_TABLE_LOCK] = "lock",
 	[KV_TABLE_REPLAY] = "replay",
 	[KV_TABLE_ORDER] = "order",
+	[KV_TABLES_COUNT] = "memtable",
 };
+
+int
+kv_store_open(
+    struct store *disk, uint64_t memtable_bytes, struct store **ret_store)
+{
+	struct store_memtable_params params = {
+		.under = disk,
+		.tables_count = KV_TABLES_COUNT,
+		.bytes_max = memtable_bytes,
+	};
+
+	for (unsigned i = 0; i < KV_TABLES_COUNT; i++) {
+		/* Meta is written once a checkpoint; deadlines are in the
+		 * order of time, and go from the front. */
+		if (i != KV_TABLE_META && i != KV_TABLE_DEADLINE &&
+		    !kv_table_is_queue(i))
+			params.gathers |= UINT32_C(1) << i;
+	}
+	return store_memtable_open(&params, ret_store);
+}
 
 int
 kv_note(struct kv *kv, int code)
@@ -284,7 +308,6 @@ kv_checkpoint(struct kv *kv)
 	ASSERT(kv->checkpoint_index <= kv->state.applied_index);
 	kv->checkpoint_index = kv->state.applied_index;
 	kv->dirty_bytes = 0;
-	kv->dirty_count = 0;
 	kv->dirty = false;
 	return 0;
 }
@@ -331,6 +354,18 @@ kv_get_deadline(
 	return 0;
 }
 
+/* What the tables' pages come to at most, half full. */
+static uint64_t
+all_pages(const struct kv *kv)
+{
+	const struct kv_sum *sums = kv->state.sums;
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < KV_TABLES_COUNT; i++)
+		bytes += sums[i].bytes + sums[i].count * RECORD_OVERHEAD_BYTES;
+	return 2 * bytes;
+}
+
 void
 kv_get_stats(const struct kv *kv, struct kv_stats *ret_stats)
 {
@@ -340,19 +375,14 @@ kv_get_stats(const struct kv *kv, struct kv_stats *ret_stats)
 		.keys_count = sums[KV_TABLE_KV].count,
 		.live_bytes = kv->state.live_bytes,
 		.dirty_bytes = kv->dirty_bytes,
-		.dirty_count = kv->dirty_count,
+		.commit_bytes =
+		    MIN(store_get_commit_bytes(kv->data), all_pages(kv)),
 		.checkpoint_index = kv->checkpoint_index,
 		.leases_count = sums[KV_TABLE_LEASE].count,
 		.history_count = sums[KV_TABLE_HISTORY].count,
 		.history_bytes = sums[KV_TABLE_HISTORY].bytes,
 		.expired_count = kv->expired_count,
 	};
-	for (unsigned i = 0; i < KV_TABLES_COUNT; i++) {
-		if (kv_table_is_queue((enum kv_table)i))
-			continue;
-		ret_stats->spread_count += sums[i].count;
-		ret_stats->spread_bytes += sums[i].bytes;
-	}
 }
 
 uint64_t

@@ -44,7 +44,17 @@
  * names, in this order.
  */
 #define KV_TABLES_COUNT 10
-extern const char *const kv_tables[KV_TABLES_COUNT];
+/* Tables of the store on disk: those, and the memtable's log as the last. */
+#define KV_DISK_TABLES_COUNT (KV_TABLES_COUNT + 1)
+extern const char *const kv_tables[KV_DISK_TABLES_COUNT];
+
+/*
+ * Opens the store that a kv lives in, over `disk`, which it takes: the tables
+ * that change at random gather in a memtable of about so many bytes. As
+ * store_memtable_open.
+ */
+int kv_store_open(struct store *disk, uint64_t memtable_bytes,
+    struct store **ret_store) ATTR_MUST_CHECK;
 
 struct kv;
 
@@ -89,13 +99,10 @@ int kv_checkpoint(struct kv *kv) ATTR_MUST_CHECK;
 struct kv_stats {
 	uint64_t keys_count;
 	uint64_t live_bytes; /* of all keys and values */
-	/* Since the checkpoint: keys and records changed, and changes, but for
-	 * those at the ends of a table, which has them side by side. */
+	/* What a checkpoint writes: keys and records changed since the last,
+	 * and what the store does beside, see store_get_commit_bytes. */
 	uint64_t dirty_bytes;
-	uint64_t dirty_count;
-	/* Records of the tables where changes are anywhere, and their bytes. */
-	uint64_t spread_count;
-	uint64_t spread_bytes;
+	uint64_t commit_bytes;
 	uint64_t checkpoint_index; /* applied index that is durable */
 	uint64_t leases_count;     /* tokens of locks among them */
 	uint64_t history_count;    /* events */

@@ -113,7 +113,6 @@ struct kv {
 	struct kv_now now;
 	uint64_t checkpoint_index;
 	uint64_t dirty_bytes;
-	uint64_t dirty_count;
 	bool dirty;             /* anything, applied index too, since then */
 	bool failed;            /* an error was returned: stop */
 	uint64_t changes_count; /* of any table, since kv_open */

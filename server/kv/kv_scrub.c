@@ -18,8 +18,10 @@ struct kv_scrub {
 	struct kv_count count;
 	uint64_t changes_count;
 	uint64_t compacted;
-	size_t left;  /* bytes that the step may read */
-	size_t bytes; /* that it has read */
+	size_t left;               /* bytes that the step may read */
+	size_t bytes;              /* that it has read */
+	struct store_scrub beside; /* what is in no table */
+	bool beside_is_bad;
 	unsigned bad_table;
 	struct buf bad_key; /* empty: no single record is to blame */
 	bool sums_differ;   /* or links do */
@@ -124,6 +126,19 @@ kv_scrub_all(struct kv_scrub *scrub)
 	return ERR_NOT_FOUND;
 }
 
+/* ERR_NOT_FOUND: there is no more. */
+static int
+kv_scrub_beside(struct kv_scrub *scrub)
+{
+	size_t bytes;
+	int code = store_scrub_step(
+	    scrub->kv->txn, &scrub->beside, scrub->left, &bytes);
+
+	scrub->bytes += bytes;
+	scrub->beside_is_bad = code == ERR_CORRUPT;
+	return code;
+}
+
 /* All was read, of one state: then nothing is missing, and nothing foreign. */
 static int
 kv_scrub_end(struct kv_scrub *scrub)
@@ -148,6 +163,8 @@ kv_scrub_step(struct kv_scrub *scrub, size_t bytes_max, size_t *ret_bytes)
 	scrub->left = bytes_max;
 	scrub->bytes = 0;
 	code = kv_scrub_all(scrub);
+	if (code == ERR_NOT_FOUND)
+		code = kv_scrub_beside(scrub);
 	if (code == ERR_NOT_FOUND)
 		code = kv_scrub_end(scrub);
 	*ret_bytes = scrub->bytes;
@@ -184,6 +201,8 @@ kv_scrub_describe(const struct kv_scrub *scrub, struct buf *to)
 		buf_append_text(to,
 		    ": records are missing or foreign, or those of two tables "
 		    "contradict each other");
+	if (scrub->beside_is_bad)
+		buf_append_text(to, ": the memtable's log");
 	if (key.size == 0)
 		return;
 	key.size = MIN(key.size, KV_SHOWN_KEY_SIZE_MAX);

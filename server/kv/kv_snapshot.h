@@ -61,7 +61,7 @@ int kv_reader_read(struct kv_reader *reader, struct kv_position *position,
 struct kv_writer;
 
 /*
- * Fills an empty store, opened with kv_tables, which stays the caller's.
+ * Fills an empty store of kv_store_open, which stays the caller's.
  * ERR_EXISTS: it is not empty; else errors of the store.
  */
 int kv_writer_open(

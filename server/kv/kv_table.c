@@ -109,12 +109,11 @@ kv_table_is_queue(enum kv_table table)
 }
 
 static void
-kv_mark_dirty(struct kv *kv, enum kv_table table, size_t bytes)
+kv_mark_dirty(struct kv *kv, size_t bytes)
 {
 	kv->dirty = true;
 	kv->dirty_bytes += bytes;
 	kv->now.written_bytes += bytes;
-	kv->dirty_count += kv_table_is_queue(table) ? 0 : 1;
 	kv->changes_count++;
 }
 
@@ -138,7 +137,7 @@ kv_table_replace(struct kv *kv, enum kv_table table, struct slice key,
 	if (code != 0)
 		return code;
 	record = kv_count_in(kv, table, key, body);
-	kv_mark_dirty(kv, table, key.size + record.size);
+	kv_mark_dirty(kv, key.size + record.size);
 	return store_put(kv->txn, table, key, record);
 }
 
@@ -164,7 +163,7 @@ kv_table_append(
 
 	kv_note_change(kv, table, key, false, none);
 	record = kv_count_in(kv, table, key, body);
-	kv_mark_dirty(kv, table, key.size + record.size);
+	kv_mark_dirty(kv, key.size + record.size);
 	code = store_append(kv->txn, table, key, record);
 	/* Something is there that no command has written. */
 	return code == ERR_INVALID ? ERR_CORRUPT : code;
@@ -178,7 +177,7 @@ kv_table_remove(
 
 	if (code != 0)
 		return code;
-	kv_mark_dirty(kv, table, key.size);
+	kv_mark_dirty(kv, key.size);
 	code = store_delete(kv->txn, table, key);
 	/* It was there a moment ago: a miss is damage, like any other error. */
 	return code == ERR_NOT_FOUND ? ERR_CORRUPT : code;
@@ -198,7 +197,7 @@ kv_table_count_out(
     struct kv *kv, enum kv_table table, struct slice key, struct slice old)
 {
 	ASSERT(!kv->undoing);
-	kv_mark_dirty(kv, table, key.size);
+	kv_mark_dirty(kv, key.size);
 	return kv_count_out(kv, table, key, old);
 }
 

@@ -35,7 +35,7 @@ struct node_params {
 	uint64_t boot_id;                         /* not 0 */
 	uint8_t directory_nonce[NODE_NONCE_SIZE]; /* for an empty directory */
 	uint8_t cluster_id[NODE_NONCE_SIZE]; /* if this node founds a cluster */
-	/* A checkpoint follows when about this many bytes of pages are dirty,
+	/* A checkpoint follows when about this many bytes would be written,
 	 * or this long after the first change, whichever is earlier; or up to
 	 * half more of both, so that members do not make theirs together. */
 	uint64_t checkpoint_bytes;

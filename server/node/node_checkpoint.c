@@ -5,26 +5,7 @@
 #include "common/mem.h"
 #include "node/node_impl.h"
 
-/* To estimate what a checkpoint writes; see dirty_page_bytes. */
-#define PAGE_BYTES            4096
-#define RECORD_OVERHEAD_BYTES 64
-
 /* ---- Checkpoint ---- */
-
-/*
- * What a checkpoint will have to write, about: each change of a random record
- * dirties a page of its own, until all pages are dirty. Pages are half full at
- * worst. Those of history are written full, one after the other.
- */
-static uint64_t
-dirty_page_bytes(const struct kv_stats *stats)
-{
-	uint64_t touched = stats->dirty_count * PAGE_BYTES + stats->dirty_bytes;
-	uint64_t all =
-	    stats->spread_count * RECORD_OVERHEAD_BYTES + stats->spread_bytes;
-
-	return MIN(touched, 2 * all + stats->dirty_bytes);
-}
 
 /*
  * Members change alike: with the same bounds all would write at the same time,
@@ -54,7 +35,7 @@ checkpoint_due(struct node *node, raft_usec now)
 	if (node->checkpoint_at == RAFT_NEVER)
 		node->checkpoint_at =
 		    now + drawn(node, &stats, params->checkpoint_interval);
-	return dirty_page_bytes(&stats) >=
+	return stats.dirty_bytes + stats.commit_bytes >=
 		   drawn(node, &stats, params->checkpoint_bytes) ||
 	       now >= node->checkpoint_at ||
 	       node_send_wants_checkpoint(node, now);

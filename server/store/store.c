@@ -125,6 +125,18 @@ store_clear(struct store_txn *txn, store_table table)
 }
 
 int
+store_scrub_step(struct store_txn *txn, struct store_scrub *scrub,
+    size_t bytes_max, size_t *ret_bytes)
+{
+	const struct store_ops *ops = txn->store->ops;
+
+	*ret_bytes = 0;
+	return ops->scrub_step == NULL
+		   ? ERR_NOT_FOUND
+		   : ops->scrub_step(txn, scrub, bytes_max, ret_bytes);
+}
+
+int
 store_cursor_open(
     struct store_txn *txn, store_table table, struct store_cursor **ret_cursor)
 {
@@ -147,9 +159,18 @@ store_cursor_move(struct store_cursor *cursor, enum store_move where,
 	    cursor, where, key, ret_key, ret_value);
 }
 
+uint64_t
+store_get_commit_bytes(struct store *store)
+{
+	return store->ops->commit_bytes == NULL
+		   ? 0
+		   : store->ops->commit_bytes(store);
+}
+
 void
 store_get_stat(struct store *store, struct store_stat *ret_stat)
 {
+	*ret_stat = (struct store_stat){ 0 };
 	store->ops->stat(store, ret_stat);
 }
 

@@ -10,7 +10,8 @@
  * own changes. Keys are 1..STORE_KEY_SIZE_MAX bytes and sort as memcmp does.
  *
  * Slices that come out of a transaction point into the store. They are valid
- * until the next put, delete, commit or abort of that transaction: copy first.
+ * until the next put, delete, commit or abort of that transaction, and those of
+ * a read transaction until the next commit of the other: copy first.
  *
  * Errors: ERR_NOT_FOUND is the only one a caller may go on after. All others
  * (ERR_IO, ERR_NO_SPACE, ERR_CORRUPT) mean that the environment is broken: the
@@ -45,12 +46,20 @@ struct store_stat {
 	uint64_t file_bytes; /* size of the store on disk */
 	uint64_t map_bytes;  /* how far it can grow */
 	uint64_t used_bytes; /* pages in use, as of the last commit */
+	/* Of keys and values that wait in memory for their pages. */
+	uint64_t waiting_bytes;
 };
 
 /* What store_delete_until deleted. */
 struct store_cut {
 	uint64_t count; /* records */
 	uint64_t bytes; /* of their keys and values */
+};
+
+/* How far store_scrub_step has read; zeros: nothing yet. */
+struct store_scrub {
+	uint64_t next;
+	uint64_t end;
 };
 
 /* The seam. Use the functions below, not the members. */
@@ -71,6 +80,10 @@ struct store_ops {
 	void (*cursor_close)(struct store_cursor *);
 	int (*cursor_move)(struct store_cursor *, enum store_move where,
 	    struct slice key, struct slice *ret_key, struct slice *ret_value);
+	/* NULL: there is nothing beside the tables. */
+	int (*scrub_step)(struct store_txn *, struct store_scrub *,
+	    size_t bytes_max, size_t *ret_bytes);
+	uint64_t (*commit_bytes)(struct store *); /* NULL: 0 */
 	void (*stat)(struct store *, struct store_stat *);
 	void (*close)(struct store *);
 	/* Both or neither; see store_settle. */
@@ -115,9 +128,12 @@ int store_begin(struct store *store, bool write,
 int store_commit(struct store_txn *txn) ATTR_MUST_CHECK;
 void store_abort(struct store_txn *txn);
 
+/* What a commit would write now, about, beside the records that were put. */
+uint64_t store_get_commit_bytes(struct store *store);
+
 int store_get(struct store_txn *txn, store_table table, struct slice key,
     struct slice *ret_value) ATTR_MUST_CHECK;
-/* Neither key nor value may point into the store. */
+/* Neither key nor value may point into the store; nor may that of a delete. */
 int store_put(struct store_txn *txn, store_table table, struct slice key,
     struct slice value) ATTR_MUST_CHECK;
 /* As store_put, for a key above all others of the table; else ERR_INVALID. */
@@ -134,6 +150,14 @@ int store_delete_until(struct store_txn *txn, store_table table,
     struct slice key, struct store_cut *ret_cut) ATTR_MUST_CHECK;
 /* Deletes all of a table, in a hundredth of the time if values are small. */
 int store_clear(struct store_txn *txn, store_table table) ATTR_MUST_CHECK;
+
+/*
+ * Reads on in what the store keeps beside its tables, which no cursor shows: about
+ * so many bytes, and says how many. What is there when it begins is read once; the
+ * rest is for the next. ERR_NOT_FOUND: all was read. ERR_CORRUPT.
+ */
+int store_scrub_step(struct store_txn *txn, struct store_scrub *scrub,
+    size_t bytes_max, size_t *ret_bytes) ATTR_MUST_CHECK;
 
 /*
  * Cursors read in order. A new one stands outside: STORE_NEXT gives the first,

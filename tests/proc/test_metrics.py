@@ -101,6 +101,7 @@ def test_every_node_speaks_prometheus(test):
         "luminous_repairing",
         "luminous_raft_leader_changes_total", "luminous_keys",
         "luminous_data_bytes", "luminous_data_quota_bytes",
+        "luminous_memtable_bytes",
         "luminous_leases", "luminous_expired_keys_total",
         "luminous_history_events", "luminous_history_bytes",
         "luminous_history_compacted_revision",

@@ -264,7 +264,7 @@ hurt(struct sim *sim, struct sim_node *node, enum wound wound, uint64_t random)
 	store_table table = KV_TABLE_KV;
 
 	if (random >> 61 < 3)
-		table = (store_table)(random >> 32) % KV_TABLES_COUNT;
+		table = (store_table)(random >> 32) % KV_DISK_TABLES_COUNT;
 
 	switch (wound) {
 	case WOUND_ENTRY: return flip(log, NODE_TABLE_LOG, random);

@@ -147,6 +147,17 @@ find(struct sim_disks *disks, uint64_t generation)
 	return unused;
 }
 
+/* From changes that go to their table at once to some that hardly ever do. */
+static uint64_t
+memtable_bytes(const struct sim *sim)
+{
+	static const uint64_t bytes[] = { 1, 500, 4000, 30000, 1000000 };
+
+	return bytes[sim->config.seed % ARRAY_COUNT(bytes)];
+}
+
+/* With real files the memtable is behind the call, and `disk` shows what it is
+ * to show. */
 int
 sim_disks_open_data(struct sim_disks *disks, uint64_t generation, bool empty,
     struct store **ret_store)
@@ -158,7 +169,9 @@ sim_disks_open_data(struct sim_disks *disks, uint64_t generation, bool empty,
 		data->generation = generation;
 	}
 	if (data->disk == NULL)
-		data->disk = store_mem_disk_new(KV_TABLES_COUNT);
+		data->disk = store_mem_disk_new(disks->files != NULL
+						    ? KV_TABLES_COUNT
+						    : KV_DISK_TABLES_COUNT);
 	if (empty && disks->room != 0) {
 		if (disks->files == NULL)
 			store_mem_set_capacity(data->disk, disks->room);
@@ -169,8 +182,8 @@ sim_disks_open_data(struct sim_disks *disks, uint64_t generation, bool empty,
 	disks->room = empty ? 0 : disks->room;
 	if (disks->files != NULL)
 		return sim_disks_open_data_files(disks, data, empty, ret_store);
-	*ret_store = store_mem_open(data->disk);
-	return 0;
+	return kv_store_open(
+	    store_mem_open(data->disk), memtable_bytes(disks->sim), ret_store);
 }
 
 int

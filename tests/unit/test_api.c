@@ -488,6 +488,7 @@ START_TEST(metrics_text)
 		"luminous_data_bytes 2\n",
 		"luminous_data_quota_bytes 10000\n",
 		"luminous_data_free_bytes 1000000\n",
+		"luminous_memtable_bytes 0\n",
 		"luminous_leases 0\n",
 		"luminous_expired_keys_total 0\n",
 		"luminous_history_events 1\n",

@@ -138,7 +138,7 @@ START_TEST(no_file_is_a_node_by_itself)
 	ck_assert_str_eq(config.listen, "127.0.0.1:5864");
 	ck_assert_str_eq(config.data_dir, "/var/lib/luminous");
 	ck_assert_uint_eq(
-	    config.map_bytes, (UINT64_C(33) << 30) + (UINT64_C(64) << 20));
+	    config.map_bytes, (UINT64_C(33) << 30) + (UINT64_C(320) << 20));
 	ck_assert_uint_eq(config.history_age_us, UINT64_C(3600) * 1000000);
 	ck_assert_uint_eq(config.history_bytes_max, UINT64_C(16) << 20);
 	ck_assert_uint_eq(config.watchers_max, 10000);
@@ -515,8 +515,8 @@ START_TEST(list_option_names_origins)
 	expect_in_output("cluster.name = luminous   # default\n");
 	expect_in_output("node.listen = 127.0.0.1:5865   # own address in "
 			 "[members]\n");
-	expect_in_output("storage.map-size = 5184MiB   # 4 x (storage.quota + "
-			 "history.max-size) + 1GiB\n");
+	expect_in_output("storage.map-size = 5440MiB   # 4 x (storage.quota + "
+			 "history.max-size + storage.memtable-size) + 1GiB\n");
 	expect_in_output("http.max-value = 1MiB   # default\n");
 	expect_in_output("http.max-input = 256MiB   # default\n");
 	expect_in_output("storage.quota = 1GiB   # ");

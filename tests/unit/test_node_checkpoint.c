@@ -10,7 +10,7 @@ static void
 tune_by_bytes(struct node_params *params)
 {
 	params->checkpoint_interval = UINT64_C(3600) * RUN_SECOND;
-	params->checkpoint_bytes = 1 << 16;
+	params->checkpoint_bytes = 1 << 12;
 }
 
 static raft_index

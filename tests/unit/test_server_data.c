@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define MAP_BYTES (16u << 20)
+#define MAP_BYTES      (16u << 20)
+#define MEMTABLE_BYTES (1u << 20)
 
 static char *base;
 
@@ -29,8 +30,9 @@ open_data(uint64_t generation, bool empty)
 {
 	struct store *store = NULL;
 
-	ck_assert_int_eq(
-	    server_data_open(base, generation, empty, MAP_BYTES, &store), 0);
+	ck_assert_int_eq(server_data_open(base, generation, empty, MAP_BYTES,
+			     MEMTABLE_BYTES, &store),
+	    0);
 	return store;
 }
 
@@ -194,7 +196,8 @@ START_TEST(data_with_a_stray_file_is_left)
 	ck_assert(exists("data.2/data.mdb"));
 	ck_assert(!exists("data.18446744073709551615"));
 	ck_assert_int_eq(
-	    server_data_open(base, 1, true, MAP_BYTES, &store), ERR_EXISTS);
+	    server_data_open(base, 1, true, MAP_BYTES, MEMTABLE_BYTES, &store),
+	    ERR_EXISTS);
 	store = open_data(1, false);
 	ck_assert(has_record(store));
 	store_close(store);

@@ -12,6 +12,7 @@ from lib.testing import Failure, expect, expect_equal, wait_for
 SECONDS_MAX = 10.0  # that anything may take
 OPTIONS = {"raft.checkpoint-interval": "100ms",
            "raft.checkpoint-bytes": "64KiB", "raft.trailing-bytes": "64KiB",
+           "storage.memtable-size": "64KiB",
            "history.max-size": "64KiB", "http.request-timeout": "3s"}
 WRITES = 24
 

@@ -14,7 +14,8 @@ from lib.testing import Failure, Skip, expect, expect_equal, wait_for
 
 # Everything happens as often as it can.
 BUSY = {"raft.checkpoint-interval": "100ms", "raft.checkpoint-bytes": "64KiB",
-        "raft.trailing-bytes": "64KiB", "history.max-size": "64KiB"}
+        "raft.trailing-bytes": "64KiB", "history.max-size": "64KiB",
+        "storage.memtable-size": "64KiB"}
 # A write of that much fills the log's journal of 2 MiB in a few dozen.
 LARGE_BYTES = 60000
 

@@ -21,6 +21,8 @@
 
 /* No run comes near it. */
 #define MAP_BYTES (UINT64_C(64) << 20)
+/* So that most of what runs write comes to the tables. */
+#define MEMTABLE_BYTES 4000
 /* Where a new file begins to be of use: its meta pages and a table. */
 #define ROOM_BYTES_MIN 8192
 
@@ -155,8 +157,8 @@ static int
 files_open_data(struct sim_files *files, uint64_t generation, bool empty,
     struct store **ret_store)
 {
-	return server_data_open(
-	    files->root, generation, empty, MAP_BYTES, ret_store);
+	return server_data_open(files->root, generation, empty, MAP_BYTES,
+	    MEMTABLE_BYTES, ret_store);
 }
 
 static int
