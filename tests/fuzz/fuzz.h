@@ -43,6 +43,7 @@ void fuzz_peer_door(struct slice input);
 void fuzz_raft_step(struct slice input);
 void fuzz_store_journal(struct slice input);
 void fuzz_store_lmdb(struct slice input);
+void fuzz_store_memtable(struct slice input);
 void fuzz_text(struct slice input);
 void fuzz_wire(struct slice input);
 

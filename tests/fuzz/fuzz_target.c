@@ -27,6 +27,7 @@ const struct fuzz_target fuzz_targets[] = {
 	TARGET(raft_step, 10),
 	TARGET(store_journal, 10),
 	TARGET(store_lmdb, 10),
+	TARGET(store_memtable, 100),
 	TARGET(text, 200),
 	TARGET(wire, 200),
 };
