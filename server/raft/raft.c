@@ -120,15 +120,30 @@ load_log(struct raft *raft, const struct raft_boot *boot)
 }
 
 static bool
-sole_voter(const struct raft *raft)
+sole_voter(const struct raft *raft, const struct raft_members *members)
 {
-	const struct raft_members *members = raft_active(raft);
 	uint64_t own[RAFT_MEMBERS_MAX];
 	unsigned i;
 
 	for (i = 0; i < members->count; i++)
 		own[i] = members->member[i].id == raft->params.id;
 	return raft_quorum_value(members, own) == 1;
+}
+
+/*
+ * Nobody else leads, or may: not by the membership in effect alone, which may be
+ * of an entry by which a leader is removing itself. Until that is committed it
+ * leads on (4.2.2), and may answer reads by a lease that this node promised.
+ */
+static bool
+always_sole_voter(const struct raft *raft)
+{
+	size_t i;
+
+	for (i = 0; i < raft->history.count; i++)
+		if (!sole_voter(raft, &raft->history.members[i]))
+			return false;
+	return true;
 }
 
 /*
@@ -183,7 +198,7 @@ raft_new(struct raft **ret_raft, const struct raft_params *params,
 	raft_repair_check(raft);
 	raft_elect_reset(raft);
 	/* Nobody else could lead: there is nobody to wait for. */
-	if (sole_voter(raft))
+	if (always_sole_voter(raft))
 		raft->deadline = now;
 	promise_again(raft);
 	*ret_raft = raft;

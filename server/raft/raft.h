@@ -218,12 +218,13 @@ struct raft_op {
 struct raft;
 
 /*
- * Makes a follower out of the durable state. Copies all it needs. A sole voter
- * has its first deadline at once. ERR_INVALID: parameters out of range;
- * ERR_CORRUPT: a boot state that cannot be (entries above the stored term, ...).
- * A node that is not (yet) a voter of the membership stays quiet, and one that
- * lacks what damage took until a leader has brought it: a sole voter does so
- * for ever, so its driver does not let it come to that.
+ * Makes a follower out of the durable state. Copies all it needs. Who is the only
+ * voter in every membership of the log has its first deadline at once.
+ * ERR_INVALID: parameters out of range; ERR_CORRUPT: a boot state that cannot be
+ * (entries above the stored term, ...). A node that is not (yet) a voter of the
+ * membership stays quiet, and one that lacks what damage took until a leader has
+ * brought it: a sole voter does so for ever, so its driver does not let it come to
+ * that.
  */
 int raft_new(struct raft **ret_raft, const struct raft_params *params,
     const struct raft_boot *boot, raft_usec now) ATTR_MUST_CHECK;

@@ -579,6 +579,29 @@ voters(raft_id first, raft_id last)
 	return members;
 }
 
+/*
+ * n2 leads, and removes itself and n3: until that is committed it leads on, and
+ * may read by a lease that n1 promised. So n1, which starts again and by its log
+ * is the only voter, waits as any other does.
+ */
+START_TEST(H20_last_voter_waits_for_who_removes_itself)
+{
+	struct raft_members members = voters(1, 1);
+
+	solo_boot(&solo);
+	append_members(2, 1, 0, 0, &members);
+	solo_settle(&solo);
+	solo_crash(&solo);
+	solo_boot(&solo);
+	ck_assert_uint_ge(
+	    raft_deadline(solo.raft), solo.now + SOLO_ELECTION_TIMEOUT);
+	/* And then it needs nobody. */
+	solo_timeout(&solo);
+	solo_settle(&solo);
+	ck_assert_int_eq(solo_status(&solo).role, RAFT_LEADER);
+}
+END_TEST
+
 START_TEST(H20_removed_must_still_elect)
 {
 	struct raft_members members = voters(2, 3);
@@ -877,6 +900,7 @@ raft_change_suite(void)
 	tcase_add_test(change, H17_remove_leader);
 	tcase_add_test(change, H17_demoted_leader);
 	tcase_add_test(change, H18_removed_leader_quiet);
+	tcase_add_test(change, H20_last_voter_waits_for_who_removes_itself);
 	tcase_add_test(change, H20_removed_must_still_elect);
 	tcase_add_test(change, H21_removed_learns);
 	tcase_add_test(
