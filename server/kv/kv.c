@@ -354,15 +354,18 @@ kv_get_deadline(
 	return 0;
 }
 
-/* What the tables' pages come to at most, half full. */
+/* What the pages of the tables that change anywhere come to at most, half full. */
 static uint64_t
-all_pages(const struct kv *kv)
+spread_pages(const struct kv *kv)
 {
 	const struct kv_sum *sums = kv->state.sums;
 	uint64_t bytes = 0;
 
-	for (unsigned i = 0; i < KV_TABLES_COUNT; i++)
-		bytes += sums[i].bytes + sums[i].count * RECORD_OVERHEAD_BYTES;
+	for (unsigned i = 0; i < KV_TABLES_COUNT; i++) {
+		if (!kv_table_is_queue(i))
+			bytes += sums[i].bytes +
+				 sums[i].count * RECORD_OVERHEAD_BYTES;
+	}
 	return 2 * bytes;
 }
 
@@ -376,7 +379,7 @@ kv_get_stats(const struct kv *kv, struct kv_stats *ret_stats)
 		.live_bytes = kv->state.live_bytes,
 		.dirty_bytes = kv->dirty_bytes,
 		.commit_bytes =
-		    MIN(store_get_commit_bytes(kv->data), all_pages(kv)),
+		    MIN(store_get_commit_bytes(kv->data), spread_pages(kv)),
 		.checkpoint_index = kv->checkpoint_index,
 		.leases_count = sums[KV_TABLE_LEASE].count,
 		.history_count = sums[KV_TABLE_HISTORY].count,

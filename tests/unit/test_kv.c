@@ -275,6 +275,49 @@ START_TEST(kv_stats_count_what_is_there)
 }
 END_TEST
 
+/* The same state machine over a memtable of one byte. */
+static void
+open_gathering(void)
+{
+	kv_bench_close(&bench);
+	store_mem_disk_free(bench.disk);
+	bench.disk = store_mem_disk_new(KV_DISK_TABLES_COUNT);
+	ck_assert_int_eq(
+	    kv_store_open(store_mem_open(bench.disk), 1, &bench.store), 0);
+	ck_assert_int_eq(kv_open(bench.store, true, &bench.kv), 0);
+}
+
+/* Each delete may dirty a page, but the tables have no more than these; history,
+ * which has pages of its own, does not count. */
+START_TEST(kv_commit_writes_no_more_than_small_tables_have)
+{
+	const struct kv_sum *sums;
+	uint64_t most = 0;
+	struct kv_stats stats;
+	char key[] = "k00";
+
+	open_gathering();
+	for (unsigned i = 0; i < 200; i++) {
+		key[1] = (char)('0' + i % 100 / 10);
+		key[2] = (char)('0' + i % 10);
+		if (i < 100)
+			put(key, "1");
+		else
+			remove_key(key);
+		if (i == 99)
+			checkpoint();
+	}
+	sums = bench.kv->state.sums;
+	for (unsigned i = 0; i < KV_TABLES_COUNT; i++) {
+		if (!kv_table_is_queue(i))
+			most += 2 * (sums[i].bytes + 64 * sums[i].count);
+	}
+	kv_get_stats(bench.kv, &stats);
+	ck_assert_uint_gt(stats.commit_bytes, 0);
+	ck_assert_uint_le(stats.commit_bytes, most);
+}
+END_TEST
+
 START_TEST(kv_state_hash_is_the_same_on_replicas)
 {
 	struct kv_bench other;
@@ -461,6 +504,7 @@ add_rules(TCase *core)
 	tcase_add_test(core, kv_crash_goes_back_to_the_checkpoint);
 	tcase_add_test(core, kv_checkpoint_of_nothing_writes_nothing);
 	tcase_add_test(core, kv_stats_count_what_is_there);
+	tcase_add_test(core, kv_commit_writes_no_more_than_small_tables_have);
 	tcase_add_test(core, kv_state_hash_is_the_same_on_replicas);
 	tcase_add_test(core, kv_state_hash_tells_states_apart);
 	tcase_add_test(core, kv_meta_is_durable_with_the_state);
