@@ -163,7 +163,7 @@ put_gathering(struct store_txn *txn, store_table table, struct slice key,
     struct slice value)
 {
 	struct memtable_txn *memtable_txn = memtable_txn_of(txn);
-	int code = 0;
+	int code;
 
 	if (key.size + value.size <= STORE_MEMTABLE_RECORD_MAX) {
 		memtable_set(memtable_of(txn->store), memtable_txn->commit,

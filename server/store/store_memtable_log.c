@@ -215,8 +215,8 @@ log_read(const struct memtable *memtable, struct store_cursor *cursor,
 	return code != 0 ? code : log_decode(memtable, key, bytes, ret_record);
 }
 
-/* The record of that number, which is there; `*where` is AT_OR_AFTER at first,
- * and NEXT for those that follow. */
+/* The record of that number, which is there and where the move leads; those that
+ * follow are NEXT. */
 static int
 log_read_next(const struct memtable *memtable, struct store_cursor *cursor,
     enum store_move *where, uint64_t sequence, struct log_record *ret_record)
@@ -286,7 +286,7 @@ load_record(struct memtable *memtable, const struct log_record *record)
 static int
 load_all(struct memtable *memtable, struct store_cursor *cursor)
 {
-	enum store_move where = STORE_AT_OR_AFTER;
+	enum store_move where = STORE_FIRST;
 	struct slice none = { 0 };
 	struct log_record record;
 	uint64_t sequence;
@@ -294,10 +294,6 @@ load_all(struct memtable *memtable, struct store_cursor *cursor)
 
 	if (code == 0)
 		code = load_round(memtable, &record);
-	if (code == 0)
-		code = log_read(memtable, cursor, STORE_FIRST, none, &record);
-	if (code == 0 && record.sequence != memtable->log_first)
-		code = ERR_CORRUPT;
 	/* All of it, though some is of no use: the scrub reads that, too, and
 	 * must not find what opening has passed over. */
 	sequence = memtable->log_first;

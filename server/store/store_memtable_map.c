@@ -406,9 +406,10 @@ memtable_keep_pending(struct memtable *memtable)
 	struct memtable_node *node;
 
 	while ((node = take_pending(memtable)) != NULL) {
-		prune(memtable, node);
 		if (node->newest->kind == MEMTABLE_THROUGH)
 			memtable_let_go(memtable, node);
+		else
+			prune(memtable, node);
 	}
 }
 
