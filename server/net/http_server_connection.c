@@ -1,6 +1,7 @@
 #include "common/mem.h"
 #include "common/panic.h"
 #include "net/http_server_impl.h"
+#include "net/tcp.h"
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -136,10 +137,8 @@ http_connection_new(
     struct http_server *server, int fd, const struct address *remote)
 {
 	struct http_connection *connection = mem_zalloc(1, sizeof(*connection));
-	int on = 1;
 
-	/* A socket that refuses it is only slower. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	tcp_set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	connection->server = server;
 	connection->fd = fd;
 	connection->phase = HTTP_PHASE_IDLE;
